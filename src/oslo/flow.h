@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * flow: long work as a table of steps with `run` and `undo`, that survives being killed anywhere.
+ *
+ * A flow's record (type, key, next step, state, caller) is in the database before its first step runs, and is written
+ * again, with the state, after each step. When the process comes back, flow_resume() runs the step that was under way
+ * again: every step must be safe to run twice. A step that faults is retried when the fault says so, else the steps done
+ * so far are undone, last first, and `failed` is told. The record ends with the flow; what it did stays in the trace.
+ */
+#ifndef OSLO_FLOW_H
+#define OSLO_FLOW_H
+
+#include "oslo/context.h"
+#include "oslo/sql.h"
+
+struct flow {
+    struct context cx;             /* caller and request of who started it; the arena lives for one step */
+    const struct flow_type *type;
+    const char *id;
+    const char *key;               /* what it is about: an instance's UUID */
+    const char *host;              /* the host it runs for; "" when any */
+    void *owner;                   /* what flow_resume/flow_start were given: the role's state */
+    json_t *state;                 /* an object that the steps read and change; saved after each step */
+};
+
+struct flow_step {
+    const char *name;                             /* shown in the trace: "claim allocation" */
+    struct fault *(*run)(struct flow *flow);
+    struct fault *(*undo)(struct flow *flow);     /* NULL: nothing to undo */
+    unsigned retries;                             /* more tries for faults that say retry */
+};
+
+struct flow_type {
+    const char *name;                             /* permanent: it is in the database */
+    const char *service;                          /* for the trace: "nova-conductor" */
+    const struct flow_step *steps;
+    size_t count;
+    void (*done)(struct flow *flow);              /* after the last step's record; may be NULL */
+    void (*failed)(struct flow *flow, struct fault *fault); /* after the undo of all; must leave no waiting state */
+};
+
+/* The table that every database with flows has; services include it in their migrations. */
+extern const char flow_migration[];
+
+/* Writes the record and queues the flow. `state` is borrowed and copied. `db` is the app's or the host's own. When a flow of
+ * the same type and key is under way already, nothing is started and *ret_started (may be NULL) is false. */
+struct fault *flow_start(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
+    const char *host, void *owner, const json_t *state, bool *ret_started);
+
+/* As flow_start, but runs it in this thread to its end and returns its fault (after undo and `failed`). */
+struct fault *flow_run(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
+    const char *host, void *owner, const json_t *state);
+
+/* Start-up: queues every flow of these types and this host that the database holds. *ret_count may be NULL. */
+struct fault *flow_resume(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
+    void *owner, size_t *ret_count);
+
+/* Whether a flow of the type and key is recorded. */
+struct fault *flow_exists(struct context *cx, struct db *db, const char *type, const char *key, bool *ret);
+
+/* Tests only: kills the process (SIGKILL) right before/after the step named in NUBO_FLOW_KILL="type:step:before|after". */
+void flow_kill_point(const struct flow *flow, const struct flow_step *step, bool before);
+
+#endif

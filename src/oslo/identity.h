@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * identity: who calls? The token check of every service, as keystonemiddleware's auth_token does it.
+ *
+ * A token is validated by GET /v3/auth/tokens of keystone with this service's own token, and what came back is kept in
+ * memory under the token's SHA-256 until it expires, is pushed out, or any revocation happened: keystone calls
+ * identity_forget() after each, and every cached caller is then asked for again.
+ */
+#ifndef OSLO_IDENTITY_H
+#define OSLO_IDENTITY_H
+
+#include "oslo/http.h"
+
+/* Fills rq->cx.caller from X-Auth-Token (and X-Service-Token), or faults 401. */
+struct fault *identity_authenticate(struct request *rq);
+
+/* The token of the app's own service user, renewed before it expires. In the arena. */
+struct fault *identity_service_token(struct context *cx, const char **ret);
+
+/* Something was revoked: forget every validated token in this process, at once. */
+void identity_forget(void);
+/* The number of identity_forget() calls so far; caches built on tokens compare it. */
+uint64_t identity_generation(void);
+
+/* The policy engine's view of a caller. */
+struct policy_credentials;
+void identity_credentials(const struct caller *caller, struct policy_credentials *ret);
+
+void identity_stop(struct app *app);
+
+#endif
