@@ -23,6 +23,7 @@
 enum http_method { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, HTTP_METHODS };
 
 struct request;
+struct resource;
 struct violation;
 
 enum route_flags {
@@ -46,6 +47,7 @@ struct route {
     int min_version;       /* microversions from/to, minor number; 0: always. Outside: 404 */
     int max_version;
     int status;            /* of success: 0 means 200 */
+    const struct resource *resource; /* what resource.h's handlers work on */
 };
 struct route_table {
     const struct route *rows;
