@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* Writer. Commas are its business: each call writes one member (`name` given) or one element (`name` NULL).
- *     json_begin(w, NULL);  json_text(w, "id", id);  json_array(w, "links");  json_end_array(w);  json_end(w); */
+ *     json_begin(w, NULL);  json_text(w, "id", id);  json_begin_array(w, "links");  json_end_array(w);  json_end(w); */
 struct json_writer {
     struct buf *out;
     bool comma;
@@ -22,7 +22,7 @@ struct json_writer {
 
 void json_begin(struct json_writer *w, const char *name);       /* { */
 void json_end(struct json_writer *w);                           /* } */
-void json_array(struct json_writer *w, const char *name);       /* [ */
+void json_begin_array(struct json_writer *w, const char *name);       /* [ */
 void json_end_array(struct json_writer *w);                     /* ] */
 void json_text(struct json_writer *w, const char *name, const char *value); /* NULL writes null */
 void json_text_n(struct json_writer *w, const char *name, const char *value, size_t length);
