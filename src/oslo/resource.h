@@ -181,12 +181,12 @@ struct resource {
     const char *not_found;              /* fault code; message from .not_found_text with one %s for the id */
     const char *not_found_text;
     bool bulk;                          /* create takes {"plural": [...]} too */
-    bool no_row_policy;                 /* the list rule is enough: rows are not asked one by one (they never are when an owner exists) */
 
     /* Hooks, in the order of the work; all may be NULL. `op->page.rows[0..count)` are the rows; */
     struct fault *(*prepare)(struct op *op);                    /* after parse, once an operation: before validation */
     struct fault *(*validate)(struct op *op, struct row *row);  /* after the fields' own checks; no database */
-    /* Members that policy rules may name beyond the fields ("network:tenant_id"): NULL when not known. */
+    /* Members that policy rules may name beyond the fields ("network:tenant_id"): NULL when not known. `row` is NULL while
+     * the rule of a list is asked. */
     struct fault *(*target)(struct op *op, struct row *row, const char *name, const char **ret);
     /* Rows that a caller without all-seeing sees beyond his own: OR conditions by where_or(). */
     struct fault *(*visible)(struct op *op, struct where *where);
@@ -223,14 +223,15 @@ enum invalid_kind {
 
 /* How a service speaks about its resources. */
 struct resource_dialect {
-    /* The fault for a bad value. `name`: the member, filter or sort key; `value` may be NULL. Never NULL. */
+    /* The fault for a bad value. `name`: the member, filter or sort key, for INVALID_UNKNOWN all of them joined by ", ";
+     * `value` may be NULL. NULL: let it pass; the member or parameter is ignored. */
     struct fault *(*invalid)(struct op *op, const struct field *field, enum invalid_kind kind, const char *name,
         const json_t *value);
     bool lenient;                       /* "true", "1", "42" are booleans and integers in bodies too (neutron) */
     bool refuse_unknown_filters;        /* else they are ignored */
     bool inexact_filters;               /* name__contains, __startswith, __endswith, and with i: (keystone) */
     bool fields;                        /* `fields=` picks members */
-    bool default_limit_off;             /* no limit unless asked */
+    bool refused_list_is_empty;         /* a caller whom the list rule refuses gets no rows instead of a 403 (neutron) */
     const char *admin_rule;             /* a caller that passes it sees every project's rows; NULL: the list rule decides */
     const char *limit_group, *limit_option; /* option with the largest page; NULL: unlimited */
     /* After the collection of a list; `more`: rows follow behind the page. Writes the links members. NULL: none. */
@@ -269,8 +270,10 @@ struct op {
     bool *wanted;                  /* by field: asked for by `fields=`; NULL: all */
     int64_t limit;                 /* page size asked for; 0: none */
     const char *marker;
-    bool reverse;                  /* page_reverse */
+    bool reverse;                  /* page_reverse: the page before the marker */
+    bool more;                     /* lists: rows follow behind the page */
     void *private;                 /* the hooks' */
+    struct op_engine *engine;      /* the engine's own */
 };
 
 /* Handlers for routes with .resource. The key is the path's {id}. */
