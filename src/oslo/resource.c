@@ -9,76 +9,108 @@
 
 /* ---- Policy ---- */
 
-/* What a rule calls `name`: a field, or what the resource's hook knows. Values that a loader brings are loaded now. */
-static const char *target_value(struct op *op, struct row *row, const char *name)
+static bool scalar(const struct field *field)
+{
+    return field->type != LIST && field->type != OBJECT && field->type != ANY;
+}
+
+/* Fields that rules name and that a loader brings. */
+static struct fault *load_targets(struct op *op, struct row *row)
 {
     const struct resource *resource = op->resource;
-    const char *prefix = resource->target_prefix, *text = NULL;
+    struct page page = { row, 1 };
+    bool own = false;
+    struct fault *fault = NULL;
 
-    if (resource->target != NULL && resource->target(op, row, name, &text) == NULL && text != NULL)
-        return text;
-    if (row == NULL) /* a list: the caller's own project is the target */
-        return NULL;
-    if (prefix != NULL && strncmp(name, prefix, strlen(prefix)) == 0)
-        name += strlen(prefix);
-    size_t at = field_find(resource, name);
-    if (at == resource->count)
-        return NULL;
-    const struct field *field = &resource->fields[at];
-    struct value *value = &row->values[at];
-    if (value->state == VALUE_ABSENT && field->from.load != NULL && row->values[resource->id].state == VALUE_SET && op->kind != OP_CREATE) {
-        struct page page = { row, 1 };
-        bool own = op->tx == NULL;
-        if (own && db_read(op->cx->arena, op->cx->app->db, &op->tx) != NULL)
-            return NULL;
-        struct fault *fault = field->from.load(op, &page, at);
-        if (own) {
-            tx_end(op->tx);
-            op->tx = NULL;
+    for (size_t i = 0; i < resource->count && fault == NULL && op->kind != OP_CREATE; i++) {
+        const struct field *field = &resource->fields[i];
+        if (!(field->flags & IN_TARGET) || field->from.load == NULL || row->values[i].state != VALUE_ABSENT)
+            continue;
+        if (op->tx == NULL) {
+            TRY(db_read(op->cx->arena, op->cx->app->db, &op->tx));
+            own = true;
         }
-        if (fault != NULL)
-            return NULL;
+        fault = field->from.load(op, &page, i);
     }
+    if (own) {
+        tx_end(op->tx);
+        op->tx = NULL;
+    }
+    return fault;
+}
+
+static void target_add(struct policy_target **at, const char *key, const char *value)
+{
+    (*at)->key = key;
+    (*at)->value = value;
+    (*at)++;
+}
+
+static const char *value_target(struct op *op, const struct field *field, const struct value *value)
+{
     if (value->state != VALUE_SET)
         return NULL;
     if (field->type == BOOL)
         return value->integer ? "True" : "False";
-    if (field->type == INT)
-        return arena_printf(op->cx->arena, "%lld", (long long)value->integer);
-    return field->type == LIST || field->type == OBJECT || field->type == ANY ? NULL : value->text;
+    return field->type == INT ? arena_printf(op->cx->arena, "%lld", (long long)value->integer) : value->text;
 }
 
-struct target_of {
-    struct op *op;
-    struct row *row;
-};
-
-static const char *target_get(void *owner, const char *name)
+static void target_fields(struct op *op, struct row *row, struct policy_target **at)
 {
-    struct target_of *of = owner;
-    return target_value(of->op, of->row, name);
+    const char *prefix = op->resource->target_prefix;
+    for (size_t i = 0; i < op->resource->count; i++) {
+        const struct field *field = &op->resource->fields[i];
+        if (field->name == NULL || !scalar(field) || row->values[i].state == VALUE_ABSENT)
+            continue;
+        const char *value = value_target(op, field, &row->values[i]);
+        target_add(at, prefix != NULL ? arena_printf(op->cx->arena, "%s%s", prefix, field->name) : field->name, value);
+        if (field->alias != NULL)
+            target_add(at, prefix != NULL ? arena_printf(op->cx->arena, "%s%s", prefix, field->alias) : field->alias, value);
+    }
+}
+
+/* *ret stays NULL, the caller's own project, when there is nothing to say. */
+static struct fault *target_make(struct op *op, struct row *row, const struct policy_target **ret)
+{
+    const struct resource *resource = op->resource;
+    size_t names = 0;
+    while (resource->target_names != NULL && resource->target_names[names] != NULL)
+        names++;
+    if (row == NULL && names == 0)
+        return NULL;
+    struct policy_target *target = ARENA_ARRAY(op->cx->arena, struct policy_target, resource->count * 2 + names + 3), *at = target;
+    for (size_t i = 0; i < names; i++) {
+        const char *value = NULL;
+        TRY(resource->target(op, row, resource->target_names[i], &value));
+        if (value != NULL)
+            target_add(&at, resource->target_names[i], value);
+    }
+    if (row != NULL) {
+        TRY(load_targets(op, row));
+        target_fields(op, row, &at);
+    } else if (op->cx->caller != NULL) {
+        target_add(&at, "project_id", op->cx->caller->project_id);
+        target_add(&at, "tenant_id", op->cx->caller->project_id);
+    }
+    *ret = target;
+    return NULL;
 }
 
 bool op_allowed(struct op *op, const char *rule, struct row *row)
 {
+    const struct policy_target *target = NULL;
     if (op->rq == NULL)
         return true;
-    if (row == NULL && op->resource->target == NULL)
-        return request_allowed(op->rq, rule, NULL);
-    struct target_of of = { op, row };
-    struct policy_target target = { .get = target_get, .owner = &of };
-    return request_allowed(op->rq, rule, &target);
+    return target_make(op, row, &target) == NULL && request_allowed(op->rq, rule, target);
 }
 
 static struct fault *op_enforce(struct op *op, const char *rule, struct row *row)
 {
+    const struct policy_target *target = NULL;
     if (op->rq == NULL)
         return NULL;
-    if (row == NULL && op->resource->target == NULL)
-        return request_enforce(op->rq, rule, NULL);
-    struct target_of of = { op, row };
-    struct policy_target target = { .get = target_get, .owner = &of };
-    return request_enforce(op->rq, rule, &target);
+    TRY(target_make(op, row, &target));
+    return request_enforce(op->rq, rule, target);
 }
 
 static const char *get_rule(struct op *op)
@@ -106,7 +138,7 @@ struct fault *resource_enforce(struct op *op, const char *rule, struct row *row)
 {
     const struct resource *resource = op->resource;
     TRY(op_enforce(op, rule, row));
-    for (size_t i = 0; i < resource->count && op->rq != NULL && op->kind != OP_DELETE; i++) {
+    for (size_t i = 0; i < resource->count && op->rq != NULL && row->given != NULL; i++) {
         const struct field *field = &resource->fields[i];
         if (!(field->flags & PER_FIELD) || row->given[i].state == VALUE_ABSENT)
             continue;
@@ -322,12 +354,11 @@ struct fault *resource_show(struct request *rq)
     struct op *op = op_create(RQ(rq), rq, rq->route->resource, OP_SHOW);
     TRY(db_read(op->cx->arena, op->cx->app->db, &op->tx));
     struct fault *fault = resource_find(op, op->id);
-    if (fault == NULL && !op_allowed(op, op->rule, &op->page.rows[0]))
-        fault = enforce_object(op, op->rule, &op->page.rows[0]);
-    if (fault == NULL) {
-        fields_read(op);
+    if (fault == NULL)
         fault = resource_load(op);
-    }
+    if (fault == NULL)
+        fault = enforce_object(op, op->rule, &op->page.rows[0]);
+    fields_read(op);
     tx_end(op->tx);
     op->tx = NULL;
     TRY(fault);

@@ -92,6 +92,7 @@ enum field_flags {
     HIDDEN   = 1 << 7,  /* never shown */
     OPTIONAL = 1 << 8,  /* left out of the JSON while null or absent */
     NOT_BLANK = 1 << 9, /* STR: "" and blanks alone are refused */
+    IN_TARGET = 1 << 10, /* a LOADER field that policy rules name: loaded before they are asked */
 };
 
 /* Loads a field for a whole page: sets row->values[field] of every row where it is VALUE_ABSENT, in one query. `op->tx`
@@ -185,8 +186,10 @@ struct resource {
     /* Hooks, in the order of the work; all may be NULL. `op->page.rows[0..count)` are the rows; */
     struct fault *(*prepare)(struct op *op);                    /* after parse, once an operation: before validation */
     struct fault *(*validate)(struct op *op, struct row *row);  /* after the fields' own checks; no database */
-    /* Members that policy rules may name beyond the fields ("network:tenant_id"): NULL when not known. `row` is NULL while
-     * the rule of a list is asked. */
+    /* Policy targets hold the fields of one value that have a column or IN_TARGET, and these members beyond the fields
+     * ("network:tenant_id"), NULL-terminated, whose texts the hook gives: NULL when not known. `row` is NULL while the rule
+     * of a list is asked. */
+    const char *const *target_names;
     struct fault *(*target)(struct op *op, struct row *row, const char *name, const char **ret);
     /* Rows that a caller without all-seeing sees beyond his own: OR conditions by where_or(). */
     struct fault *(*visible)(struct op *op, struct where *where);
