@@ -124,21 +124,29 @@ struct work_pool *work_pool_create(const char *name, unsigned threads, size_t qu
     return pool;
 }
 
+/* Outside the lock: a drop may take locks of its own. */
+static void drop_all(struct entry *e)
+{
+    while (e != NULL) {
+        struct entry *next = e->next;
+        if (e->drop != NULL)
+            e->drop(e->argument);
+        free(e);
+        e = next;
+    }
+}
+
 void work_pool_destroy(struct work_pool *pool)
 {
     if (pool == NULL)
         return;
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
-    while (pool->delayed != NULL) {
-        struct entry *e = pool->delayed;
-        pool->delayed = e->next;
-        if (e->drop != NULL)
-            e->drop(e->argument);
-        free(e);
-    }
+    struct entry *delayed = pool->delayed;
+    pool->delayed = NULL;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
+    drop_all(delayed);
     for (unsigned i = 0; i < pool->started; i++)
         pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->wake);
@@ -201,6 +209,45 @@ void work_submit_later(struct work_pool *pool, int64_t delay_ms, void (*run)(voi
     *at = e;
     call_worker(pool);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void work_cancel(struct work_pool *pool, const void *argument)
+{
+    struct entry *dropped = NULL;
+    pthread_mutex_lock(&pool->lock);
+    for (struct entry **at = &pool->delayed; *at != NULL;) {
+        struct entry *e = *at;
+        if (e->argument != argument) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        e->next = dropped;
+        dropped = e;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    drop_all(dropped);
+}
+
+bool work_hurry(struct work_pool *pool, const void *argument)
+{
+    bool found = false;
+    pthread_mutex_lock(&pool->lock);
+    for (struct entry **at = &pool->delayed; *at != NULL && !found; at = &(*at)->next) {
+        if ((*at)->argument != argument)
+            continue;
+        struct entry *e = *at;
+        *at = e->next;
+        e->next = NULL;
+        *pool->last = e;
+        pool->last = &e->next;
+        pool->queued++;
+        call_worker(pool);
+        found = true;
+        break;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return found;
 }
 
 struct thread_start {

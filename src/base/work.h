@@ -28,6 +28,12 @@ bool work_submit(struct work_pool *pool, void (*run)(void *argument), void *argu
 void work_submit_later(struct work_pool *pool, int64_t delay_ms, void (*run)(void *argument),
     void (*drop)(void *argument), void *argument);
 
+/* Drops the delayed entries with this argument, as a pool's end does. */
+void work_cancel(struct work_pool *pool, const void *argument);
+
+/* Makes the delayed entry with this argument due now. False when there is none. */
+bool work_hurry(struct work_pool *pool, const void *argument);
+
 /* Starts a thread that lives as long as the process part that owns it. Aborts when the system has no threads left. */
 uintptr_t work_thread_start(const char *name, void (*run)(void *argument), void *argument);
 void work_thread_join(uintptr_t thread);

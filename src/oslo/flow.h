@@ -26,7 +26,8 @@ struct flow {
 struct flow_step {
     const char *name;                             /* shown in the trace: "claim allocation" */
     struct fault *(*run)(struct flow *flow);
-    struct fault *(*undo)(struct flow *flow);     /* NULL: nothing to undo */
+    struct fault *(*undo)(struct flow *flow);     /* NULL: nothing to undo. Also called for the step that faulted:
+                                                   * it must bear that the step did only a part, or nothing */
     unsigned retries;                             /* more tries for faults that say retry */
 };
 
@@ -51,6 +52,14 @@ struct fault *flow_start(struct context *cx, struct db *db, const struct flow_ty
 struct fault *flow_run(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
     const char *host, void *owner, const json_t *state);
 
+/* A step returns this when it waits for something that somebody will report (a port that gets wired): the flow leaves its
+ * thread and the step runs again after flow_wake() or after timeout_ms, whichever comes first. The step itself keeps, in
+ * flow->state, since when it waits, and gives up in its own words. */
+struct fault *flow_wait(struct flow *flow, int64_t timeout_ms);
+
+/* Runs the waiting flow of this type and key again, soon. A wake that comes before the wait is not lost. */
+void flow_wake(const struct flow_type *type, const char *key);
+
 /* Start-up: queues every flow of these types and this host that the database holds. *ret_count may be NULL. */
 struct fault *flow_resume(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
     void *owner, size_t *ret_count);
@@ -58,7 +67,10 @@ struct fault *flow_resume(struct context *cx, struct db *db, const struct flow_t
 /* Whether a flow of the type and key is recorded. */
 struct fault *flow_exists(struct context *cx, struct db *db, const char *type, const char *key, bool *ret);
 
-/* Tests only: kills the process (SIGKILL) right before/after the step named in NUBO_FLOW_KILL="type:step:before|after". */
-void flow_kill_point(const struct flow *flow, const struct flow_step *step, bool before);
+/* Waits until no flow of the app runs in a thread; parked and queued ones stay recorded for the next start. */
+void flow_stop(struct app *app);
+
+/* For tests: NUBO_FLOW_KILL="type:step:before" (or after) in the environment kills the process by SIGKILL right before
+ * the step runs, or right after it ran and before that is recorded. */
 
 #endif

@@ -121,6 +121,7 @@ struct fault *request_validate(struct request *rq, const struct schema *schema);
 struct dialect {
     const char *request_id_header;                                    /* also sent beside X-Openstack-Request-Id; may be NULL */
     size_t body_limit;                                                /* bytes; 0: 114688, oslo's default */
+    unsigned schema_options;                                          /* of request_validate(): enum schema_options */
     const char *(*rewrite)(struct request *rq);                       /* path to route instead of rq->path */
     struct fault *(*negotiate)(struct request *rq);                   /* microversion from the headers into rq->version */
     struct fault *(*invalid)(struct request *rq, const struct violation *violation);
@@ -156,6 +157,7 @@ bool request_set_target(struct request *rq, const char *target);
 
 /* The listening side. */
 struct http_server;
+struct cloud;
 struct http_server *http_server_create(struct cloud *cloud);
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
     struct app *app, const struct router *router);

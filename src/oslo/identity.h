@@ -28,4 +28,7 @@ void identity_credentials(const struct caller *caller, struct policy_credentials
 
 void identity_stop(struct app *app);
 
+/* Code of the 401 that is rendered as auth_token renders it, whatever the service's dialect. */
+extern const char IDENTITY_UNAUTHORIZED[];
+
 #endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * identity: see identity.h. Validated tokens are kept in a few locked tables by their SHA-256. */
+#include "oslo/identity.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "oslo/app.h"
+#include "oslo/rest.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARDS = 16, SHARD_ENTRIES = 2048, TOKEN_LIMIT = 16384, RENEW_BEFORE_S = 300 };
+#define SECOND_US 1000000
+
+struct entry {
+    struct caller *caller;
+    int64_t until_us;
+    uint64_t generation;
+};
+
+static struct shard {
+    pthread_mutex_t lock;
+    struct map entries; /* hex digest -> struct entry * */
+} shards[SHARDS] = { [0 ... SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+
+static _Atomic uint64_t generation;
+
+struct service_token {
+    pthread_mutex_t lock;
+    char *token;
+    int64_t expires_us;
+    uint64_t generation;
+};
+
+void identity_forget(void)
+{
+    atomic_fetch_add(&generation, 1);
+}
+
+uint64_t identity_generation(void)
+{
+    return atomic_load(&generation);
+}
+
+/* ---- the cache ---- */
+
+static bool digest_of(const char *token, char hex[65])
+{
+    unsigned char raw[32];
+    if (EVP_Q_digest(NULL, "SHA256", NULL, token, strlen(token), raw, NULL) != 1)
+        return false;
+    for (int i = 0; i < 32; i++)
+        snprintf(hex + i * 2, 3, "%02x", raw[i]);
+    return true;
+}
+
+static struct shard *shard_of(const char *digest)
+{
+    return &shards[(unsigned char)digest[0] % SHARDS];
+}
+
+static void entry_free(struct entry *entry)
+{
+    if (entry != NULL)
+        caller_unref(entry->caller);
+    free(entry);
+}
+
+static struct caller *cached(const char *digest)
+{
+    struct shard *shard = shard_of(digest);
+    struct caller *caller = NULL;
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = map_get(&shard->entries, digest);
+    if (entry != NULL && entry->generation == identity_generation() && clock_now_us() < entry->until_us)
+        caller = caller_ref(entry->caller);
+    else if (entry != NULL)
+        entry_free(map_remove(&shard->entries, digest));
+    pthread_mutex_unlock(&shard->lock);
+    return caller;
+}
+
+static void empty(struct shard *shard)
+{
+    struct map_entry *at;
+    for (size_t i = 0; (at = map_next(&shard->entries, &i)) != NULL;)
+        entry_free(at->value);
+    map_release(&shard->entries);
+}
+
+/* `seen`: the generation before keystone was asked: a revocation in between must not be missed. */
+static void remember(const struct app *app, const char *digest, struct caller *caller, uint64_t seen)
+{
+    int64_t keep_us = config_int(app->config, "keystone_authtoken", "token_cache_time") * SECOND_US;
+    struct entry *entry = calloc(1, sizeof(*entry));
+    if (entry == NULL)
+        abort();
+    int64_t until_us = clock_now_us() + keep_us;
+    *entry = (struct entry){ caller_ref(caller), until_us < caller->expires_us ? until_us : caller->expires_us, seen };
+    struct shard *shard = shard_of(digest);
+    pthread_mutex_lock(&shard->lock);
+    if (shard->entries.count >= SHARD_ENTRIES)
+        empty(shard);
+    entry_free(map_set(&shard->entries, digest, entry));
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* ---- keystone's answer ---- */
+
+static const char *const *names_of(struct arena *arena, const json_t *roles, const char *member)
+{
+    size_t count = json_array_size(roles);
+    const char **list = ARENA_ARRAY(arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = json_text_at(json_array_get(roles, i), member);
+        list[i] = arena_strdup(arena, text != NULL ? text : "");
+    }
+    return list;
+}
+
+static struct caller *caller_from_token(const json_t *token, const char *text)
+{
+    struct arena *owned = arena_create();
+    struct caller *c = caller_create(owned);
+    const struct {
+        const char **to;
+        const char *path;
+    } members[] = {
+        { &c->user_id, "user.id" },
+        { &c->user_name, "user.name" },
+        { &c->user_domain_id, "user.domain.id" },
+        { &c->user_domain_name, "user.domain.name" },
+        { &c->project_id, "project.id" },
+        { &c->project_name, "project.name" },
+        { &c->project_domain_id, "project.domain.id" },
+        { &c->project_domain_name, "project.domain.name" },
+        { &c->domain_id, "domain.id" },
+        { &c->domain_name, "domain.name" },
+        { &c->trust_id, "OS-TRUST:trust.id" },
+    };
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        *members[i].to = arena_strdup(owned, json_text_at(token, members[i].path));
+    c->system_scope = json_bool_at(token, "system.all", false) ? "all" : NULL;
+    c->roles = names_of(owned, json_object_get(token, "roles"), "name");
+    c->role_ids = names_of(owned, json_object_get(token, "roles"), "id");
+    c->is_admin_project = json_bool_at(token, "is_admin_project", true);
+    c->token = arena_strdup(owned, text);
+    const char *expires = json_text_at(token, "expires_at");
+    if (expires == NULL || !clock_parse(expires, &c->expires_us) || c->user_id == NULL) {
+        caller_unref(c);
+        return NULL;
+    }
+    return c;
+}
+
+static struct fault *ask_keystone(struct context *cx, const char *token, struct caller **ret)
+{
+    const char *const headers[] = { "X-Subject-Token", token, NULL };
+    struct rest_response answer;
+    /* No user may be current while we ask as ourselves. */
+    struct context own = *cx;
+    own.caller = NULL;
+    TRY(rest_call(&own, &(struct rest){ .service = "identity", .method = GET, .path = "/v3/auth/tokens?nocatalog",
+        .as = AS_SERVICE, .headers = headers, .accept_status = -1 }, &answer));
+    *ret = NULL;
+    if (answer.status == 404 || answer.status == 401)
+        return NULL;
+    if (answer.status != 200) {
+        struct fault *fault = FAULT(cx, 503, NULL, "The Keystone service is temporarily unavailable.");
+        return fault_detail(cx->arena, fault, "token validation answered %d", answer.status);
+    }
+    *ret = caller_from_token(json_object_get(answer.body, "token"), token);
+    return NULL;
+}
+
+/* *ret NULL: not a token. */
+static struct fault *validate(struct context *cx, const char *token, struct caller **ret)
+{
+    struct app *app = cx->app;
+    *ret = NULL;
+    if (strlen(token) > TOKEN_LIMIT)
+        return NULL;
+    if (app->service->authenticate != NULL)
+        return app->service->authenticate(cx, token, ret);
+    char digest[65];
+    if (!digest_of(token, digest))
+        return NULL;
+    *ret = cached(digest);
+    if (*ret != NULL)
+        return NULL;
+    uint64_t seen = identity_generation();
+    TRY(ask_keystone(cx, token, ret));
+    if (*ret != NULL)
+        remember(app, digest, *ret, seen);
+    return NULL;
+}
+
+/* ---- requests ---- */
+
+static void release_caller(void *caller)
+{
+    caller_unref(caller);
+}
+
+static struct fault *unauthorized(struct request *rq)
+{
+    const struct dialect *dialect = rq->cx.app->service->dialect;
+    if (dialect->unauthorized != NULL)
+        return dialect->unauthorized(rq);
+    response_headerf(rq, "WWW-Authenticate", "Keystone uri=\"%s\"",
+        config_str(rq->cx.app->config, "keystone_authtoken", "www_authenticate_uri"));
+    return FAULT(RQ(rq), 401, IDENTITY_UNAUTHORIZED, "The request you have made requires authentication.");
+}
+
+const char IDENTITY_UNAUTHORIZED[] = "identity.unauthorized";
+
+/* A caller with the roles of the service that passes the request on. */
+static struct caller *with_service_roles(const struct caller *user, const struct caller *service)
+{
+    struct arena *owned = arena_create();
+    json_t *json = caller_to_json(user);
+    json_t *roles = json_array();
+    for (const char *const *r = service->roles; *r != NULL; r++)
+        json_array_append_new(roles, json_string(*r));
+    json_object_set_new(json, "service_roles", roles);
+    struct caller *both = caller_from_json(owned, json);
+    json_decref(json);
+    struct caller *kept = caller_ref(both);
+    arena_destroy(owned);
+    return kept;
+}
+
+static struct fault *add_service(struct request *rq)
+{
+    const char *service_token = request_header(rq, "X-Service-Token");
+    if (service_token == NULL)
+        return NULL;
+    struct caller *service;
+    TRY(validate(RQ(rq), service_token, &service));
+    if (service == NULL)
+        return unauthorized(rq);
+    rq->cx.caller = with_service_roles(rq->cx.caller, service);
+    arena_defer(rq->cx.arena, release_caller, rq->cx.caller);
+    caller_unref(service);
+    return NULL;
+}
+
+struct fault *identity_authenticate(struct request *rq)
+{
+    const char *token = request_header(rq, "X-Auth-Token");
+    if (token == NULL || *token == '\0')
+        return unauthorized(rq);
+    struct caller *caller;
+    TRY(validate(RQ(rq), token, &caller));
+    if (caller == NULL)
+        return unauthorized(rq);
+    arena_defer(rq->cx.arena, release_caller, caller);
+    rq->cx.caller = caller;
+    return add_service(rq);
+}
+
+void identity_credentials(const struct caller *caller, struct policy_credentials *ret)
+{
+    *ret = (struct policy_credentials){
+        .user_id = caller->user_id,
+        .user_domain_id = caller->user_domain_id,
+        .project_id = caller->project_id,
+        .project_domain_id = caller->project_domain_id,
+        .domain_id = caller->domain_id,
+        .system_scope = caller->system_scope,
+        .roles = caller->roles,
+        .service_roles = caller->service_roles,
+        .is_admin_project = caller->is_admin_project,
+    };
+}
+
+/* ---- the service's own token ---- */
+
+static struct service_token *service_token_of(struct app *app)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    if (app->identity == NULL) {
+        struct service_token *own = calloc(1, sizeof(*own));
+        if (own == NULL)
+            abort();
+        pthread_mutex_init(&own->lock, NULL);
+        app->identity = own;
+    }
+    pthread_mutex_unlock(&lock);
+    return app->identity;
+}
+
+static json_t *login_body(const struct config *config)
+{
+    static const char g[] = "keystone_authtoken";
+    return json_pack("{s:{s:{s:[s],s:{s:{s:s?,s:s?,s:{s:s?}}}},s:{s:{s:s?,s:{s:s?}}}}}", "auth", "identity", "methods",
+        "password", "password", "user", "name", config_str(config, g, "username"), "password",
+        config_str(config, g, "password"), "domain", "name", config_str(config, g, "user_domain_name"), "scope", "project",
+        "name", config_str(config, g, "project_name"), "domain", "name", config_str(config, g, "project_domain_name"));
+}
+
+static struct fault *log_in(struct context *cx, struct service_token *own)
+{
+    struct rest_response answer;
+    struct context nobody = *cx;
+    nobody.caller = NULL;
+    uint64_t seen = identity_generation();
+    json_t *body = json_keep(cx->arena, login_body(cx->app->config));
+    struct fault *fault = rest_call(&nobody, &(struct rest){ .service = "identity", .method = POST,
+        .path = "/v3/auth/tokens?nocatalog", .body = body, .as = AS_NOBODY }, &answer);
+    if (fault != NULL)
+        return fault_because(FAULT(cx, 503, NULL, "The service %s cannot log in to keystone.", cx->app->service->name), fault);
+    const char *token = rest_header(&answer, "X-Subject-Token");
+    const char *expires = json_text_at(answer.body, "token.expires_at");
+    int64_t expires_us;
+    if (token == NULL || expires == NULL || !clock_parse(expires, &expires_us))
+        return FAULT(cx, 503, NULL, "Keystone gave %s no token.", cx->app->service->name);
+    free(own->token);
+    own->token = strdup(token);
+    own->expires_us = expires_us;
+    own->generation = seen;
+    return NULL;
+}
+
+struct fault *identity_service_token(struct context *cx, const char **ret)
+{
+    struct service_token *own = service_token_of(cx->app);
+    struct fault *fault = NULL;
+    pthread_mutex_lock(&own->lock); /* one log-in at a time: the others wait for its token */
+    bool fresh = own->token != NULL && own->generation == identity_generation() &&
+        own->expires_us - clock_now_us() > (int64_t)RENEW_BEFORE_S * SECOND_US;
+    if (!fresh)
+        fault = log_in(cx, own);
+    if (fault == NULL)
+        *ret = arena_strdup(cx->arena, own->token);
+    pthread_mutex_unlock(&own->lock);
+    return fault;
+}
+
+void identity_stop(struct app *app)
+{
+    struct service_token *own = app->identity;
+    if (own == NULL)
+        return;
+    if (own->token != NULL)
+        OPENSSL_cleanse(own->token, strlen(own->token));
+    free(own->token);
+    pthread_mutex_destroy(&own->lock);
+    free(own);
+    app->identity = NULL;
+    for (int i = 0; i < SHARDS; i++) {
+        pthread_mutex_lock(&shards[i].lock);
+        empty(&shards[i]);
+        pthread_mutex_unlock(&shards[i].lock);
+    }
+}
