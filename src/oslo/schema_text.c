@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPR_LIMIT = 64 << 10, PPRINT_WIDTH = 72, SCHEMA_DEPTH = 12 };
+enum {
+    REPR_LIMIT = 64 << 10,
+    PPRINT_WIDTH = 72,
+    SCHEMA_DEPTH = 12,   /* a schema that refers to itself is shown so far */
+    SCHEMA_NODES = 2000,
+};
 
 /* ---- repr ---- */
 
@@ -181,8 +186,9 @@ static const char **sorted_members(const json_t *value)
     return members;
 }
 
-/* repr with the members of objects in the order of their names, as pprint does. */
-static void repr_sorted(struct buf *out, const json_t *value)
+/* repr with the members of objects in the order of their names, as pprint does. Stops soon after PPRINT_WIDTH characters:
+ * it is asked for each part of a document, whether that fits on a line. */
+static void repr_line(struct buf *out, const json_t *value)
 {
     size_t index;
     json_t *child;
@@ -191,21 +197,25 @@ static void repr_sorted(struct buf *out, const json_t *value)
     if (json_is_array(value)) {
         buf_putc(out, '[');
         json_array_foreach((json_t *)value, index, child) {
+            if (out->length > PPRINT_WIDTH)
+                break;
             buf_puts(out, index == 0 ? "" : ", ");
-            repr_sorted(out, child);
+            repr_line(out, child);
         }
         buf_putc(out, ']');
-    } else if (json_is_object(value)) {
+    } else if (json_is_object(value) && json_object_size(value) <= PPRINT_WIDTH) {
         members = sorted_members(value);
         buf_putc(out, '{');
-        for (index = 0; members[index] != NULL && out->length < REPR_LIMIT; index++) {
+        for (index = 0; members[index] != NULL && out->length <= PPRINT_WIDTH; index++) {
             buf_puts(out, index == 0 ? "" : ", ");
-            python_repr_text(out, members[index], strlen(members[index]));
+            python_repr_text(out, members[index], strnlen(members[index], PPRINT_WIDTH + 1));
             buf_puts(out, ": ");
-            repr_sorted(out, json_object_get(value, members[index]));
+            repr_line(out, json_object_get(value, members[index]));
         }
         buf_putc(out, '}');
         free(members);
+    } else if (json_is_object(value) || json_string_length(value) > 4 * PPRINT_WIDTH) {
+        buf_printf(out, "%*s", PPRINT_WIDTH + 1, "");
     } else {
         python_repr(out, value);
     }
@@ -259,8 +269,12 @@ static void format_value(struct buf *out, const json_t *value, size_t prefix, si
 {
     BUF_CLEANUP struct buf one_line = { 0 };
 
-    repr_sorted(&one_line, value);
-    if (one_line.length + column + allowance <= PPRINT_WIDTH || !(json_is_object(value) || json_is_array(value)))
+    if (!json_is_object(value) && !json_is_array(value)) {
+        python_repr(out, value);
+        return;
+    }
+    repr_line(&one_line, value);
+    if (one_line.length + column + allowance <= PPRINT_WIDTH)
         buf_append(out, one_line.data, one_line.length);
     else if (json_is_object(value))
         format_object(out, value, prefix, column, allowance);
@@ -275,7 +289,11 @@ void python_pformat(struct buf *out, const json_t *value, size_t indent)
 
 /* ---- a schema as the document that it stands for ---- */
 
-static json_t *schema_document(const struct schema *schema, int depth);
+struct bounds {
+    int depth, nodes; /* still to come */
+};
+
+static json_t *schema_document(const struct schema *schema, struct bounds *bounds);
 
 static json_t *types_document(unsigned types)
 {
@@ -303,21 +321,21 @@ static json_t *words_document(const char *const *words, bool literals)
     return list;
 }
 
-static json_t *properties_document(const struct schema_property *row, int depth)
+static json_t *properties_document(const struct schema_property *row, struct bounds *bounds)
 {
     json_t *object = json_object();
 
     for (; row->name != NULL; row++)
-        json_object_set_new(object, row->name, schema_document(row->schema, depth + 1));
+        json_object_set_new(object, row->name, schema_document(row->schema, bounds));
     return object;
 }
 
-static json_t *list_document(const struct schema *const *list, int depth)
+static json_t *list_document(const struct schema *const *list, struct bounds *bounds)
 {
     json_t *array = json_array();
 
     for (; *list != NULL; list++)
-        json_array_append_new(array, schema_document(*list, depth + 1));
+        json_array_append_new(array, schema_document(*list, bounds));
     return array;
 }
 
@@ -349,37 +367,40 @@ static void put_scalar_keywords(json_t *object, const struct schema *schema)
         json_object_set_new(object, "format", json_string(schema->format));
 }
 
-static json_t *schema_document(const struct schema *schema, int depth)
+static json_t *schema_document(const struct schema *schema, struct bounds *bounds)
 {
     json_t *object = json_object();
 
-    if (depth > SCHEMA_DEPTH)
+    if (bounds->depth == 0 || bounds->nodes == 0)
         return object;
+    bounds->depth--;
+    bounds->nodes--;
     put_scalar_keywords(object, schema);
     put_size(object, "minProperties", schema->min_properties);
     put_size(object, "maxProperties", schema->max_properties);
     put_size(object, "minItems", schema->min_items);
     put_size(object, "maxItems", schema->max_items);
     if (schema->properties != NULL)
-        json_object_set_new(object, "properties", properties_document(schema->properties, depth));
+        json_object_set_new(object, "properties", properties_document(schema->properties, bounds));
     if (schema->patterns != NULL)
-        json_object_set_new(object, "patternProperties", properties_document(schema->patterns, depth));
+        json_object_set_new(object, "patternProperties", properties_document(schema->patterns, bounds));
     if (schema->required != NULL)
         json_object_set_new(object, "required", words_document(schema->required, false));
     if (schema->closed)
         json_object_set_new(object, "additionalProperties", json_false());
     if (schema->additional != NULL)
-        json_object_set_new(object, "additionalProperties", schema_document(schema->additional, depth + 1));
+        json_object_set_new(object, "additionalProperties", schema_document(schema->additional, bounds));
     if (schema->items != NULL)
-        json_object_set_new(object, "items", schema_document(schema->items, depth + 1));
+        json_object_set_new(object, "items", schema_document(schema->items, bounds));
     if (schema->unique_items)
         json_object_set_new(object, "uniqueItems", json_true());
     if (schema->all_of != NULL)
-        json_object_set_new(object, "allOf", list_document(schema->all_of, depth));
+        json_object_set_new(object, "allOf", list_document(schema->all_of, bounds));
     if (schema->any_of != NULL)
-        json_object_set_new(object, "anyOf", list_document(schema->any_of, depth));
+        json_object_set_new(object, "anyOf", list_document(schema->any_of, bounds));
     if (schema->one_of != NULL)
-        json_object_set_new(object, "oneOf", list_document(schema->one_of, depth));
+        json_object_set_new(object, "oneOf", list_document(schema->one_of, bounds));
+    bounds->depth++;
     return object;
 }
 
@@ -389,7 +410,8 @@ const char *violation_text_long(struct arena *arena, const struct violation *vio
 {
     BUF_CLEANUP struct buf out = { 0 };
     BUF_CLEANUP struct buf part = { 0 };
-    json_t *document = schema_document(violation->schema, 0);
+    struct bounds bounds = { .depth = SCHEMA_DEPTH, .nodes = SCHEMA_NODES };
+    json_t *document = schema_document(violation->schema, &bounds);
 
     python_pformat(&part, document, 4);
     json_decref(document);
