@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model: the providers of the cloud in memory, laid out for the question "which of them fit?".
+ *
+ * The database is the truth; this is a cache of it that may be dropped at any moment. Every write transaction notes the
+ * providers that it touched in the table nubo_placement_changes, whose key grows in the order of the commits (the
+ * transactions are serialised by store.h's change_begin()). model_refresh() reads what came after the last key it saw and
+ * loads those providers anew. So a process learns of the writes of all processes, its own included, in the same way,
+ * before it answers.
+ *
+ * Providers are read between model_read_begin() and model_read_end(); no I/O is done there.
+ */
+#ifndef PLACEMENT_MODEL_H
+#define PLACEMENT_MODEL_H
+
+#include "base/map.h"
+#include "oslo/sql.h"
+
+#include <pthread.h>
+
+struct inventory {
+    int64_t class_id;
+    int64_t total, reserved, min_unit, max_unit, step_size;
+    double allocation_ratio;
+    int64_t used; /* by all allocations */
+};
+
+/* int((total - reserved) * allocation_ratio), as the reference rounds. */
+int64_t inventory_capacity(const struct inventory *inventory);
+
+struct provider;
+
+struct provider_list { /* sorted by id */
+    struct provider **items;
+    size_t count, capacity;
+};
+
+struct aggregate {
+    char *uuid;
+    struct provider_list members;
+    struct provider_list sharing; /* those members that share their inventory (MISC_SHARES_VIA_AGGREGATE) */
+};
+
+struct provider {
+    int64_t id;
+    char uuid[40];
+    char *name;
+    int64_t generation;
+    int64_t parent_id, root_id; /* parent_id 0: none */
+    int64_t modified_us;
+    struct provider *parent, *root;
+    struct provider_list tree; /* of a root: all providers of its tree, itself included */
+    struct inventory *inventories; /* sorted by class_id */
+    size_t inventory_count;
+    int64_t *traits; /* sorted ids */
+    size_t trait_count;
+    struct aggregate **aggregates;
+    size_t aggregate_count;
+    bool sharing;
+};
+
+struct provider_index { /* providers by the id of a class or of a trait */
+    struct provider_index_row {
+        int64_t key;
+        struct provider_list list;
+    } *rows; /* sorted by key */
+    size_t count, capacity;
+};
+
+struct name {
+    int64_t id;
+    char *text;
+};
+
+struct names { /* traits, or resource classes: by id, and by name */
+    struct name *by_id;
+    size_t count;
+    struct map by_text; /* to struct name */
+};
+
+struct model {
+    pthread_rwlock_t lock;
+    int64_t position; /* key of the last change seen; -1: nothing was loaded yet */
+    struct provider_list providers, roots, sharing;
+    size_t nested; /* providers that have a parent */
+    struct map by_uuid;
+    struct map aggregates; /* by UUID */
+    struct provider_index by_class, by_trait;
+    struct names classes, traits;
+};
+
+/* A provider as the database has it; what put() takes. Everything is copied. */
+struct provider_data {
+    int64_t id;
+    const char *uuid, *name;
+    int64_t generation, parent_id, root_id, modified_us;
+    const struct inventory *inventories;
+    size_t inventory_count;
+    const int64_t *traits;
+    size_t trait_count;
+    const char *const *aggregates;
+    size_t aggregate_count;
+};
+
+struct model *model_create(void);
+void model_destroy(struct model *model); /* NULL is allowed */
+
+/* Brings the model to the database's present state. */
+struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db);
+
+void model_read_begin(struct model *model);
+void model_read_end(struct model *model);
+
+/* Changes, all at once; for the loader and for tests. The caller holds the write lock or is alone. */
+void model_apply(struct model *model, const struct provider_data *changed, size_t changed_count,
+    const int64_t *removed, size_t removed_count);
+void names_replace(struct names *names, const struct name *rows, size_t count);
+
+const struct provider *model_find(const struct model *model, const char *uuid); /* NULL: none */
+const struct provider *model_find_id(const struct model *model, int64_t id);
+const struct inventory *provider_inventory(const struct provider *provider, int64_t class_id);
+bool provider_has_trait(const struct provider *provider, int64_t trait_id);
+bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate);
+const struct provider_list *provider_index_find(const struct provider_index *index, int64_t key); /* never NULL */
+const struct name *names_by_text(const struct names *names, const char *text);                     /* NULL: none */
+const char *names_text(const struct names *names, int64_t id);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model_load: reads what changed since the model last looked, in one snapshot of the database.
+ */
+#include "placement/api.h"
+#include "placement/model.h"
+#include "placement/store.h"
+
+#include <string.h>
+
+/* What one refresh read; applied under the write lock when the model has not gone past it meanwhile. */
+struct load {
+    struct tx *tx;
+    struct arena *arena;
+    bool everything;
+    int64_t position;
+    int64_t *ids; /* sorted; not for everything */
+    size_t id_count;
+    struct provider_data *providers; /* sorted by id */
+    size_t count;
+    bool names;
+    struct name *classes, *traits;
+    size_t class_count, trait_count;
+};
+
+enum { FEW = 200 }; /* more changed providers than that are read as everything */
+
+struct growing {
+    void *items;
+    size_t count, capacity;
+};
+
+static void *push(struct arena *arena, struct growing *list, size_t size) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        void *items = arena_alloc(arena, capacity * size);
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * size);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    return (char *)list->items + list->count++ * size;
+}
+
+/* Runs `sql`, with the changed ids in place of %s unless everything is read. */
+static struct fault *query(struct load *load, struct rows **ret, const char *all, const char *some) {
+    if (load->everything)
+        return sql_query(load->tx, ret, all, NO_BIND);
+    struct sql_value *values = ARENA_ARRAY(load->arena, struct sql_value, load->id_count);
+    for (size_t i = 0; i < load->id_count; i++)
+        values[i] = INT(load->ids[i]);
+    const char *sql = arena_printf(load->arena, some, sql_marks(load->arena, load->id_count));
+    return sql_query(load->tx, ret, sql, values, load->id_count);
+}
+
+static struct provider_data *loaded(struct load *load, int64_t id) {
+    size_t low = 0, high = load->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (load->providers[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < load->count && load->providers[low].id == id ? &load->providers[low] : NULL;
+}
+
+static struct fault *load_providers(struct load *load) {
+    static const char columns[] =
+        "SELECT id, uuid, name, generation, parent_provider_id, root_provider_id, created_at, updated_at"
+        " FROM resource_providers";
+    struct growing list = { 0 };
+    struct rows *rows;
+    TRY(query(load, &rows, arena_printf(load->arena, "%s ORDER BY id", columns),
+        arena_printf(load->arena, "%s WHERE id IN (%%s) ORDER BY id", columns)));
+    while (rows_next(rows)) {
+        struct provider_data *data = push(load->arena, &list, sizeof(*data));
+        *data = (struct provider_data){
+            .id = rows_int(rows, 0),
+            .uuid = rows_text(rows, 1),
+            .name = rows_text(rows, 2),
+            .generation = rows_int(rows, 3),
+            .parent_id = rows_int(rows, 4),
+            .root_id = rows_null(rows, 5) ? rows_int(rows, 0) : rows_int(rows, 5),
+            .modified_us = moment(rows_text(rows, 6), rows_text(rows, 7)),
+        };
+    }
+    load->providers = list.items;
+    load->count = list.count;
+    return rows_fault(rows);
+}
+
+/* The rows of a child table come sorted by provider: each provider gets its run of the one array. */
+static struct fault *load_inventories(struct load *load) {
+    struct growing list = { 0 }, owners = { 0 };
+    struct rows *rows;
+    static const char columns[] = "SELECT i.resource_provider_id, i.resource_class_id, i.total, i.reserved, i.min_unit,"
+        " i.max_unit, i.step_size, i.allocation_ratio, (SELECT COALESCE(SUM(a.used), 0) FROM allocations a"
+        " WHERE a.resource_provider_id = i.resource_provider_id AND a.resource_class_id = i.resource_class_id)"
+        " FROM inventories i";
+    TRY(query(load, &rows,
+        arena_printf(load->arena, "%s ORDER BY i.resource_provider_id, i.resource_class_id", columns),
+        arena_printf(load->arena, "%s WHERE i.resource_provider_id IN (%%s)"
+            " ORDER BY i.resource_provider_id, i.resource_class_id", columns)));
+    while (rows_next(rows)) {
+        struct inventory *inventory = push(load->arena, &list, sizeof(*inventory));
+        *inventory = (struct inventory){ rows_int(rows, 1), rows_int(rows, 2), rows_int(rows, 3), rows_int(rows, 4),
+            rows_int(rows, 5), rows_int(rows, 6), rows_real(rows, 7), rows_int(rows, 8) };
+        *(int64_t *)push(load->arena, &owners, sizeof(int64_t)) = rows_int(rows, 0);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct provider_data *data = loaded(load, ((int64_t *)owners.items)[i]);
+        if (data == NULL)
+            continue;
+        if (data->inventory_count++ == 0)
+            data->inventories = (struct inventory *)list.items + i;
+    }
+    return rows_fault(rows);
+}
+
+static struct fault *load_traits(struct load *load) {
+    struct growing list = { 0 }, owners = { 0 };
+    struct rows *rows;
+    TRY(query(load, &rows,
+        "SELECT resource_provider_id, trait_id FROM resource_provider_traits ORDER BY resource_provider_id",
+        "SELECT resource_provider_id, trait_id FROM resource_provider_traits WHERE resource_provider_id IN (%s)"
+        " ORDER BY resource_provider_id"));
+    while (rows_next(rows)) {
+        *(int64_t *)push(load->arena, &owners, sizeof(int64_t)) = rows_int(rows, 0);
+        *(int64_t *)push(load->arena, &list, sizeof(int64_t)) = rows_int(rows, 1);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct provider_data *data = loaded(load, ((int64_t *)owners.items)[i]);
+        if (data == NULL)
+            continue;
+        if (data->trait_count++ == 0)
+            data->traits = (int64_t *)list.items + i;
+    }
+    return rows_fault(rows);
+}
+
+static struct fault *load_aggregates(struct load *load) {
+    struct growing list = { 0 }, owners = { 0 };
+    struct rows *rows;
+    static const char columns[] = "SELECT r.resource_provider_id, g.uuid FROM resource_provider_aggregates r"
+        " JOIN placement_aggregates g ON g.id = r.aggregate_id";
+    TRY(query(load, &rows, arena_printf(load->arena, "%s ORDER BY r.resource_provider_id", columns),
+        arena_printf(load->arena, "%s WHERE r.resource_provider_id IN (%%s) ORDER BY r.resource_provider_id",
+            columns)));
+    while (rows_next(rows)) {
+        *(int64_t *)push(load->arena, &owners, sizeof(int64_t)) = rows_int(rows, 0);
+        *(const char **)push(load->arena, &list, sizeof(char *)) = rows_text(rows, 1);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct provider_data *data = loaded(load, ((int64_t *)owners.items)[i]);
+        if (data == NULL)
+            continue;
+        if (data->aggregate_count++ == 0)
+            data->aggregates = (const char *const *)list.items + i;
+    }
+    return rows_fault(rows);
+}
+
+static struct fault *load_names(struct load *load, const char *sql, struct name **ret, size_t *ret_count) {
+    struct growing list = { 0 };
+    struct rows *rows;
+    TRY(sql_query(load->tx, &rows, sql, NO_BIND));
+    while (rows_next(rows)) {
+        struct name *name = push(load->arena, &list, sizeof(*name));
+        *name = (struct name){ rows_int(rows, 0), arena_strdup(load->arena, rows_text(rows, 1)) };
+    }
+    *ret = list.items;
+    *ret_count = list.count;
+    return rows_fault(rows);
+}
+
+static int compare_ids(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What was touched after `position`. */
+static struct fault *load_changes(struct load *load, int64_t position) {
+    int64_t first;
+    TRY(sql_int_of(load->tx, &load->position, 0, "SELECT MAX(id) FROM nubo_placement_changes", NO_BIND));
+    if (position >= 0 && load->position == position)
+        return NULL;
+    TRY(sql_int_of(load->tx, &first, 0, "SELECT MIN(id) FROM nubo_placement_changes", NO_BIND));
+    load->everything = position < 0 || first > position + 1 || load->position < position;
+    load->names = load->everything;
+    if (load->everything)
+        return NULL;
+    struct growing ids = { 0 };
+    struct rows *rows;
+    TRY(sql_query(load->tx, &rows, "SELECT DISTINCT provider_id FROM nubo_placement_changes WHERE id > ?",
+        BIND(INT(position))));
+    while (rows_next(rows)) {
+        if (rows_int(rows, 0) == CHANGED_NAMES)
+            load->names = true;
+        else
+            *(int64_t *)push(load->arena, &ids, sizeof(int64_t)) = rows_int(rows, 0);
+    }
+    TRY(rows_fault(rows));
+    load->ids = ids.items;
+    load->id_count = ids.count;
+    if (ids.count > FEW)
+        load->everything = load->names = true;
+    else if (ids.count > 0)
+        qsort(load->ids, load->id_count, sizeof(int64_t), compare_ids);
+    return NULL;
+}
+
+static struct fault *load_all(struct load *load) {
+    if (load->names) {
+        TRY(load_names(load, "SELECT id, name FROM resource_classes", &load->classes, &load->class_count));
+        TRY(load_names(load, "SELECT id, name FROM traits", &load->traits, &load->trait_count));
+    }
+    if (!load->everything && load->id_count == 0)
+        return NULL;
+    TRY(load_providers(load));
+    TRY(load_inventories(load));
+    TRY(load_traits(load));
+    return load_aggregates(load);
+}
+
+static void apply(struct model *model, struct load *load) {
+    if (load->names) {
+        names_replace(&model->classes, load->classes, load->class_count);
+        names_replace(&model->traits, load->traits, load->trait_count);
+    }
+    /* What was asked for, or was known, and is not there any more, is gone. */
+    size_t candidates = load->everything ? model->providers.count : load->id_count;
+    int64_t *removed = ARENA_ARRAY(load->arena, int64_t, candidates + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < candidates; i++) {
+        int64_t id = load->everything ? model->providers.items[i]->id : load->ids[i];
+        if (loaded(load, id) == NULL)
+            removed[count++] = id;
+    }
+    model_apply(model, load->providers, load->count, removed, count);
+    model->position = load->position;
+}
+
+struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db) {
+    model_read_begin(model);
+    int64_t position = model->position;
+    model_read_end(model);
+    struct arena *scratch ARENA_CLEANUP = arena_create();
+    struct load load = { .arena = scratch };
+    struct fault *fault = db_read(scratch, db, &load.tx);
+    if (fault == NULL)
+        fault = load_changes(&load, position);
+    if (fault == NULL && load.position != position)
+        fault = load_all(&load);
+    if (fault != NULL)
+        return fault_copy(arena, fault);
+    tx_end(load.tx);
+    if (load.position == position)
+        return NULL;
+    pthread_rwlock_wrlock(&model->lock);
+    /* Another thread may have gone past us meanwhile: then its view is the newer one. Everything in between was read by
+     * us when it has not, because we began from an older position. */
+    if (model->position == position || model->position < load.position)
+        apply(model, &load);
+    pthread_rwlock_unlock(&model->lock);
+    return NULL;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "placement/store.h"
+
+#include "placement/api.h"
+
+enum { KEPT_CHANGES = 20000 }; /* a process that lags more than that reads everything */
+
+struct fault *change_begin(struct tx *tx) {
+    return sql_exec(tx, "UPDATE nubo_placement_order SET serial = serial + 1 WHERE id = 1", NO_BIND);
+}
+
+struct fault *change_provider(struct tx *tx, int64_t provider_id) {
+    int64_t key;
+    TRY(sql_insert(tx, "INSERT INTO nubo_placement_changes (provider_id) VALUES (?)", BIND(INT(provider_id)), &key));
+    if (key % 1000 == 0)
+        return sql_exec(tx, "DELETE FROM nubo_placement_changes WHERE id < ?", BIND(INT(key - KEPT_CHANGES)));
+    return NULL;
+}
+
+struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found) {
+    struct rows *rows;
+    TRY(sql_query(tx, &rows,
+        "SELECT p.id, p.uuid, p.name, p.generation, p.parent_provider_id, p.root_provider_id, q.uuid, r.uuid,"
+        " p.created_at, p.updated_at FROM resource_providers p"
+        " LEFT JOIN resource_providers q ON q.id = p.parent_provider_id"
+        " LEFT JOIN resource_providers r ON r.id = p.root_provider_id WHERE p.uuid = ?",
+        BIND(TEXT(uuid))));
+    *ret_found = rows_next(rows);
+    if (*ret_found) {
+        *ret = (struct provider_row){
+            .id = rows_int(rows, 0),
+            .uuid = rows_text(rows, 1),
+            .name = rows_text(rows, 2),
+            .generation = rows_int(rows, 3),
+            .parent_id = rows_int(rows, 4),
+            .root_id = rows_null(rows, 5) ? rows_int(rows, 0) : rows_int(rows, 5),
+            .parent_uuid = rows_text(rows, 6),
+            .root_uuid = rows_null(rows, 7) ? rows_text(rows, 1) : rows_text(rows, 7),
+            .modified_us = moment(rows_text(rows, 8), rows_text(rows, 9)),
+        };
+    }
+    rows_end(rows);
+    return rows_fault(rows);
+}
+
+struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret) {
+    bool found;
+    TRY(provider_look(tx, uuid, ret, &found));
+    if (!found)
+        return fault_new(tx_arena(tx), 404, NULL, "No resource provider with uuid %s found", uuid);
+    return NULL;
+}
+
+struct fault *provider_touch(struct tx *tx, struct provider_row *provider) {
+    int64_t changed;
+    TRY(sql_exec_changed(tx,
+        "UPDATE resource_providers SET generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
+        BIND(INT(provider->generation + 1), TEXT(timestamp_now(tx_arena(tx))), INT(provider->id),
+            INT(provider->generation)),
+        &changed));
+    if (changed != 1)
+        return fault_new(tx_arena(tx), 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE);
+    provider->generation++;
+    return change_provider(tx, provider->id);
+}
+
+struct fault *class_id(struct tx *tx, const char *name, int64_t *ret) {
+    return sql_int_of(tx, ret, -1, "SELECT id FROM resource_classes WHERE name = ?", BIND(TEXT(name)));
+}
+
+struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret) {
+    return sql_int_of(tx, ret, -1, "SELECT id FROM traits WHERE name = ?", BIND(TEXT(name)));
+}
+
+struct fault *class_name(struct tx *tx, int64_t id, const char **ret) {
+    return sql_text_of(tx, ret, "SELECT name FROM resource_classes WHERE id = ?", BIND(INT(id)));
+}
+
+struct fault *class_unknown(struct tx *tx, const char *name) {
+    return fault_new(tx_arena(tx), 404, NULL, "No such resource class %s.", name);
+}

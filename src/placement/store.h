@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store: what placement's transactions have in common.
+ *
+ * Every function that changes something starts with change_begin(), which puts the transactions in a row (on MariaDB by
+ * the lock of one row, on SQLite there is one writer anyway), and names the providers it touched with
+ * change_provider(). So the capacity that a claim read is still free when it commits, and the keys of
+ * nubo_placement_changes grow in the order of the commits, which model.h stands on. Generations are compared and swapped
+ * as in the reference, for the clients, and for a reference that writes to the same database.
+ */
+#ifndef PLACEMENT_STORE_H
+#define PLACEMENT_STORE_H
+
+#include "oslo/http.h"
+#include "oslo/sql.h"
+
+enum { CHANGED_NAMES = 0 }; /* as a provider id: traits or resource classes changed */
+enum { CUSTOM_CLASS_ID = 10000 }; /* ids of custom resource classes begin here */
+
+struct provider_row {
+    int64_t id;
+    const char *uuid, *name;
+    int64_t generation;
+    int64_t parent_id, root_id; /* parent_id 0: none */
+    const char *parent_uuid, *root_uuid; /* parent_uuid NULL: none */
+    int64_t modified_us;
+};
+
+struct fault *change_begin(struct tx *tx);
+struct fault *change_provider(struct tx *tx, int64_t provider_id);
+
+/* 404 "No resource provider with uuid X found". */
+struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret);
+/* As load; *ret_found is false instead of a fault. */
+struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found);
+/* Raises the generation in the row and in `provider`, and notes the change. 409 when somebody else did. */
+struct fault *provider_touch(struct tx *tx, struct provider_row *provider);
+
+/* Ids and texts of classes and traits; -1: no such name. */
+struct fault *class_id(struct tx *tx, const char *name, int64_t *ret);
+struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret);
+struct fault *class_name(struct tx *tx, int64_t id, const char **ret);
+
+/* 404 "No such resource class X.". */
+struct fault *class_unknown(struct tx *tx, const char *name);
+
+#endif
