@@ -20,7 +20,8 @@ struct change {
     struct provider_row provider;
 };
 
-static struct fault *aggregate_id(struct tx *tx, const char *uuid, int64_t *ret) {
+static struct fault *aggregate_id(struct tx *tx, const char *uuid, int64_t *ret)
+{
     TRY(sql_int_of(tx, ret, 0, "SELECT id FROM placement_aggregates WHERE uuid = ?", BIND(TEXT(uuid))));
     if (*ret != 0)
         return NULL;
@@ -28,7 +29,8 @@ static struct fault *aggregate_id(struct tx *tx, const char *uuid, int64_t *ret)
         BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(uuid)), ret);
 }
 
-static struct fault *set_run(struct tx *tx, void *argument) {
+static struct fault *set_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     bool generations = change->rq->version >= 19;
     TRY(change_begin(tx));
@@ -51,7 +53,8 @@ static struct fault *set_run(struct tx *tx, void *argument) {
     return generations ? provider_touch(tx, &change->provider) : change_provider(tx, change->provider.id);
 }
 
-static struct fault *set_aggregates(struct request *rq) {
+static struct fault *set_aggregates(struct request *rq)
+{
     bool generations = rq->version >= 19;
     TRY(request_validate(rq, generations ? &put_1_19 : &uuids));
     struct change change = {
@@ -69,7 +72,8 @@ static struct fault *set_aggregates(struct request *rq) {
     return NULL;
 }
 
-static struct fault *list_aggregates(struct request *rq) {
+static struct fault *list_aggregates(struct request *rq)
+{
     struct tx *tx;
     struct provider_row provider;
     struct rows *rows;

@@ -66,7 +66,8 @@ static const struct schema reshape_1_30 = CONSUMERS(item_1_28, 0);
 static const struct schema reshape_1_34 = CONSUMERS(item_1_34, 0);
 static const struct schema reshape_1_38 = CONSUMERS(item_1_38, 0);
 
-const struct schema *allocations_schema(const struct request *rq, bool may_be_empty) {
+const struct schema *allocations_schema(const struct request *rq, bool may_be_empty)
+{
     if (rq->version >= 38)
         return may_be_empty ? &reshape_1_38 : &post_1_38;
     if (rq->version >= 34)
@@ -76,7 +77,8 @@ const struct schema *allocations_schema(const struct request *rq, bool may_be_em
     return &post_1_13;
 }
 
-static const struct schema *put_schema(const struct request *rq) {
+static const struct schema *put_schema(const struct request *rq)
+{
     if (rq->version >= 38)
         return &item_1_38;
     if (rq->version >= 34)
@@ -88,7 +90,8 @@ static const struct schema *put_schema(const struct request *rq) {
     return rq->version >= 8 ? &put_1_8 : &put_1_0;
 }
 
-static struct consumer_input consumer_read(struct request *rq, const char *uuid, const json_t *body) {
+static struct consumer_input consumer_read(struct request *rq, const char *uuid, const json_t *body)
+{
     struct placement *placement = placement_of(rq);
     const char *project = json_text_at(body, "project_id"), *user = json_text_at(body, "user_id");
     return (struct consumer_input){
@@ -101,7 +104,8 @@ static struct consumer_input consumer_read(struct request *rq, const char *uuid,
     };
 }
 
-struct consumer_input *consumers_read(struct request *rq, const json_t *body) {
+struct consumer_input *consumers_read(struct request *rq, const json_t *body)
+{
     struct consumer_input *inputs = ARENA_ARRAY(rq->cx.arena, struct consumer_input, json_object_size(body) + 1);
     const char *uuid;
     json_t *consumer;
@@ -111,13 +115,15 @@ struct consumer_input *consumers_read(struct request *rq, const json_t *body) {
     return inputs;
 }
 
-static struct fault *run(struct tx *tx, void *argument) {
+static struct fault *run(struct tx *tx, void *argument)
+{
     TRY(change_begin(tx));
     return claim_run(tx, argument);
 }
 
 /* Below 1.12 allocations are a list of providers. */
-static json_t *as_map(struct request *rq, const json_t *items) {
+static json_t *as_map(struct request *rq, const json_t *items)
+{
     json_t *map = json_keep(rq->cx.arena, json_object());
     size_t at;
     json_t *item;
@@ -127,7 +133,8 @@ static json_t *as_map(struct request *rq, const json_t *items) {
     return map;
 }
 
-static struct fault *put_allocations(struct request *rq) {
+static struct fault *put_allocations(struct request *rq)
+{
     const char *given = request_argument(rq, "consumer_uuid");
     if (!uuid_like(given))
         return FAULT(RQ(rq), 400, NULL, "Malformed consumer_uuid: %s", given);
@@ -144,7 +151,8 @@ static struct fault *put_allocations(struct request *rq) {
     return answer_empty(rq, 204);
 }
 
-static struct fault *post_allocations(struct request *rq) {
+static struct fault *post_allocations(struct request *rq)
+{
     TRY(request_validate(rq, allocations_schema(rq, false)));
     struct claim claim = { .rq = rq, .consumers = consumers_read(rq, rq->body), .count = json_object_size(rq->body) };
     struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &claim);
@@ -154,7 +162,8 @@ static struct fault *post_allocations(struct request *rq) {
     return answer_empty(rq, 204);
 }
 
-static struct fault *delete_run(struct tx *tx, void *argument) {
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
     struct request *rq = argument;
     const char *uuid = request_argument(rq, "consumer_uuid");
     struct rows *rows;
@@ -177,19 +186,22 @@ static struct fault *delete_run(struct tx *tx, void *argument) {
     return sql_exec(tx, "DELETE FROM consumers WHERE uuid = ?", BIND(TEXT(uuid)));
 }
 
-static struct fault *delete_allocations(struct request *rq) {
+static struct fault *delete_allocations(struct request *rq)
+{
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, rq));
     return answer_empty(rq, 204);
 }
 
-static void later(int64_t *modified_us, struct rows *rows, int column) {
+static void later(int64_t *modified_us, struct rows *rows, int column)
+{
     int64_t us = moment(rows_text(rows, column), rows_text(rows, column + 1));
     *modified_us = us > *modified_us ? us : *modified_us;
 }
 
 /* What is known of the consumer follows its allocations. */
 static void write_consumer(struct request *rq, const char *project, const char *user, int64_t generation,
-    const char *type) {
+    const char *type)
+{
     if (rq->version < 12)
         return;
     json_text(&rq->json, "project_id", project);
@@ -200,7 +212,8 @@ static void write_consumer(struct request *rq, const char *project, const char *
         json_text(&rq->json, "consumer_type", type == NULL ? "unknown" : type);
 }
 
-static struct fault *show_allocations(struct request *rq) {
+static struct fault *show_allocations(struct request *rq)
+{
     struct tx *tx;
     struct rows *rows;
     int64_t modified_us = 0, last = 0, consumer_generation = 0, generation = 0;
@@ -247,7 +260,8 @@ static struct fault *show_allocations(struct request *rq) {
     return rows_fault(rows);
 }
 
-static struct fault *provider_allocations(struct request *rq) {
+static struct fault *provider_allocations(struct request *rq)
+{
     struct tx *tx;
     struct rows *rows;
     struct provider_row provider;

@@ -36,7 +36,8 @@ struct search {
     bool done;
 };
 
-bool provider_can_give(const struct provider *provider, int64_t class_id, int64_t amount) {
+bool provider_can_give(const struct provider *provider, int64_t class_id, int64_t amount)
+{
     const struct inventory *inventory = provider_inventory(provider, class_id);
     return inventory != NULL && inventory->min_unit <= amount && amount <= inventory->max_unit &&
         inventory->step_size > 0 && amount % inventory->step_size == 0 &&
@@ -44,7 +45,8 @@ bool provider_can_give(const struct provider *provider, int64_t class_id, int64_
             (double)(inventory->total - inventory->reserved) * inventory->allocation_ratio;
 }
 
-static bool in_any(const struct provider *provider, const struct aggregate_set *set) {
+static bool in_any(const struct provider *provider, const struct aggregate_set *set)
+{
     for (size_t i = 0; i < set->count; i++)
         if (provider_in_aggregate(provider, set->items[i]))
             return true;
@@ -52,35 +54,40 @@ static bool in_any(const struct provider *provider, const struct aggregate_set *
 }
 
 /* In one aggregate of every set that the group asks for. */
-static bool in_aggregates(const struct candidate_group *group, const struct provider *provider) {
+static bool in_aggregates(const struct candidate_group *group, const struct provider *provider)
+{
     for (size_t i = 0; i < group->member_of_count; i++)
         if (!in_any(provider, &group->member_of[i]))
             return false;
     return true;
 }
 
-static bool has_forbidden_trait(const struct candidate_group *group, const struct provider *provider) {
+static bool has_forbidden_trait(const struct candidate_group *group, const struct provider *provider)
+{
     for (size_t i = 0; i < group->forbidden_count; i++)
         if (provider_has_trait(provider, group->forbidden[i]))
             return true;
     return false;
 }
 
-static bool has_any_trait(const struct provider *provider, const struct trait_set *set) {
+static bool has_any_trait(const struct provider *provider, const struct trait_set *set)
+{
     for (size_t i = 0; i < set->count; i++)
         if (provider_has_trait(provider, set->ids[i]))
             return true;
     return false;
 }
 
-static bool gives_all(const struct candidate_group *group, const struct provider *provider) {
+static bool gives_all(const struct candidate_group *group, const struct provider *provider)
+{
     for (size_t i = 0; i < group->resource_count; i++)
         if (!provider_can_give(provider, group->resources[i].class_id, group->resources[i].amount))
             return false;
     return true;
 }
 
-bool group_fits(const struct candidate_group *group, const struct provider *provider) {
+bool group_fits(const struct candidate_group *group, const struct provider *provider)
+{
     if (group->in_tree && provider->root != group->tree_root)
         return false;
     for (size_t i = 0; i < group->required_count; i++)
@@ -92,7 +99,8 @@ bool group_fits(const struct candidate_group *group, const struct provider *prov
 
 /* A suffixed group. One without resources is only answered through its traits and aggregates (as the reference: with
  * nothing but refusals it finds nobody), and its tree is not looked at. */
-static bool suffixed_fits(const struct candidate_group *group, const struct provider *provider) {
+static bool suffixed_fits(const struct candidate_group *group, const struct provider *provider)
+{
     if (group->resource_count > 0)
         return group_fits(group, provider);
     if (group->required_count == 0 && group->member_of_count == 0)
@@ -104,7 +112,8 @@ static bool suffixed_fits(const struct candidate_group *group, const struct prov
 
 /* One class of the plain group, taken from `provider` for the tree of `anchor`. */
 static bool plain_fits(const struct candidate_group *group, const struct resource_amount *amount,
-    const struct provider *provider, const struct provider *anchor) {
+    const struct provider *provider, const struct provider *anchor)
+{
     if (group->in_tree && (anchor != group->tree_root || provider->root != anchor))
         return false;
     if (!provider_can_give(provider, amount->class_id, amount->amount))
@@ -118,7 +127,8 @@ static bool plain_fits(const struct candidate_group *group, const struct resourc
     return !has_forbidden_trait(group, provider);
 }
 
-static void add_option(struct search *search, struct slot *slot, const struct provider *provider) {
+static void add_option(struct search *search, struct slot *slot, const struct provider *provider)
+{
     if (slot->option_count == slot->option_capacity) {
         size_t capacity = slot->option_capacity == 0 ? 8 : slot->option_capacity * 2;
         const struct provider **options = ARENA_ARRAY(search->arena, const struct provider *, capacity);
@@ -130,7 +140,8 @@ static void add_option(struct search *search, struct slot *slot, const struct pr
     slot->options[slot->option_count++] = provider;
 }
 
-static void consider(struct search *search, struct slot *slot, const struct provider *provider) {
+static void consider(struct search *search, struct slot *slot, const struct provider *provider)
+{
     const struct candidate_group *group = &search->request->groups[slot->group];
     bool fits = *group->suffix == '\0' ? plain_fits(group, slot->amounts, provider, search->anchor)
                                        : suffixed_fits(group, provider);
@@ -139,7 +150,8 @@ static void consider(struct search *search, struct slot *slot, const struct prov
 }
 
 /* The sharing providers that have an aggregate in common with the anchor's tree and are not in it. */
-static void find_shared(struct search *search) {
+static void find_shared(struct search *search)
+{
     search->shared_count = 0;
     if (search->model->sharing.count == 0)
         return;
@@ -160,7 +172,8 @@ static void find_shared(struct search *search) {
 }
 
 /* Fills the options of every slot for the present anchor. False when one has none. */
-static bool find_options(struct search *search) {
+static bool find_options(struct search *search)
+{
     for (size_t i = 0; i < search->slot_count; i++) {
         struct slot *slot = &search->slots[i];
         slot->option_count = 0;
@@ -181,7 +194,8 @@ static bool find_options(struct search *search) {
 
 /* Adds a use to the running sum. False when the provider cannot give that much in one candidate; the sum is then as it
  * was. */
-static bool add_use(struct search *search, const struct provider *provider, const struct resource_amount *amount) {
+static bool add_use(struct search *search, const struct provider *provider, const struct resource_amount *amount)
+{
     const struct inventory *inventory = provider_inventory(provider, amount->class_id);
     struct candidate_use *use = NULL;
     for (size_t i = 0; i < search->use_count && use == NULL; i++)
@@ -199,7 +213,8 @@ static bool add_use(struct search *search, const struct provider *provider, cons
     return true;
 }
 
-static void take_back(struct search *search, const struct provider *provider, const struct resource_amount *amount) {
+static void take_back(struct search *search, const struct provider *provider, const struct resource_amount *amount)
+{
     for (size_t i = search->use_count; i-- > 0;) {
         struct candidate_use *use = &search->uses[i];
         if (use->provider != provider || use->class_id != amount->class_id)
@@ -213,12 +228,14 @@ static void take_back(struct search *search, const struct provider *provider, co
     }
 }
 
-static bool is_plain(const struct search *search, const struct slot *slot) {
+static bool is_plain(const struct search *search, const struct slot *slot)
+{
     return *search->request->groups[slot->group].suffix == '\0';
 }
 
 /* The plain group's required traits hold for its providers together. */
-static bool plain_traits_met(const struct search *search) {
+static bool plain_traits_met(const struct search *search)
+{
     for (size_t g = 0; g < search->request->group_count; g++) {
         const struct candidate_group *group = &search->request->groups[g];
         if (*group->suffix != '\0')
@@ -234,14 +251,16 @@ static bool plain_traits_met(const struct search *search) {
     return true;
 }
 
-static bool is_at_or_below(const struct provider *provider, const struct provider *ancestor) {
+static bool is_at_or_below(const struct provider *provider, const struct provider *ancestor)
+{
     for (; provider != NULL; provider = provider->parent)
         if (provider == ancestor)
             return true;
     return false;
 }
 
-static bool in_rule(const struct subtree_rule *rule, size_t group) {
+static bool in_rule(const struct subtree_rule *rule, size_t group)
+{
     for (size_t i = 0; i < rule->count; i++)
         if (rule->groups[i] == group)
             return true;
@@ -249,7 +268,8 @@ static bool in_rule(const struct subtree_rule *rule, size_t group) {
 }
 
 /* One of the providers that the rule's groups chose is at or above all the others. */
-static bool subtree_met(const struct search *search, const struct subtree_rule *rule) {
+static bool subtree_met(const struct search *search, const struct subtree_rule *rule)
+{
     const struct slot *slots = search->slots;
     bool any = false;
     for (size_t top = 0; top < search->slot_count; top++) {
@@ -265,7 +285,8 @@ static bool subtree_met(const struct search *search, const struct subtree_rule *
     return !any;
 }
 
-static bool is_flat(const struct search *search) {
+static bool is_flat(const struct search *search)
+{
     for (size_t i = 0; i < search->use_count; i++)
         for (size_t j = 0; j < i; j++)
             if (search->uses[i].provider != search->uses[j].provider &&
@@ -274,21 +295,24 @@ static bool is_flat(const struct search *search) {
     return true;
 }
 
-static int compare_mappings(const void *a, const void *b) {
+static int compare_mappings(const void *a, const void *b)
+{
     const struct candidate_mapping *x = a, *y = b;
     if (x->group != y->group)
         return x->group < y->group ? -1 : 1;
     return (x->provider->id > y->provider->id) - (x->provider->id < y->provider->id);
 }
 
-static int compare_uses(const void *a, const void *b) {
+static int compare_uses(const void *a, const void *b)
+{
     const struct candidate_use *x = a, *y = b;
     if (x->provider->id != y->provider->id)
         return x->provider->id < y->provider->id ? -1 : 1;
     return (x->class_id > y->class_id) - (x->class_id < y->class_id);
 }
 
-static struct candidate make(struct search *search) {
+static struct candidate make(struct search *search)
+{
     struct candidate candidate = {
         .anchor = search->anchor,
         .uses = arena_memdup(search->arena, search->uses, search->use_count * sizeof(*search->uses)),
@@ -305,7 +329,8 @@ static struct candidate make(struct search *search) {
     return candidate;
 }
 
-static uint64_t hash_of(const struct candidate *candidate) {
+static uint64_t hash_of(const struct candidate *candidate)
+{
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < candidate->use_count; i++) {
         const struct candidate_use *use = &candidate->uses[i];
@@ -318,7 +343,8 @@ static uint64_t hash_of(const struct candidate *candidate) {
     return hash ^ hash >> 29;
 }
 
-static bool equal(const struct candidate *a, const struct candidate *b) {
+static bool equal(const struct candidate *a, const struct candidate *b)
+{
     if (a->use_count != b->use_count || a->mapping_count != b->mapping_count)
         return false;
     for (size_t i = 0; i < a->use_count; i++)
@@ -331,7 +357,8 @@ static bool equal(const struct candidate *a, const struct candidate *b) {
 }
 
 /* The slot of the hash table for a candidate; *ret_known tells whether it is there. */
-static uint32_t *seen_slot(struct search *search, const struct candidate *candidate, bool *ret_known) {
+static uint32_t *seen_slot(struct search *search, const struct candidate *candidate, bool *ret_known)
+{
     size_t at = hash_of(candidate) & (search->seen_size - 1);
     for (; search->seen[at] != 0; at = (at + 1) & (search->seen_size - 1)) {
         if (equal(&search->result->candidates[search->seen[at] - 1], candidate)) {
@@ -343,7 +370,8 @@ static uint32_t *seen_slot(struct search *search, const struct candidate *candid
     return &search->seen[at];
 }
 
-static void seen_grow(struct search *search) {
+static void seen_grow(struct search *search)
+{
     search->seen_size = search->seen_size == 0 ? 64 : search->seen_size * 2;
     search->seen = ARENA_ARRAY(search->arena, uint32_t, search->seen_size);
     for (size_t i = 0; i < search->result->count; i++) {
@@ -353,7 +381,8 @@ static void seen_grow(struct search *search) {
 }
 
 /* All choices are made: keeps the candidate when the rules about the whole hold. */
-static void emit(struct search *search) {
+static void emit(struct search *search)
+{
     struct candidate_result *result = search->result;
     if (!plain_traits_met(search))
         return;
@@ -387,7 +416,8 @@ static void emit(struct search *search) {
 }
 
 /* group_policy=isolate: no two suffixed groups on the same provider. */
-static bool isolated(const struct search *search, size_t at, const struct provider *provider) {
+static bool isolated(const struct search *search, size_t at, const struct provider *provider)
+{
     if (!search->request->isolate || is_plain(search, &search->slots[at]))
         return true;
     for (size_t i = 0; i < at; i++)
@@ -397,7 +427,8 @@ static bool isolated(const struct search *search, size_t at, const struct provid
 }
 
 /* Tries every option of the slot `at` and goes on with the next. */
-static void choose(struct search *search, size_t at) {
+static void choose(struct search *search, size_t at)
+{
     if (at == search->slot_count) {
         emit(search);
         return;
@@ -422,7 +453,8 @@ static void choose(struct search *search, size_t at) {
     }
 }
 
-static bool anchor_allowed(const struct candidate_request *request, const struct provider *anchor) {
+static bool anchor_allowed(const struct candidate_request *request, const struct provider *anchor)
+{
     if (!request->root_traits)
         return true;
     for (size_t i = 0; i < request->root_required.count; i++)
@@ -431,7 +463,8 @@ static bool anchor_allowed(const struct candidate_request *request, const struct
     return !has_any_trait(anchor, &request->root_forbidden);
 }
 
-static void visit(struct search *search, const struct provider *anchor) {
+static void visit(struct search *search, const struct provider *anchor)
+{
     if (search->done || !anchor_allowed(search->request, anchor))
         return;
     search->anchor = anchor;
@@ -440,7 +473,8 @@ static void visit(struct search *search, const struct provider *anchor) {
 }
 
 /* The shortest list of providers of which every candidate needs one; NULL when the request names none. */
-static const struct provider_list *rarest(const struct model *model, const struct candidate_request *request) {
+static const struct provider_list *rarest(const struct model *model, const struct candidate_request *request)
+{
     const struct provider_list *best = NULL;
     for (size_t g = 0; g < request->group_count; g++) {
         const struct candidate_group *group = &request->groups[g];
@@ -459,20 +493,23 @@ static const struct provider_list *rarest(const struct model *model, const struc
     return best;
 }
 
-static int compare_providers(const void *a, const void *b) {
+static int compare_providers(const void *a, const void *b)
+{
     const struct provider *x = *(const struct provider *const *)a, *y = *(const struct provider *const *)b;
     return (x->id > y->id) - (x->id < y->id);
 }
 
 /* The anchors that a provider can serve: its own root and, when it shares, those of its aggregates' members. */
-static size_t count_anchors(const struct provider *provider) {
+static size_t count_anchors(const struct provider *provider)
+{
     size_t count = 1;
     for (size_t i = 0; provider->sharing && i < provider->aggregate_count; i++)
         count += provider->aggregates[i]->members.count;
     return count;
 }
 
-static void visit_from(struct search *search, const struct provider_list *list) {
+static void visit_from(struct search *search, const struct provider_list *list)
+{
     size_t total = 0, count = 0;
     for (size_t i = 0; i < list->count; i++)
         total += count_anchors(list->items[i]);
@@ -490,7 +527,8 @@ static void visit_from(struct search *search, const struct provider_list *list) 
             visit(search, anchors[i]);
 }
 
-static void make_slots(struct search *search) {
+static void make_slots(struct search *search)
+{
     const struct candidate_request *request = search->request;
     size_t slots = 0, uses = 0;
     for (size_t g = 0; g < request->group_count; g++) {
@@ -512,7 +550,8 @@ static void make_slots(struct search *search) {
 }
 
 void candidates_find(struct arena *arena, const struct model *model, const struct candidate_request *request,
-    struct candidate_result *ret) {
+    struct candidate_result *ret)
+{
     *ret = (struct candidate_result){ 0 };
     struct search search = { .arena = arena, .model = model, .request = request, .result = ret };
     make_slots(&search);

@@ -44,7 +44,8 @@ static const struct schema get_1_36 = { OBJECT, .patterns = NAMED_ALL,
     .properties = SCHEMA_PROPERTIES({ "limit", &limit }, { "group_policy", &group_policy },
         { "root_required", &text }, { "same_subtree", &text }) };
 
-static const struct schema *schema_of(int version) {
+static const struct schema *schema_of(int version)
+{
     static const struct {
         int from;
         const struct schema *schema;
@@ -58,7 +59,8 @@ static const struct schema *schema_of(int version) {
 
 /* One provider's uses, from `at` on; returns where the next provider's begin. */
 static size_t write_uses(struct json_writer *w, const struct model *model, const struct candidate *candidate,
-    size_t at) {
+    size_t at)
+{
     const struct provider *provider = candidate->uses[at].provider;
     json_begin(w, "resources");
     for (; at < candidate->use_count && candidate->uses[at].provider == provider; at++)
@@ -68,7 +70,8 @@ static size_t write_uses(struct json_writer *w, const struct model *model, const
 }
 
 static void write_mappings(struct json_writer *w, const struct candidate_request *request,
-    const struct candidate *candidate) {
+    const struct candidate *candidate)
+{
     json_begin(w, "mappings");
     for (size_t i = 0; i < candidate->mapping_count;) {
         size_t group = candidate->mappings[i].group;
@@ -81,7 +84,8 @@ static void write_mappings(struct json_writer *w, const struct candidate_request
 }
 
 static void write_request(struct request *rq, const struct model *model, const struct candidate_request *request,
-    const struct candidate *candidate) {
+    const struct candidate *candidate)
+{
     struct json_writer *w = &rq->json;
     bool map = rq->version >= 12;
     json_begin(w, NULL);
@@ -108,7 +112,8 @@ static void write_request(struct request *rq, const struct model *model, const s
     json_end(w);
 }
 
-static bool asked_for(const struct candidate_request *request, int64_t class_id) {
+static bool asked_for(const struct candidate_request *request, int64_t class_id)
+{
     for (size_t i = 0; i < request->group_count; i++)
         for (size_t j = 0; j < request->groups[i].resource_count; j++)
             if (request->groups[i].resources[j].class_id == class_id)
@@ -117,7 +122,8 @@ static bool asked_for(const struct candidate_request *request, int64_t class_id)
 }
 
 static void write_summary(struct request *rq, const struct model *model, const struct candidate_request *request,
-    const struct provider *provider) {
+    const struct provider *provider)
+{
     struct json_writer *w = &rq->json;
     json_begin(w, provider->uuid);
     json_begin(w, "resources");
@@ -144,14 +150,16 @@ static void write_summary(struct request *rq, const struct model *model, const s
     json_end(w);
 }
 
-static int compare_providers(const void *a, const void *b) {
+static int compare_providers(const void *a, const void *b)
+{
     const struct provider *x = *(const struct provider *const *)a, *y = *(const struct provider *const *)b;
     return (x->id > y->id) - (x->id < y->id);
 }
 
 /* Every provider of the trees that are used; below 1.29, in a cloud that has trees, only those that are used. */
 static void write_summaries(struct request *rq, const struct model *model, const struct candidate_request *request,
-    const struct candidate_result *result) {
+    const struct candidate_result *result)
+{
     bool used_only = request->flat && model->nested > 0;
     size_t total = 0, count = 0;
     for (size_t i = 0; i < result->count; i++)
@@ -177,7 +185,8 @@ static void write_summaries(struct request *rq, const struct model *model, const
 }
 
 /* [placement] randomize_allocation_candidates: any `limit` of them, in any order. */
-static void shuffle(struct candidate_result *result, int64_t limit_count) {
+static void shuffle(struct candidate_result *result, int64_t limit_count)
+{
     for (size_t i = result->count; i > 1; i--) {
         size_t other = random_below(i);
         struct candidate kept = result->candidates[i - 1];
@@ -188,7 +197,8 @@ static void shuffle(struct candidate_result *result, int64_t limit_count) {
         result->count = (size_t)limit_count;
 }
 
-static struct fault *answer(struct request *rq, struct placement *placement) {
+static struct fault *answer(struct request *rq, struct placement *placement)
+{
     const struct model *model = placement->model;
     struct candidate_request request;
     struct candidate_result result;
@@ -212,7 +222,8 @@ static struct fault *answer(struct request *rq, struct placement *placement) {
     return NULL;
 }
 
-static struct fault *list_candidates(struct request *rq) {
+static struct fault *list_candidates(struct request *rq)
+{
     TRY(query_validate(rq, schema_of(rq->version)));
     struct placement *placement = placement_of(rq);
     TRY(model_refresh(rq->cx.arena, placement->model, rq->cx.app->db));

@@ -30,7 +30,8 @@ struct parse {
 static struct fault *bad(struct parse *parse, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static struct fault *bad(struct parse *parse, const char *code, const char *format, ...) {
+static struct fault *bad(struct parse *parse, const char *code, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     const char *text = arena_vprintf(parse->rq->cx.arena, format, args);
@@ -38,7 +39,8 @@ static struct fault *bad(struct parse *parse, const char *code, const char *form
     return FAULT(RQ(parse->rq), 400, code, "%s", text);
 }
 
-static void add_word(struct arena *arena, struct words *words, const char *text) {
+static void add_word(struct arena *arena, struct words *words, const char *text)
+{
     if (words->count == words->capacity) {
         size_t capacity = words->capacity == 0 ? 8 : words->capacity * 2;
         const char **items = ARENA_ARRAY(arena, const char *, capacity);
@@ -51,7 +53,8 @@ static void add_word(struct arena *arena, struct words *words, const char *text)
 }
 
 /* The parts between commas, in order, without blanks around them. */
-static struct words split(struct arena *arena, const char *text) {
+static struct words split(struct arena *arena, const char *text)
+{
     struct words words = { 0 };
     for (;;) {
         size_t length = strcspn(text, ",");
@@ -68,7 +71,8 @@ static struct words split(struct arena *arena, const char *text) {
 }
 
 /* Python's int(): blanks around, a sign, digits with single underscores between. Numbers too large become INT64_MAX. */
-static bool parse_integer(const char *text, int64_t *ret) {
+static bool parse_integer(const char *text, int64_t *ret)
+{
     bool negative = false, digit = false;
     int64_t value = 0;
     while (isspace((unsigned char)*text))
@@ -87,12 +91,14 @@ static bool parse_integer(const char *text, int64_t *ret) {
     return digit && *text == '\0';
 }
 
-static int compare_amounts(const void *a, const void *b) {
+static int compare_amounts(const void *a, const void *b)
+{
     const struct resource_amount *x = a, *y = b;
     return (x->class_id > y->class_id) - (x->class_id < y->class_id);
 }
 
-static struct fault *parse_amount(struct parse *parse, struct candidate_group *group, const char *text) {
+static struct fault *parse_amount(struct parse *parse, struct candidate_group *group, const char *text)
+{
     const char *colon = strchr(text, ':');
     if (colon == NULL || strchr(colon + 1, ':') != NULL)
         return bad(parse, NULL, "Badly formed resources parameter. Expected resources query string parameter in form: "
@@ -116,7 +122,8 @@ static struct fault *parse_amount(struct parse *parse, struct candidate_group *g
     return NULL;
 }
 
-static struct fault *parse_resources(struct parse *parse, struct candidate_group *group, const char *value) {
+static struct fault *parse_resources(struct parse *parse, struct candidate_group *group, const char *value)
+{
     struct arena *arena = parse->rq->cx.arena;
     if (value[strspn(value, " \t\r\n")] == '\0')
         return bad(parse, NULL, "Badly formed resources parameter. Expected resources query string parameter in form: "
@@ -144,7 +151,8 @@ struct traits_value {
 };
 
 static struct fault *split_traits(struct parse *parse, const char *value, bool allow_forbidden, bool allow_any,
-    struct traits_value *ret) {
+    struct traits_value *ret)
+{
     struct arena *arena = parse->rq->cx.arena;
     *ret = (struct traits_value){ .any = strncmp(value, "in:", 3) == 0 };
     if (ret->any && !allow_any)
@@ -172,7 +180,8 @@ static struct fault *split_traits(struct parse *parse, const char *value, bool a
     return NULL;
 }
 
-static struct fault *trait_ids(struct parse *parse, const struct words *names, const int64_t **ret) {
+static struct fault *trait_ids(struct parse *parse, const struct words *names, const int64_t **ret)
+{
     int64_t *ids = ARENA_ARRAY(parse->rq->cx.arena, int64_t, names->count + 1);
     for (size_t i = 0; i < names->count; i++) {
         const struct name *known = names_by_text(&parse->model->traits, names->items[i]);
@@ -187,7 +196,8 @@ static struct fault *trait_ids(struct parse *parse, const struct words *names, c
     return NULL;
 }
 
-static size_t count_values(const struct request *rq, const char *key) {
+static size_t count_values(const struct request *rq, const char *key)
+{
     size_t count = 0;
     for (const struct header *at = rq->query; at != NULL; at = at->next)
         count += strcmp(at->name, key) == 0;
@@ -195,7 +205,8 @@ static size_t count_values(const struct request *rq, const char *key) {
 }
 
 /* All values of `key` together, or below 1.39 the last one. */
-static struct fault *parse_required(struct parse *parse, struct candidate_group *group, const char *key) {
+static struct fault *parse_required(struct parse *parse, struct candidate_group *group, const char *key)
+{
     struct request *rq = parse->rq;
     struct arena *arena = rq->cx.arena;
     bool any = rq->version >= 39, last_only = !any;
@@ -229,7 +240,8 @@ static struct fault *parse_required(struct parse *parse, struct candidate_group 
 
 /* One value of a member_of parameter: the aggregates that are known go into ret. */
 static struct fault *parse_aggregates(struct parse *parse, const char *value, struct aggregate_set *ret,
-    bool *ret_forbidden) {
+    bool *ret_forbidden)
+{
     struct arena *arena = parse->rq->cx.arena;
     const char *list = value;
     bool many = strncmp(value, "in:", 3) == 0 || strncmp(value, "!in:", 4) == 0;
@@ -260,7 +272,8 @@ static struct fault *parse_aggregates(struct parse *parse, const char *value, st
     return NULL;
 }
 
-static struct fault *parse_member_of(struct parse *parse, struct candidate_group *group, const char *key) {
+static struct fault *parse_member_of(struct parse *parse, struct candidate_group *group, const char *key)
+{
     struct request *rq = parse->rq;
     size_t total = count_values(rq, key);
     if (total > 1 && rq->version < 24)
@@ -283,7 +296,8 @@ static struct fault *parse_member_of(struct parse *parse, struct candidate_group
     return NULL;
 }
 
-static struct fault *parse_in_tree(struct parse *parse, struct candidate_group *group, const char *value) {
+static struct fault *parse_in_tree(struct parse *parse, struct candidate_group *group, const char *value)
+{
     struct arena *arena = parse->rq->cx.arena;
     const char *uuid = split(arena, value).items[0];
     if (!uuid_like(uuid) || strchr(value, ',') != NULL)
@@ -295,7 +309,8 @@ static struct fault *parse_in_tree(struct parse *parse, struct candidate_group *
     return NULL;
 }
 
-static bool suffix_valid(const struct request *rq, const char *suffix) {
+static bool suffix_valid(const struct request *rq, const char *suffix)
+{
     size_t length = strlen(suffix);
     if (length == 0)
         return true;
@@ -307,7 +322,8 @@ static bool suffix_valid(const struct request *rq, const char *suffix) {
     return length <= 64;
 }
 
-static struct candidate_group *group_of(struct parse *parse, const char *suffix) {
+static struct candidate_group *group_of(struct parse *parse, const char *suffix)
+{
     for (size_t i = 0; i < parse->group_count; i++)
         if (strcmp(parse->groups[i].suffix, suffix) == 0)
             return &parse->groups[i];
@@ -315,7 +331,8 @@ static struct candidate_group *group_of(struct parse *parse, const char *suffix)
     return &parse->groups[parse->group_count++];
 }
 
-static struct fault *parse_parameter(struct parse *parse, const struct header *parameter) {
+static struct fault *parse_parameter(struct parse *parse, const struct header *parameter)
+{
     for (int key = 0; key < KEYS; key++) {
         size_t length = strlen(keys[key]);
         const char *suffix = parameter->name + length;
@@ -336,7 +353,8 @@ static struct fault *parse_parameter(struct parse *parse, const struct header *p
     return NULL;
 }
 
-static struct fault *parse_root_required(struct parse *parse, struct candidate_request *ret) {
+static struct fault *parse_root_required(struct parse *parse, struct candidate_request *ret)
+{
     struct request *rq = parse->rq;
     size_t total = count_values(rq, "root_required");
     if (total == 0)
@@ -361,7 +379,8 @@ static struct fault *parse_root_required(struct parse *parse, struct candidate_r
 }
 
 /* The suffixes of every same_subtree parameter. */
-static struct fault *split_subtrees(struct parse *parse, struct words **ret, size_t *ret_count) {
+static struct fault *split_subtrees(struct parse *parse, struct words **ret, size_t *ret_count)
+{
     size_t total = count_values(parse->rq, "same_subtree"), count = 0;
     *ret = ARENA_ARRAY(parse->rq->cx.arena, struct words, total + 1);
     for (const struct header *at = parse->rq->query; at != NULL; at = at->next) {
@@ -378,7 +397,8 @@ static struct fault *split_subtrees(struct parse *parse, struct words **ret, siz
     return NULL;
 }
 
-static bool in_words(const struct words *lists, size_t count, const char *text) {
+static bool in_words(const struct words *lists, size_t count, const char *text)
+{
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < lists[i].count; j++)
             if (strcmp(lists[i].items[j], text) == 0)
@@ -386,12 +406,14 @@ static bool in_words(const struct words *lists, size_t count, const char *text) 
     return false;
 }
 
-static void list_add(struct buf *list, const char *quote, const char *prefix, const char *text) {
+static void list_add(struct buf *list, const char *quote, const char *prefix, const char *text)
+{
     buf_printf(list, "%s%s%s%s%s", list->length == 0 ? "" : ", ", quote, prefix, text, quote);
 }
 
 /* From 1.36 on a group may ask for traits only, when same_subtree ties it to others. */
-static struct fault *check_subtrees(struct parse *parse, const struct words *subtrees, size_t count) {
+static struct fault *check_subtrees(struct parse *parse, const struct words *subtrees, size_t count)
+{
     struct buf loose BUF_CLEANUP = { 0 }, unknown BUF_CLEANUP = { 0 }, known BUF_CLEANUP = { 0 };
     size_t without = 0;
     for (size_t i = 0; i < parse->group_count; i++) {
@@ -421,7 +443,8 @@ static struct fault *check_subtrees(struct parse *parse, const struct words *sub
 }
 
 /* Below 1.36 every group asks for resources. */
-static struct fault *check_orphans(struct parse *parse) {
+static struct fault *check_orphans(struct parse *parse)
+{
     struct buf traits BUF_CLEANUP = { 0 }, aggregates BUF_CLEANUP = { 0 };
     bool all = true;
     for (size_t i = 0; i < parse->group_count; i++) {
@@ -447,18 +470,21 @@ static struct fault *check_orphans(struct parse *parse) {
     return NULL;
 }
 
-static int compare_texts(const void *a, const void *b) {
+static int compare_texts(const void *a, const void *b)
+{
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool forbids(const struct candidate_group *group, int64_t trait) {
+static bool forbids(const struct candidate_group *group, int64_t trait)
+{
     for (size_t i = 0; i < group->forbidden_count; i++)
         if (group->forbidden[i] == trait)
             return true;
     return false;
 }
 
-static struct fault *check_conflicts(struct parse *parse) {
+static struct fault *check_conflicts(struct parse *parse)
+{
     struct arena *arena = parse->rq->cx.arena;
     struct words conflicts = { 0 };
     for (size_t g = 0; g < parse->group_count; g++) {
@@ -487,7 +513,8 @@ static struct fault *check_conflicts(struct parse *parse) {
         buf_text(&text));
 }
 
-static struct subtree_rule *make_subtrees(struct parse *parse, const struct words *subtrees, size_t count) {
+static struct subtree_rule *make_subtrees(struct parse *parse, const struct words *subtrees, size_t count)
+{
     struct arena *arena = parse->rq->cx.arena;
     struct subtree_rule *rules = ARENA_ARRAY(arena, struct subtree_rule, count + 1);
     for (size_t i = 0; i < count; i++) {
@@ -499,14 +526,15 @@ static struct subtree_rule *make_subtrees(struct parse *parse, const struct word
     return rules;
 }
 
-struct fault *candidates_parse(struct request *rq, const struct model *model, struct candidate_request *ret) {
+struct fault *candidates_parse(struct request *rq, const struct model *model, struct candidate_request *ret)
+{
     size_t parameters = 0, suffixed = 0;
     for (const struct header *at = rq->query; at != NULL; at = at->next)
         parameters++;
     struct parse parse = { .rq = rq, .model = model,
         .groups = ARENA_ARRAY(rq->cx.arena, struct candidate_group, parameters + 1) };
     struct words *subtrees;
-    size_t subtree_count;
+    size_t subtree_count = 0;
     const char *limit = request_query(rq, "limit"), *policy = request_query(rq, "group_policy");
     *ret = (struct candidate_request){ .flat = rq->version < 29, .deadline_us = rq->cx.deadline_us };
     if (limit != NULL && !parse_integer(limit, &ret->limit))
@@ -534,7 +562,8 @@ struct fault *candidates_parse(struct request *rq, const struct model *model, st
     return NULL;
 }
 
-struct fault *provider_filter_parse(struct request *rq, const struct model *model, struct candidate_group *ret) {
+struct fault *provider_filter_parse(struct request *rq, const struct model *model, struct candidate_group *ret)
+{
     struct parse parse = { .rq = rq, .model = model };
     const char *resources = query_last(rq, "resources"), *tree = query_last(rq, "in_tree");
     *ret = (struct candidate_group){ .suffix = "" };

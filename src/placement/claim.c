@@ -32,7 +32,8 @@ struct state {
 };
 
 static struct fault *external_id(struct tx *tx, const char *select, const char *insert, const char *text,
-    int64_t *ret) {
+    int64_t *ret)
+{
     TRY(sql_int_of(tx, ret, 0, select, BIND(TEXT(text))));
     if (*ret != 0)
         return NULL;
@@ -40,7 +41,8 @@ static struct fault *external_id(struct tx *tx, const char *select, const char *
 }
 
 static struct fault *owner_ids(struct tx *tx, const struct consumer_input *input, int64_t *ret_project,
-    int64_t *ret_user, int64_t *ret_type) {
+    int64_t *ret_user, int64_t *ret_type)
+{
     TRY(external_id(tx, "SELECT id FROM projects WHERE external_id = ?",
         "INSERT INTO projects (created_at, external_id) VALUES (?, ?)", input->project_id, ret_project));
     TRY(external_id(tx, "SELECT id FROM users WHERE external_id = ?",
@@ -52,7 +54,8 @@ static struct fault *owner_ids(struct tx *tx, const struct consumer_input *input
 }
 
 static struct fault *generation_conflict(const struct state *state, const struct consumer_input *input, bool found,
-    int64_t generation) {
+    int64_t generation)
+{
     if (state->claim->rq->version < 28)
         return NULL;
     const json_t *given = input->generation;
@@ -66,7 +69,8 @@ static struct fault *generation_conflict(const struct state *state, const struct
 
 /* Finds or makes the consumer, with its present owner and type. */
 static struct fault *ensure_consumer(struct state *state, const struct consumer_input *input,
-    struct consumer *consumer) {
+    struct consumer *consumer)
+{
     struct tx *tx = state->tx;
     struct rows *rows;
     int64_t project, user, type = 0;
@@ -100,7 +104,8 @@ static struct fault *ensure_consumer(struct state *state, const struct consumer_
         BIND(TEXT(now), INT(project), INT(user), type == 0 ? SQL_NULL : INT(type), INT(consumer->id)));
 }
 
-static struct fault *provider_of(struct state *state, const char *uuid, struct provider_row **ret) {
+static struct fault *provider_of(struct state *state, const char *uuid, struct provider_row **ret)
+{
     bool found;
     for (size_t i = 0; i < state->provider_count; i++) {
         if (strcmp(state->providers[i]->uuid, uuid) == 0) {
@@ -118,7 +123,8 @@ static struct fault *provider_of(struct state *state, const char *uuid, struct p
 }
 
 /* The rows that one consumer is to have. */
-static struct fault *gather(struct state *state, const struct consumer_input *input, struct consumer *consumer) {
+static struct fault *gather(struct state *state, const struct consumer_input *input, struct consumer *consumer)
+{
     const char *provider_uuid, *class_text;
     json_t *allocation, *amount;
     json_object_foreach((json_t *)input->allocations, provider_uuid, allocation) {
@@ -137,7 +143,8 @@ static struct fault *gather(struct state *state, const struct consumer_input *in
 }
 
 /* Takes away what the consumer has; the providers are noted, their generations are as the reference leaves them. */
-static struct fault *release(struct state *state, const struct consumer_input *input, struct consumer *consumer) {
+static struct fault *release(struct state *state, const struct consumer_input *input, struct consumer *consumer)
+{
     struct rows *rows;
     bool cleared = json_object_size(input->allocations) == 0;
     int64_t total;
@@ -167,7 +174,8 @@ static struct fault *release(struct state *state, const struct consumer_input *i
     return sql_exec(state->tx, "DELETE FROM allocations WHERE consumer_id = ?", BIND(TEXT(input->uuid)));
 }
 
-static struct fault *invalid(const struct state *state, const struct use *use, const char *why) {
+static struct fault *invalid(const struct state *state, const struct use *use, const char *why)
+{
     if (why == NULL)
         return fault_new(tx_arena(state->tx), 409, NULL,
             "Unable to allocate inventory: Inventory for '%s' on resource provider '%s' invalid.", use->class_name,
@@ -178,7 +186,8 @@ static struct fault *invalid(const struct state *state, const struct use *use, c
 }
 
 /* What this and the uses before it take of the same inventory. */
-static int64_t sum_until(const struct state *state, size_t at) {
+static int64_t sum_until(const struct state *state, size_t at)
+{
     int64_t sum = 0;
     for (size_t i = 0; i <= at; i++)
         if (state->uses[i].provider == state->uses[at].provider && state->uses[i].class_id == state->uses[at].class_id)
@@ -187,7 +196,8 @@ static int64_t sum_until(const struct state *state, size_t at) {
     return sum;
 }
 
-static struct fault *check(struct state *state, size_t at) {
+static struct fault *check(struct state *state, size_t at)
+{
     const struct use *use = &state->uses[at];
     struct rows *rows;
     TRY(sql_query(state->tx, &rows,
@@ -211,7 +221,8 @@ static struct fault *check(struct state *state, size_t at) {
     return NULL;
 }
 
-static struct fault *write_uses(struct state *state) {
+static struct fault *write_uses(struct state *state)
+{
     for (size_t i = 0; i < state->use_count; i++)
         TRY(check(state, i));
     const char *now = timestamp_now(tx_arena(state->tx));
@@ -228,7 +239,8 @@ static struct fault *write_uses(struct state *state) {
 }
 
 /* A consumer without allocations is forgotten; one with them is a generation older. */
-static struct fault *settle(struct state *state, const struct consumer *consumer) {
+static struct fault *settle(struct state *state, const struct consumer *consumer)
+{
     int64_t changed;
     if (!consumer->uses)
         return sql_exec(state->tx, "DELETE FROM consumers WHERE id = ?", BIND(INT(consumer->id)));
@@ -243,7 +255,8 @@ static struct fault *settle(struct state *state, const struct consumer *consumer
     return NULL;
 }
 
-struct fault *claim_run(struct tx *tx, const struct claim *claim) {
+struct fault *claim_run(struct tx *tx, const struct claim *claim)
+{
     struct state state = { .tx = tx, .claim = claim };
     struct arena *arena = tx_arena(tx);
     size_t uses = 0, providers = 0;

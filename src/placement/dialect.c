@@ -13,11 +13,13 @@
 
 static const char version_header[] = "OpenStack-API-Version";
 
-struct placement *placement_of(const struct request *rq) {
+struct placement *placement_of(const struct request *rq)
+{
     return rq->cx.app->private;
 }
 
-void cache_headers(struct request *rq, int64_t modified_us) {
+void cache_headers(struct request *rq, int64_t modified_us)
+{
     if (rq->version < 15)
         return;
     response_header(rq, "Cache-Control", "no-cache");
@@ -25,23 +27,27 @@ void cache_headers(struct request *rq, int64_t modified_us) {
         clock_text(rq->cx.arena, modified_us == 0 ? clock_now_us() : modified_us, CLOCK_HTTP));
 }
 
-struct fault *answer_empty(struct request *rq, int status) {
+struct fault *answer_empty(struct request *rq, int status)
+{
     rq->status = status;
     rq->content_type = NULL;
     return NULL;
 }
 
-int64_t moment(const char *created_at, const char *updated_at) {
+int64_t moment(const char *created_at, const char *updated_at)
+{
     int64_t us;
     const char *text = updated_at != NULL ? updated_at : created_at;
     return text != NULL && clock_parse(text, &us) ? us : 0;
 }
 
-const char *timestamp_now(struct arena *arena) {
+const char *timestamp_now(struct arena *arena)
+{
     return clock_text(arena, clock_now_us(), CLOCK_SQL_US);
 }
 
-const char *uuid_canonical(struct arena *arena, const char *text) {
+const char *uuid_canonical(struct arena *arena, const char *text)
+{
     char *canonical = arena_alloc(arena, UUID_TEXT), *to = canonical;
     for (; *text != '\0' && to < canonical + UUID_TEXT - 1; text++) {
         if (!isxdigit((unsigned char)*text))
@@ -53,7 +59,8 @@ const char *uuid_canonical(struct arena *arena, const char *text) {
     return canonical;
 }
 
-const char *query_last(const struct request *rq, const char *name) {
+const char *query_last(const struct request *rq, const char *name)
+{
     const char *value = NULL;
     for (const struct header *at = rq->query; at != NULL; at = at->next)
         if (strcmp(at->name, name) == 0)
@@ -61,7 +68,8 @@ const char *query_last(const struct request *rq, const char *name) {
     return value;
 }
 
-struct fault *query_validate(struct request *rq, const struct schema *schema) {
+struct fault *query_validate(struct request *rq, const struct schema *schema)
+{
     json_t *query = json_keep(rq->cx.arena, json_object());
     for (const struct header *at = rq->query; at != NULL; at = at->next)
         json_object_set_new(query, at->name, json_string(at->value));
@@ -73,7 +81,8 @@ struct fault *query_validate(struct request *rq, const struct schema *schema) {
 }
 
 /* The version that a header asks for: its last "placement X" item. NULL: none. */
-static const char *version_wanted(struct request *rq) {
+static const char *version_wanted(struct request *rq)
+{
     const char *header = request_header(rq, version_header);
     if (header == NULL)
         return NULL;
@@ -90,7 +99,8 @@ static const char *version_wanted(struct request *rq) {
     return found;
 }
 
-static struct fault *version_unacceptable(struct request *rq, const char *text) {
+static struct fault *version_unacceptable(struct request *rq, const char *text)
+{
     struct fault *fault = FAULT(RQ(rq), 406, NULL, "Invalid microversion: Unacceptable version header: %s", text);
     fault->extra_json = arena_printf(rq->cx.arena, "{\"max_version\": \"1.%d\", \"min_version\": \"1.0\"}",
         PLACEMENT_MAX_MINOR);
@@ -98,7 +108,8 @@ static struct fault *version_unacceptable(struct request *rq, const char *text) 
     return fault;
 }
 
-static struct fault *negotiate_version(struct request *rq) {
+static struct fault *negotiate_version(struct request *rq)
+{
     const char *text = version_wanted(rq);
     rq->version = 0;
     if (text == NULL)
@@ -122,7 +133,8 @@ static struct fault *negotiate_version(struct request *rq) {
 }
 
 /* Whether one Accept header takes application/json. */
-static bool accepts_json(const char *accept) {
+static bool accepts_json(const char *accept)
+{
     if (accept == NULL || *accept == '\0')
         return true;
     return strstr(accept, "application/json") != NULL || strstr(accept, "*/*") != NULL ||
@@ -130,7 +142,8 @@ static bool accepts_json(const char *accept) {
 }
 
 /* Types are checked once the route is known, and before anything is looked up, as the reference's decorators do. */
-static struct fault *negotiate_types(struct request *rq) {
+static struct fault *negotiate_types(struct request *rq)
+{
     if (rq->route == NULL)
         return NULL;
     const char *type = request_header(rq, "Content-Type");
@@ -149,35 +162,42 @@ static struct fault *negotiate_types(struct request *rq) {
     return NULL;
 }
 
-static struct fault *negotiate(struct request *rq) {
+static struct fault *negotiate(struct request *rq)
+{
     TRY(negotiate_version(rq));
     return negotiate_types(rq);
 }
 
-static struct fault *invalid(struct request *rq, const struct violation *violation) {
+static struct fault *invalid(struct request *rq, const struct violation *violation)
+{
     return FAULT(RQ(rq), 400, NULL, "%s", violation_text_placement(rq->cx.arena, violation));
 }
 
-static struct fault *malformed(struct request *rq, const char *why) {
+static struct fault *malformed(struct request *rq, const char *why)
+{
     return FAULT(RQ(rq), 400, NULL, "Malformed JSON: %s", why);
 }
 
-static struct fault *forbidden(struct request *rq, const char *rule) {
+static struct fault *forbidden(struct request *rq, const char *rule)
+{
     return FAULT(RQ(rq), 403, NULL, "Policy does not allow %s to be performed.", rule);
 }
 
-static struct fault *not_found(struct request *rq) {
+static struct fault *not_found(struct request *rq)
+{
     TRY(negotiate_version(rq)); /* the reference negotiates before it routes */
     return FAULT(RQ(rq), 404, NULL, "%s", "");
 }
 
-static struct fault *bad_method(struct request *rq) {
+static struct fault *bad_method(struct request *rq)
+{
     TRY(negotiate_version(rq));
     return FAULT(RQ(rq), 405, NULL, "The method specified is not allowed for this resource.");
 }
 
 /* What webob says about a status before it comes to our sentence. */
-static const char *explanation(struct request *rq, int status) {
+static const char *explanation(struct request *rq, int status)
+{
     switch (status) {
     case 400:
         return "The server could not comply with the request since it is either malformed or otherwise incorrect.\n\n ";
@@ -212,7 +232,8 @@ static const char *explanation(struct request *rq, int status) {
     }
 }
 
-static void render(struct request *rq, const struct fault *fault) {
+static void render(struct request *rq, const struct fault *fault)
+{
     bool special = fault->status == 405 || fault->status == 406;
     char *detail = arena_printf(rq->cx.arena, "%s%s%s", explanation(rq, fault->status),
         fault->message, special ? "" : "  ");
@@ -248,7 +269,8 @@ static void render(struct request *rq, const struct fault *fault) {
         response_headerf(rq, "Retry-After", "%d", fault->retry_after_s);
 }
 
-static void finish(struct request *rq) {
+static void finish(struct request *rq)
+{
     if (rq->version < 0)
         return;
     response_headerf(rq, version_header, "placement 1.%d", rq->version);

@@ -31,7 +31,8 @@ const struct schema schema_inventories_put = { .types = SCHEMA_OBJECT, .closed =
     .properties =
         SCHEMA_PROPERTIES({ "resource_provider_generation", &generation }, { "inventories", &records }) };
 
-struct inventory inventory_read(const json_t *record) {
+struct inventory inventory_read(const json_t *record)
+{
     const json_t *allocation_ratio = json_object_get(record, "allocation_ratio");
     return (struct inventory){
         .total = json_int_at(record, "total", 0),
@@ -43,7 +44,8 @@ struct inventory inventory_read(const json_t *record) {
     };
 }
 
-struct inventory_input *inventories_read(struct arena *arena, const json_t *inventories, size_t *ret_count) {
+struct inventory_input *inventories_read(struct arena *arena, const json_t *inventories, size_t *ret_count)
+{
     struct inventory_input *inputs = ARENA_ARRAY(arena, struct inventory_input, json_object_size(inventories) + 1);
     const char *name;
     json_t *record;
@@ -54,7 +56,8 @@ struct inventory_input *inventories_read(struct arena *arena, const json_t *inve
 }
 
 struct fault *inventory_check(struct request *rq, const struct provider_row *provider,
-    const struct inventory_input *input, const char *verb) {
+    const struct inventory_input *input, const char *verb)
+{
     int64_t capacity = inventory_capacity(&input->values);
     if (rq->version >= 26 ? capacity >= 0 : capacity > 0)
         return NULL;
@@ -64,7 +67,8 @@ struct fault *inventory_check(struct request *rq, const struct provider_row *pro
         verb, provider->uuid, input->class_name, provider->uuid, rq->version >= 26 ? "" : "or equal to ");
 }
 
-static void write_values(struct json_writer *w, const struct inventory *inventory) {
+static void write_values(struct json_writer *w, const struct inventory *inventory)
+{
     json_int(w, "total", inventory->total);
     json_int(w, "reserved", inventory->reserved);
     json_int(w, "min_unit", inventory->min_unit);
@@ -73,7 +77,8 @@ static void write_values(struct json_writer *w, const struct inventory *inventor
     json_double(w, "allocation_ratio", inventory->allocation_ratio);
 }
 
-static void write_inventory(struct request *rq, const struct inventory *inventory, int64_t provider_generation) {
+static void write_inventory(struct request *rq, const struct inventory *inventory, int64_t provider_generation)
+{
     json_begin(&rq->json, NULL);
     write_values(&rq->json, inventory);
     if (provider_generation != 0) /* the reference leaves a zero out */
@@ -81,7 +86,8 @@ static void write_inventory(struct request *rq, const struct inventory *inventor
     json_end(&rq->json);
 }
 
-static struct fault *insert(struct tx *tx, const struct provider_row *provider, const struct inventory *values) {
+static struct fault *insert(struct tx *tx, const struct provider_row *provider, const struct inventory *values)
+{
     return sql_exec(tx,
         "INSERT INTO inventories (created_at, resource_provider_id, resource_class_id, total, reserved, min_unit,"
         " max_unit, step_size, allocation_ratio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -91,7 +97,8 @@ static struct fault *insert(struct tx *tx, const struct provider_row *provider, 
 }
 
 static struct fault *update(struct tx *tx, const struct provider_row *provider, const struct inventory *values,
-    int64_t *ret_changed) {
+    int64_t *ret_changed)
+{
     return sql_exec_changed(tx,
         "UPDATE inventories SET updated_at = ?, total = ?, reserved = ?, min_unit = ?, max_unit = ?, step_size = ?,"
         " allocation_ratio = ? WHERE resource_provider_id = ? AND resource_class_id = ?",
@@ -101,7 +108,8 @@ static struct fault *update(struct tx *tx, const struct provider_row *provider, 
         ret_changed);
 }
 
-static const struct inventory_input *input_of(const struct inventory_input *inputs, size_t count, int64_t id) {
+static const struct inventory_input *input_of(const struct inventory_input *inputs, size_t count, int64_t id)
+{
     for (size_t i = 0; i < count; i++)
         if (inputs[i].values.class_id == id)
             return &inputs[i];
@@ -110,7 +118,8 @@ static const struct inventory_input *input_of(const struct inventory_input *inpu
 
 /* The inventories that are not among the inputs go, unless something is allocated from them. */
 static struct fault *remove_others(struct tx *tx, const struct provider_row *provider,
-    const struct inventory_input *inputs, size_t count) {
+    const struct inventory_input *inputs, size_t count)
+{
     struct rows *rows;
     struct buf used BUF_CLEANUP = { 0 };
     int64_t *gone = NULL;
@@ -143,7 +152,8 @@ static struct fault *remove_others(struct tx *tx, const struct provider_row *pro
 }
 
 struct fault *inventories_replace(struct tx *tx, const struct provider_row *provider, struct inventory_input *inputs,
-    size_t count, bool keep) {
+    size_t count, bool keep)
+{
     for (size_t i = 0; i < count; i++) {
         TRY(class_id(tx, inputs[i].class_name, &inputs[i].values.class_id));
         if (inputs[i].values.class_id < 0)
@@ -170,18 +180,21 @@ struct change {
     struct provider_row provider;
 };
 
-static struct fault *begin(struct tx *tx, struct change *change) {
+static struct fault *begin(struct tx *tx, struct change *change)
+{
     TRY(change_begin(tx));
     return provider_load(tx, request_argument(change->rq, "uuid"), &change->provider);
 }
 
-static struct fault *generation_conflict(struct change *change) {
+static struct fault *generation_conflict(struct change *change)
+{
     if (change->generation == change->provider.generation)
         return NULL;
     return FAULT(RQ(change->rq), 409, CODE_CONCURRENT_UPDATE, "resource provider generation conflict");
 }
 
-static struct fault *create_run(struct tx *tx, void *argument) {
+static struct fault *create_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     struct inventory_input *input = change->inputs;
     int64_t known;
@@ -203,7 +216,8 @@ static struct fault *create_run(struct tx *tx, void *argument) {
     return provider_touch(tx, &change->provider);
 }
 
-static struct fault *create_inventory(struct request *rq) {
+static struct fault *create_inventory(struct request *rq)
+{
     TRY(request_validate(rq, &post_one));
     struct inventory_input input = { json_text_at(rq->body, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1 };
@@ -215,7 +229,8 @@ static struct fault *create_inventory(struct request *rq) {
     return NULL;
 }
 
-static struct fault *set_run(struct tx *tx, void *argument) {
+static struct fault *set_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     TRY(begin(tx, change));
     TRY(generation_conflict(change));
@@ -230,7 +245,8 @@ static struct fault *set_run(struct tx *tx, void *argument) {
 }
 
 static void write_inventories(struct request *rq, int64_t provider_generation, const struct inventory_input *inputs,
-    size_t count) {
+    size_t count)
+{
     json_begin(&rq->json, NULL);
     json_int(&rq->json, "resource_provider_generation", provider_generation);
     json_begin(&rq->json, "inventories");
@@ -243,7 +259,8 @@ static void write_inventories(struct request *rq, int64_t provider_generation, c
     json_end(&rq->json);
 }
 
-static struct fault *set_inventories(struct request *rq) {
+static struct fault *set_inventories(struct request *rq)
+{
     TRY(request_validate(rq, &schema_inventories_put));
     struct change change = { .rq = rq, .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
     change.inputs = inventories_read(rq->cx.arena, json_object_get(rq->body, "inventories"), &change.count);
@@ -253,7 +270,8 @@ static struct fault *set_inventories(struct request *rq) {
     return NULL;
 }
 
-static struct fault *update_run(struct tx *tx, void *argument) {
+static struct fault *update_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     struct inventory_input *input = change->inputs;
     int64_t changed = 0;
@@ -271,7 +289,8 @@ static struct fault *update_run(struct tx *tx, void *argument) {
     return provider_touch(tx, &change->provider);
 }
 
-static struct fault *update_inventory(struct request *rq) {
+static struct fault *update_inventory(struct request *rq)
+{
     TRY(request_validate(rq, &put_one));
     struct inventory_input input = { request_argument(rq, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1,
@@ -282,7 +301,8 @@ static struct fault *update_inventory(struct request *rq) {
     return NULL;
 }
 
-static struct fault *delete_run(struct tx *tx, void *argument) {
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t id, used, changed;
     TRY(begin(tx, change));
@@ -306,13 +326,15 @@ static struct fault *delete_run(struct tx *tx, void *argument) {
     return provider_touch(tx, &change->provider);
 }
 
-static struct fault *delete_inventory(struct request *rq) {
+static struct fault *delete_inventory(struct request *rq)
+{
     struct change change = { .rq = rq, .class_name = request_argument(rq, "resource_class") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     return answer_empty(rq, 204);
 }
 
-static struct fault *clear_run(struct tx *tx, void *argument) {
+static struct fault *clear_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     TRY(begin(tx, change));
     struct fault *fault = remove_others(tx, &change->provider, NULL, 0);
@@ -322,7 +344,8 @@ static struct fault *clear_run(struct tx *tx, void *argument) {
     return provider_touch(tx, &change->provider);
 }
 
-static struct fault *delete_inventories(struct request *rq) {
+static struct fault *delete_inventories(struct request *rq)
+{
     if (rq->version < 5)
         return placement_dialect.bad_method(rq);
     struct change change = { .rq = rq };
@@ -331,7 +354,8 @@ static struct fault *delete_inventories(struct request *rq) {
 }
 
 /* The stored inventories of the provider in the path; one class only when `wanted` is not NULL. */
-static struct fault *load(struct request *rq, const char *wanted, struct change *change, int64_t *ret_modified_us) {
+static struct fault *load(struct request *rq, const char *wanted, struct change *change, int64_t *ret_modified_us)
+{
     struct tx *tx;
     bool found;
     struct rows *rows;
@@ -363,7 +387,8 @@ static struct fault *load(struct request *rq, const char *wanted, struct change 
     return rows_fault(rows);
 }
 
-static struct fault *list_inventories(struct request *rq) {
+static struct fault *list_inventories(struct request *rq)
+{
     struct change found = { .rq = rq };
     int64_t modified_us = 0;
     TRY(load(rq, NULL, &found, &modified_us));
@@ -372,7 +397,8 @@ static struct fault *list_inventories(struct request *rq) {
     return NULL;
 }
 
-static struct fault *show_inventory(struct request *rq) {
+static struct fault *show_inventory(struct request *rq)
+{
     struct change found = { .rq = rq };
     int64_t modified_us = 0;
     const char *name = request_argument(rq, "resource_class");

@@ -9,7 +9,8 @@
 
 static const struct provider_list empty_list;
 
-static void *grow(void *items, size_t *capacity, size_t count, size_t size) {
+static void *grow(void *items, size_t *capacity, size_t count, size_t size)
+{
     if (count < *capacity)
         return items;
     *capacity = *capacity == 0 ? 4 : *capacity * 2;
@@ -19,7 +20,8 @@ static void *grow(void *items, size_t *capacity, size_t count, size_t size) {
     return items;
 }
 
-static void *copy_of(const void *data, size_t size) {
+static void *copy_of(const void *data, size_t size)
+{
     if (size == 0)
         return NULL;
     void *copy = malloc(size);
@@ -28,7 +30,8 @@ static void *copy_of(const void *data, size_t size) {
     return memcpy(copy, data, size);
 }
 
-int64_t inventory_capacity(const struct inventory *inventory) {
+int64_t inventory_capacity(const struct inventory *inventory)
+{
     double capacity = (double)(inventory->total - inventory->reserved) * inventory->allocation_ratio;
     if (capacity >= (double)INT64_MAX)
         return INT64_MAX;
@@ -36,7 +39,8 @@ int64_t inventory_capacity(const struct inventory *inventory) {
 }
 
 /* The place of the first provider whose id is not below `id`. */
-static size_t list_place(const struct provider_list *list, int64_t id) {
+static size_t list_place(const struct provider_list *list, int64_t id)
+{
     size_t low = 0, high = list->count;
     if (high > 0 && list->items[high - 1]->id < id)
         return high; /* new providers come last */
@@ -50,7 +54,8 @@ static size_t list_place(const struct provider_list *list, int64_t id) {
     return low;
 }
 
-static void list_insert(struct provider_list *list, struct provider *provider) {
+static void list_insert(struct provider_list *list, struct provider *provider)
+{
     size_t at = list_place(list, provider->id);
     if (at < list->count && list->items[at] == provider)
         return;
@@ -60,7 +65,8 @@ static void list_insert(struct provider_list *list, struct provider *provider) {
     list->count++;
 }
 
-static void list_remove(struct provider_list *list, const struct provider *provider) {
+static void list_remove(struct provider_list *list, const struct provider *provider)
+{
     size_t at = list_place(list, provider->id);
     if (at == list->count || list->items[at] != provider)
         return;
@@ -68,7 +74,8 @@ static void list_remove(struct provider_list *list, const struct provider *provi
     memmove(list->items + at, list->items + at + 1, (list->count - at) * sizeof(*list->items));
 }
 
-static size_t index_place(const struct provider_index *index, int64_t key) {
+static size_t index_place(const struct provider_index *index, int64_t key)
+{
     size_t low = 0, high = index->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -80,7 +87,8 @@ static size_t index_place(const struct provider_index *index, int64_t key) {
     return low;
 }
 
-static struct provider_list *index_list(struct provider_index *index, int64_t key) {
+static struct provider_list *index_list(struct provider_index *index, int64_t key)
+{
     size_t at = index_place(index, key);
     if (at == index->count || index->rows[at].key != key) {
         index->rows = grow(index->rows, &index->capacity, index->count, sizeof(*index->rows));
@@ -91,18 +99,21 @@ static struct provider_list *index_list(struct provider_index *index, int64_t ke
     return &index->rows[at].list;
 }
 
-const struct provider_list *provider_index_find(const struct provider_index *index, int64_t key) {
+const struct provider_list *provider_index_find(const struct provider_index *index, int64_t key)
+{
     size_t at = index_place(index, key);
     return at < index->count && index->rows[at].key == key ? &index->rows[at].list : &empty_list;
 }
 
-static void index_release(struct provider_index *index) {
+static void index_release(struct provider_index *index)
+{
     for (size_t i = 0; i < index->count; i++)
         free(index->rows[i].list.items);
     free(index->rows);
 }
 
-static void names_release(struct names *names) {
+static void names_release(struct names *names)
+{
     map_release(&names->by_text);
     for (size_t i = 0; i < names->count; i++)
         free(names->by_id[i].text);
@@ -110,12 +121,14 @@ static void names_release(struct names *names) {
     *names = (struct names){ 0 };
 }
 
-static int compare_names(const void *a, const void *b) {
+static int compare_names(const void *a, const void *b)
+{
     const struct name *x = a, *y = b;
     return (x->id > y->id) - (x->id < y->id);
 }
 
-void names_replace(struct names *names, const struct name *rows, size_t count) {
+void names_replace(struct names *names, const struct name *rows, size_t count)
+{
     names_release(names);
     names->by_id = copy_of(rows, count * sizeof(*rows));
     names->count = count;
@@ -127,18 +140,21 @@ void names_replace(struct names *names, const struct name *rows, size_t count) {
     }
 }
 
-const struct name *names_by_text(const struct names *names, const char *text) {
+const struct name *names_by_text(const struct names *names, const char *text)
+{
     return map_get(&names->by_text, text);
 }
 
-const char *names_text(const struct names *names, int64_t id) {
+const char *names_text(const struct names *names, int64_t id)
+{
     const struct name wanted = { .id = id };
     const struct name *found =
         names->count == 0 ? NULL : bsearch(&wanted, names->by_id, names->count, sizeof(wanted), compare_names);
     return found == NULL ? "" : found->text;
 }
 
-struct model *model_create(void) {
+struct model *model_create(void)
+{
     struct model *model = calloc(1, sizeof(*model));
     if (model == NULL)
         abort();
@@ -147,7 +163,8 @@ struct model *model_create(void) {
     return model;
 }
 
-static void provider_free(struct provider *provider) {
+static void provider_free(struct provider *provider)
+{
     free(provider->name);
     free(provider->inventories);
     free(provider->traits);
@@ -156,7 +173,8 @@ static void provider_free(struct provider *provider) {
     free(provider);
 }
 
-void model_destroy(struct model *model) {
+void model_destroy(struct model *model)
+{
     if (model == NULL)
         return;
     for (size_t i = 0; i < model->providers.count; i++)
@@ -182,28 +200,34 @@ void model_destroy(struct model *model) {
     free(model);
 }
 
-void model_read_begin(struct model *model) {
+void model_read_begin(struct model *model)
+{
     pthread_rwlock_rdlock(&model->lock);
 }
 
-void model_read_end(struct model *model) {
+void model_read_end(struct model *model)
+{
     pthread_rwlock_unlock(&model->lock);
 }
 
-static struct provider *find_id(const struct model *model, int64_t id) {
+static struct provider *find_id(const struct model *model, int64_t id)
+{
     size_t at = list_place(&model->providers, id);
     return at < model->providers.count && model->providers.items[at]->id == id ? model->providers.items[at] : NULL;
 }
 
-const struct provider *model_find_id(const struct model *model, int64_t id) {
+const struct provider *model_find_id(const struct model *model, int64_t id)
+{
     return find_id(model, id);
 }
 
-const struct provider *model_find(const struct model *model, const char *uuid) {
+const struct provider *model_find(const struct model *model, const char *uuid)
+{
     return map_get(&model->by_uuid, uuid);
 }
 
-static struct aggregate *aggregate_of(struct model *model, const char *uuid) {
+static struct aggregate *aggregate_of(struct model *model, const char *uuid)
+{
     struct aggregate *aggregate = map_get(&model->aggregates, uuid);
     if (aggregate == NULL) {
         aggregate = calloc(1, sizeof(*aggregate));
@@ -216,7 +240,8 @@ static struct aggregate *aggregate_of(struct model *model, const char *uuid) {
 }
 
 /* Takes a provider out of every list that others reach it by, as it stood until now. */
-static void detach(struct model *model, struct provider *provider) {
+static void detach(struct model *model, struct provider *provider)
+{
     if (provider->root != NULL)
         list_remove(&provider->root->tree, provider);
     list_remove(&model->roots, provider);
@@ -233,7 +258,8 @@ static void detach(struct model *model, struct provider *provider) {
     }
 }
 
-static void discard(struct model *model, int64_t id) {
+static void discard(struct model *model, int64_t id)
+{
     struct provider *provider = find_id(model, id);
     if (provider == NULL)
         return;
@@ -242,17 +268,20 @@ static void discard(struct model *model, int64_t id) {
     provider_free(provider);
 }
 
-static int compare_inventories(const void *a, const void *b) {
+static int compare_inventories(const void *a, const void *b)
+{
     const struct inventory *x = a, *y = b;
     return (x->class_id > y->class_id) - (x->class_id < y->class_id);
 }
 
-static int compare_ids(const void *a, const void *b) {
+static int compare_ids(const void *a, const void *b)
+{
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
-static void fill(struct model *model, const struct provider_data *data) {
+static void fill(struct model *model, const struct provider_data *data)
+{
     struct provider *provider = find_id(model, data->id);
     if (provider == NULL) {
         provider = calloc(1, sizeof(*provider));
@@ -289,7 +318,8 @@ static void fill(struct model *model, const struct provider_data *data) {
 }
 
 /* Puts a filled provider into the lists again. */
-static void attach(struct model *model, struct provider *provider, int64_t sharing_trait) {
+static void attach(struct model *model, struct provider *provider, int64_t sharing_trait)
+{
     provider->parent = provider->parent_id == 0 ? NULL : find_id(model, provider->parent_id);
     provider->root = find_id(model, provider->root_id);
     if (provider->root == NULL)
@@ -314,7 +344,8 @@ static void attach(struct model *model, struct provider *provider, int64_t shari
 }
 
 void model_apply(struct model *model, const struct provider_data *changed, size_t changed_count,
-    const int64_t *removed, size_t removed_count) {
+    const int64_t *removed, size_t removed_count)
+{
     for (size_t i = 0; i < changed_count; i++) {
         struct provider *provider = find_id(model, changed[i].id);
         if (provider != NULL)
@@ -334,19 +365,22 @@ void model_apply(struct model *model, const struct provider_data *changed, size_
         attach(model, find_id(model, changed[i].id), shares == NULL ? -1 : shares->id);
 }
 
-const struct inventory *provider_inventory(const struct provider *provider, int64_t class_id) {
+const struct inventory *provider_inventory(const struct provider *provider, int64_t class_id)
+{
     for (size_t i = 0; i < provider->inventory_count; i++)
         if (provider->inventories[i].class_id == class_id)
             return &provider->inventories[i];
     return NULL;
 }
 
-bool provider_has_trait(const struct provider *provider, int64_t trait_id) {
+bool provider_has_trait(const struct provider *provider, int64_t trait_id)
+{
     return provider->trait_count > 0 && bsearch(&trait_id, provider->traits, provider->trait_count,
                                             sizeof(trait_id), compare_ids) != NULL;
 }
 
-bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate) {
+bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate)
+{
     for (size_t i = 0; i < provider->aggregate_count; i++)
         if (provider->aggregates[i] == aggregate)
             return true;

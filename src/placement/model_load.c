@@ -30,7 +30,8 @@ struct growing {
     size_t count, capacity;
 };
 
-static void *push(struct arena *arena, struct growing *list, size_t size) {
+static void *push(struct arena *arena, struct growing *list, size_t size)
+{
     if (list->count == list->capacity) {
         size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
         void *items = arena_alloc(arena, capacity * size);
@@ -43,7 +44,8 @@ static void *push(struct arena *arena, struct growing *list, size_t size) {
 }
 
 /* Runs `sql`, with the changed ids in place of %s unless everything is read. */
-static struct fault *query(struct load *load, struct rows **ret, const char *all, const char *some) {
+static struct fault *query(struct load *load, struct rows **ret, const char *all, const char *some)
+{
     if (load->everything)
         return sql_query(load->tx, ret, all, NO_BIND);
     struct sql_value *values = ARENA_ARRAY(load->arena, struct sql_value, load->id_count);
@@ -53,7 +55,8 @@ static struct fault *query(struct load *load, struct rows **ret, const char *all
     return sql_query(load->tx, ret, sql, values, load->id_count);
 }
 
-static struct provider_data *loaded(struct load *load, int64_t id) {
+static struct provider_data *loaded(struct load *load, int64_t id)
+{
     size_t low = 0, high = load->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -65,7 +68,8 @@ static struct provider_data *loaded(struct load *load, int64_t id) {
     return low < load->count && load->providers[low].id == id ? &load->providers[low] : NULL;
 }
 
-static struct fault *load_providers(struct load *load) {
+static struct fault *load_providers(struct load *load)
+{
     static const char columns[] =
         "SELECT id, uuid, name, generation, parent_provider_id, root_provider_id, created_at, updated_at"
         " FROM resource_providers";
@@ -91,7 +95,8 @@ static struct fault *load_providers(struct load *load) {
 }
 
 /* The rows of a child table come sorted by provider: each provider gets its run of the one array. */
-static struct fault *load_inventories(struct load *load) {
+static struct fault *load_inventories(struct load *load)
+{
     struct growing list = { 0 }, owners = { 0 };
     struct rows *rows;
     static const char columns[] = "SELECT i.resource_provider_id, i.resource_class_id, i.total, i.reserved, i.min_unit,"
@@ -118,7 +123,8 @@ static struct fault *load_inventories(struct load *load) {
     return rows_fault(rows);
 }
 
-static struct fault *load_traits(struct load *load) {
+static struct fault *load_traits(struct load *load)
+{
     struct growing list = { 0 }, owners = { 0 };
     struct rows *rows;
     TRY(query(load, &rows,
@@ -139,7 +145,8 @@ static struct fault *load_traits(struct load *load) {
     return rows_fault(rows);
 }
 
-static struct fault *load_aggregates(struct load *load) {
+static struct fault *load_aggregates(struct load *load)
+{
     struct growing list = { 0 }, owners = { 0 };
     struct rows *rows;
     static const char columns[] = "SELECT r.resource_provider_id, g.uuid FROM resource_provider_aggregates r"
@@ -161,7 +168,8 @@ static struct fault *load_aggregates(struct load *load) {
     return rows_fault(rows);
 }
 
-static struct fault *load_names(struct load *load, const char *sql, struct name **ret, size_t *ret_count) {
+static struct fault *load_names(struct load *load, const char *sql, struct name **ret, size_t *ret_count)
+{
     struct growing list = { 0 };
     struct rows *rows;
     TRY(sql_query(load->tx, &rows, sql, NO_BIND));
@@ -174,13 +182,15 @@ static struct fault *load_names(struct load *load, const char *sql, struct name 
     return rows_fault(rows);
 }
 
-static int compare_ids(const void *a, const void *b) {
+static int compare_ids(const void *a, const void *b)
+{
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
 /* What was touched after `position`. */
-static struct fault *load_changes(struct load *load, int64_t position) {
+static struct fault *load_changes(struct load *load, int64_t position)
+{
     int64_t first;
     TRY(sql_int_of(load->tx, &load->position, 0, "SELECT MAX(id) FROM nubo_placement_changes", NO_BIND));
     if (position >= 0 && load->position == position)
@@ -210,7 +220,8 @@ static struct fault *load_changes(struct load *load, int64_t position) {
     return NULL;
 }
 
-static struct fault *load_all(struct load *load) {
+static struct fault *load_all(struct load *load)
+{
     if (load->names) {
         TRY(load_names(load, "SELECT id, name FROM resource_classes", &load->classes, &load->class_count));
         TRY(load_names(load, "SELECT id, name FROM traits", &load->traits, &load->trait_count));
@@ -223,7 +234,8 @@ static struct fault *load_all(struct load *load) {
     return load_aggregates(load);
 }
 
-static void apply(struct model *model, struct load *load) {
+static void apply(struct model *model, struct load *load)
+{
     if (load->names) {
         names_replace(&model->classes, load->classes, load->class_count);
         names_replace(&model->traits, load->traits, load->trait_count);
@@ -241,7 +253,8 @@ static void apply(struct model *model, struct load *load) {
     model->position = load->position;
 }
 
-struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db) {
+struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db)
+{
     model_read_begin(model);
     int64_t position = model->position;
     model_read_end(model);

@@ -39,7 +39,8 @@ static const struct schema list_1_18 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }, { "member_of", &any_string },
         { "resources", &any_string }, { "in_tree", &schema_uuid }, { "required", &any_string }) };
 
-static struct fault *show_versions(struct request *rq) {
+static struct fault *show_versions(struct request *rq)
+{
     struct json_writer *w = &rq->json;
     json_begin(w, NULL);
     json_begin_array(w, "versions");
@@ -61,14 +62,16 @@ static struct fault *show_versions(struct request *rq) {
     return NULL;
 }
 
-static void write_link(struct json_writer *w, const char *relation, const char *format, const char *uuid) {
+static void write_link(struct json_writer *w, const char *relation, const char *format, const char *uuid)
+{
     json_begin(w, NULL);
     json_text(w, "rel", relation);
     json_textf(w, "href", "/resource_providers/%s%s%s", uuid, *format == '\0' ? "" : "/", format);
     json_end(w);
 }
 
-static void write_provider(struct request *rq, const struct provider_row *provider) {
+static void write_provider(struct request *rq, const struct provider_row *provider)
+{
     static const struct {
         int from;
         const char *name;
@@ -101,7 +104,8 @@ struct change {
     struct provider_row provider;
 };
 
-static struct fault *refuse(struct change *change, const char *action, const char *reason) {
+static struct fault *refuse(struct change *change, const char *action, const char *reason)
+{
     if (strcmp(action, "POST") == 0)
         return FAULT(RQ(change->rq), 400, NULL,
             "Unable to create resource provider \"%s\", %s: Object action create failed because: %s", change->name,
@@ -110,7 +114,8 @@ static struct fault *refuse(struct change *change, const char *action, const cha
         "Unable to save resource provider %s: Object action %s failed because: %s", change->uuid, action, reason);
 }
 
-static struct fault *check_duplicate(struct tx *tx, struct change *change) {
+static struct fault *check_duplicate(struct tx *tx, struct change *change)
+{
     int64_t same_uuid, same_name;
     TRY(sql_int_of(tx, &same_uuid, 0, "SELECT id FROM resource_providers WHERE uuid = ?", BIND(TEXT(change->uuid))));
     TRY(sql_int_of(tx, &same_name, 0, "SELECT id FROM resource_providers WHERE name = ?", BIND(TEXT(change->name))));
@@ -123,7 +128,8 @@ static struct fault *check_duplicate(struct tx *tx, struct change *change) {
     return NULL;
 }
 
-static struct fault *create_run(struct tx *tx, void *argument) {
+static struct fault *create_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     struct provider_row parent = { 0 };
     TRY(change_begin(tx));
@@ -152,12 +158,14 @@ static struct fault *create_run(struct tx *tx, void *argument) {
     return provider_load(tx, change->uuid, &change->provider);
 }
 
-static const char *parent_of(struct request *rq) {
+static const char *parent_of(struct request *rq)
+{
     const char *parent = json_string_value(json_object_get(rq->body, "parent_provider_uuid"));
     return parent == NULL ? NULL : uuid_canonical(rq->cx.arena, parent);
 }
 
-static struct fault *create_provider(struct request *rq) {
+static struct fault *create_provider(struct request *rq)
+{
     TRY(request_validate(rq, rq->version >= 14 ? &post_1_14 : &post_1_0));
     const char *uuid = json_text_at(rq->body, "uuid");
     struct change change = {
@@ -176,7 +184,8 @@ static struct fault *create_provider(struct request *rq) {
     return NULL;
 }
 
-static struct fault *delete_run(struct tx *tx, void *argument) {
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     bool found;
     int64_t count;
@@ -203,13 +212,15 @@ static struct fault *delete_run(struct tx *tx, void *argument) {
     return change_provider(tx, id);
 }
 
-static struct fault *delete_provider(struct request *rq) {
+static struct fault *delete_provider(struct request *rq)
+{
     struct change change = { .rq = rq, .uuid = request_argument(rq, "uuid") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     return answer_empty(rq, 204);
 }
 
-static struct fault *show_provider(struct request *rq) {
+static struct fault *show_provider(struct request *rq)
+{
     struct tx *tx;
     struct provider_row provider;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
@@ -221,7 +232,8 @@ static struct fault *show_provider(struct request *rq) {
 
 /* The ids of a provider's subtree, itself first; *ret_inside tells whether `wanted` is one of them. */
 static struct fault *subtree(struct tx *tx, const struct provider_row *provider, int64_t wanted, int64_t **ret,
-    size_t *ret_count, bool *ret_inside) {
+    size_t *ret_count, bool *ret_inside)
+{
     int64_t total;
     TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM resource_providers WHERE root_provider_id = ?",
         BIND(INT(provider->root_id))));
@@ -244,7 +256,8 @@ static struct fault *subtree(struct tx *tx, const struct provider_row *provider,
 }
 
 /* Moves a provider with all below it under another parent (id 0: makes it a root). */
-static struct fault *move(struct tx *tx, struct change *change, const struct provider_row *parent) {
+static struct fault *move(struct tx *tx, struct change *change, const struct provider_row *parent)
+{
     int64_t *ids;
     size_t count;
     bool loop = false;
@@ -261,7 +274,8 @@ static struct fault *move(struct tx *tx, struct change *change, const struct pro
         BIND(parent->id == 0 ? SQL_NULL : INT(parent->id), INT(change->provider.id)));
 }
 
-static struct fault *update_parent(struct tx *tx, struct change *change) {
+static struct fault *update_parent(struct tx *tx, struct change *change)
+{
     bool may_move = change->rq->version >= 37, found;
     struct provider_row parent = { 0 };
     if (change->parent_uuid == NULL) {
@@ -279,7 +293,8 @@ static struct fault *update_parent(struct tx *tx, struct change *change) {
     return move(tx, change, &parent);
 }
 
-static struct fault *update_run(struct tx *tx, void *argument) {
+static struct fault *update_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t same;
     TRY(change_begin(tx));
@@ -298,7 +313,8 @@ static struct fault *update_run(struct tx *tx, void *argument) {
     return provider_load(tx, change->uuid, &change->provider);
 }
 
-static struct fault *update_provider(struct request *rq) {
+static struct fault *update_provider(struct request *rq)
+{
     TRY(request_validate(rq, rq->version >= 14 ? &put_1_14 : &put_1_0));
     struct change change = {
         .rq = rq,
@@ -313,7 +329,8 @@ static struct fault *update_provider(struct request *rq) {
     return NULL;
 }
 
-static const struct schema *list_schema(const struct request *rq) {
+static const struct schema *list_schema(const struct request *rq)
+{
     if (rq->version >= 18)
         return &list_1_18;
     if (rq->version >= 14)
@@ -323,7 +340,8 @@ static const struct schema *list_schema(const struct request *rq) {
     return rq->version >= 3 ? &list_1_3 : &list_1_0;
 }
 
-static bool listed(const struct request *rq, const struct candidate_group *filter, const struct provider *provider) {
+static bool listed(const struct request *rq, const struct candidate_group *filter, const struct provider *provider)
+{
     const char *name = query_last(rq, "name"), *uuid = query_last(rq, "uuid");
     if (name != NULL && *name != '\0' && strcmp(provider->name, name) != 0)
         return false;
@@ -332,7 +350,8 @@ static bool listed(const struct request *rq, const struct candidate_group *filte
     return group_fits(filter, provider);
 }
 
-static void write_list(struct request *rq, const struct model *model, const struct candidate_group *filter) {
+static void write_list(struct request *rq, const struct model *model, const struct candidate_group *filter)
+{
     int64_t modified_us = 0;
     json_begin(&rq->json, NULL);
     json_begin_array(&rq->json, "resource_providers");
@@ -357,7 +376,8 @@ static void write_list(struct request *rq, const struct model *model, const stru
     cache_headers(rq, modified_us);
 }
 
-static struct fault *list_providers(struct request *rq) {
+static struct fault *list_providers(struct request *rq)
+{
     TRY(query_validate(rq, list_schema(rq)));
     struct model *model = placement_of(rq)->model;
     struct candidate_group filter;

@@ -15,7 +15,8 @@ struct reshape {
     struct claim claim;
 };
 
-static struct fault *check_provider(struct tx *tx, struct reshape *reshape, const char *uuid, const json_t *wanted) {
+static struct fault *check_provider(struct tx *tx, struct reshape *reshape, const char *uuid, const json_t *wanted)
+{
     struct provider_row provider;
     bool found;
     int64_t given = json_int_at(wanted, "resource_provider_generation", -1);
@@ -32,7 +33,8 @@ static struct fault *check_provider(struct tx *tx, struct reshape *reshape, cons
 
 /* First every provider gets what it is to have beside what it has, so that allocations can move; at the end what is not
  * wanted goes. */
-static struct fault *set_inventories(struct tx *tx, struct reshape *reshape, bool keep) {
+static struct fault *set_inventories(struct tx *tx, struct reshape *reshape, bool keep)
+{
     const char *uuid;
     json_t *wanted;
     json_object_foreach((json_t *)reshape->inventories, uuid, wanted) {
@@ -48,7 +50,8 @@ static struct fault *set_inventories(struct tx *tx, struct reshape *reshape, boo
     return NULL;
 }
 
-static struct fault *run(struct tx *tx, void *argument) {
+static struct fault *run(struct tx *tx, void *argument)
+{
     struct reshape *reshape = argument;
     const char *uuid;
     json_t *wanted;
@@ -60,7 +63,8 @@ static struct fault *run(struct tx *tx, void *argument) {
     return set_inventories(tx, reshape, false);
 }
 
-static struct fault *reshape_all(struct request *rq) {
+static struct fault *reshape_all(struct request *rq)
+{
     const struct schema body = { .types = SCHEMA_OBJECT, .closed = true,
         .required = SCHEMA_WORDS("inventories", "allocations"),
         .properties = SCHEMA_PROPERTIES({ "inventories", &inventories },

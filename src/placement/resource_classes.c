@@ -19,7 +19,8 @@ struct change {
     bool created;
 };
 
-static struct fault *insert(struct tx *tx, const char *name) {
+static struct fault *insert(struct tx *tx, const char *name)
+{
     int64_t highest;
     TRY(sql_int_of(tx, &highest, 0, "SELECT MAX(id) FROM resource_classes", NO_BIND));
     TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
@@ -28,7 +29,8 @@ static struct fault *insert(struct tx *tx, const char *name) {
     return change_provider(tx, CHANGED_NAMES);
 }
 
-static struct fault *create_run(struct tx *tx, void *argument) {
+static struct fault *create_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t id;
     change->created = false;
@@ -42,7 +44,8 @@ static struct fault *create_run(struct tx *tx, void *argument) {
     return insert(tx, change->name);
 }
 
-static struct fault *create_class(struct request *rq) {
+static struct fault *create_class(struct request *rq)
+{
     TRY(request_validate(rq, &named));
     struct change change = { .rq = rq, .name = json_text_at(rq->body, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
@@ -50,7 +53,8 @@ static struct fault *create_class(struct request *rq) {
     return answer_empty(rq, 201);
 }
 
-static struct fault *ensure_class(struct request *rq) {
+static struct fault *ensure_class(struct request *rq)
+{
     struct change change = { .rq = rq, .name = request_argument(rq, "name"), .keep = true };
     rq->body = json_keep(rq->cx.arena, json_pack("{s:s}", "name", change.name));
     TRY(request_validate(rq, &named));
@@ -59,7 +63,8 @@ static struct fault *ensure_class(struct request *rq) {
     return answer_empty(rq, change.created ? 201 : 204);
 }
 
-static struct fault *rename_run(struct tx *tx, void *argument) {
+static struct fault *rename_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t id, other;
     TRY(change_begin(tx));
@@ -76,7 +81,8 @@ static struct fault *rename_run(struct tx *tx, void *argument) {
     return change_provider(tx, CHANGED_NAMES);
 }
 
-static void write_class(struct json_writer *w, const char *name) {
+static void write_class(struct json_writer *w, const char *name)
+{
     json_begin(w, NULL);
     json_text(w, "name", name);
     json_begin_array(w, "links");
@@ -88,7 +94,8 @@ static void write_class(struct json_writer *w, const char *name) {
     json_end(w);
 }
 
-static struct fault *rename_class(struct request *rq) {
+static struct fault *rename_class(struct request *rq)
+{
     TRY(request_validate(rq, &named));
     struct change change = { .rq = rq, .name = request_argument(rq, "name"),
         .new_name = json_text_at(rq->body, "name") };
@@ -97,7 +104,8 @@ static struct fault *rename_class(struct request *rq) {
     return NULL;
 }
 
-static struct fault *delete_run(struct tx *tx, void *argument) {
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t id, used;
     TRY(change_begin(tx));
@@ -116,13 +124,15 @@ static struct fault *delete_run(struct tx *tx, void *argument) {
     return change_provider(tx, CHANGED_NAMES);
 }
 
-static struct fault *delete_class(struct request *rq) {
+static struct fault *delete_class(struct request *rq)
+{
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     return answer_empty(rq, 204);
 }
 
-static struct fault *show_class(struct request *rq) {
+static struct fault *show_class(struct request *rq)
+{
     struct tx *tx;
     struct rows *rows;
     const char *name = request_argument(rq, "name");
@@ -138,7 +148,8 @@ static struct fault *show_class(struct request *rq) {
     return NULL;
 }
 
-static struct fault *list_classes(struct request *rq) {
+static struct fault *list_classes(struct request *rq)
+{
     struct tx *tx;
     struct rows *rows;
     int64_t modified_us = 0;

@@ -5,11 +5,13 @@
 
 enum { KEPT_CHANGES = 20000 }; /* a process that lags more than that reads everything */
 
-struct fault *change_begin(struct tx *tx) {
+struct fault *change_begin(struct tx *tx)
+{
     return sql_exec(tx, "UPDATE nubo_placement_order SET serial = serial + 1 WHERE id = 1", NO_BIND);
 }
 
-struct fault *change_provider(struct tx *tx, int64_t provider_id) {
+struct fault *change_provider(struct tx *tx, int64_t provider_id)
+{
     int64_t key;
     TRY(sql_insert(tx, "INSERT INTO nubo_placement_changes (provider_id) VALUES (?)", BIND(INT(provider_id)), &key));
     if (key % 1000 == 0)
@@ -17,7 +19,8 @@ struct fault *change_provider(struct tx *tx, int64_t provider_id) {
     return NULL;
 }
 
-struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found) {
+struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found)
+{
     struct rows *rows;
     TRY(sql_query(tx, &rows,
         "SELECT p.id, p.uuid, p.name, p.generation, p.parent_provider_id, p.root_provider_id, q.uuid, r.uuid,"
@@ -43,7 +46,8 @@ struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row
     return rows_fault(rows);
 }
 
-struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret) {
+struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret)
+{
     bool found;
     TRY(provider_look(tx, uuid, ret, &found));
     if (!found)
@@ -51,7 +55,8 @@ struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row
     return NULL;
 }
 
-struct fault *provider_touch(struct tx *tx, struct provider_row *provider) {
+struct fault *provider_touch(struct tx *tx, struct provider_row *provider)
+{
     int64_t changed;
     TRY(sql_exec_changed(tx,
         "UPDATE resource_providers SET generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
@@ -64,18 +69,22 @@ struct fault *provider_touch(struct tx *tx, struct provider_row *provider) {
     return change_provider(tx, provider->id);
 }
 
-struct fault *class_id(struct tx *tx, const char *name, int64_t *ret) {
+struct fault *class_id(struct tx *tx, const char *name, int64_t *ret)
+{
     return sql_int_of(tx, ret, -1, "SELECT id FROM resource_classes WHERE name = ?", BIND(TEXT(name)));
 }
 
-struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret) {
+struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret)
+{
     return sql_int_of(tx, ret, -1, "SELECT id FROM traits WHERE name = ?", BIND(TEXT(name)));
 }
 
-struct fault *class_name(struct tx *tx, int64_t id, const char **ret) {
+struct fault *class_name(struct tx *tx, int64_t id, const char **ret)
+{
     return sql_text_of(tx, ret, "SELECT name FROM resource_classes WHERE id = ?", BIND(INT(id)));
 }
 
-struct fault *class_unknown(struct tx *tx, const char *name) {
+struct fault *class_unknown(struct tx *tx, const char *name)
+{
     return fault_new(tx_arena(tx), 404, NULL, "No such resource class %s.", name);
 }

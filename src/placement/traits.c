@@ -23,7 +23,8 @@ struct trait_row {
     int64_t modified_us;
 };
 
-static struct fault *look(struct tx *tx, const char *name, struct trait_row *ret) {
+static struct fault *look(struct tx *tx, const char *name, struct trait_row *ret)
+{
     struct rows *rows;
     *ret = (struct trait_row){ .id = -1 };
     TRY(sql_query(tx, &rows, "SELECT id, created_at, updated_at FROM traits WHERE name = ?", BIND(TEXT(name))));
@@ -33,7 +34,8 @@ static struct fault *look(struct tx *tx, const char *name, struct trait_row *ret
     return rows_fault(rows);
 }
 
-static bool custom_name(const char *name) {
+static bool custom_name(const char *name)
+{
     return strncmp(name, "CUSTOM_", 7) == 0 && name[7] != '\0' && strlen(name) <= 255 &&
         strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(name);
 }
@@ -49,7 +51,8 @@ struct change {
     struct provider_row provider;
 };
 
-static struct fault *put_run(struct tx *tx, void *argument) {
+static struct fault *put_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     change->created = false;
     TRY(change_begin(tx));
@@ -63,7 +66,8 @@ static struct fault *put_run(struct tx *tx, void *argument) {
     return change_provider(tx, CHANGED_NAMES);
 }
 
-static struct fault *put_trait(struct request *rq) {
+static struct fault *put_trait(struct request *rq)
+{
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
     if (!custom_name(change.name))
         return FAULT(RQ(rq), 400, NULL,
@@ -75,11 +79,13 @@ static struct fault *put_trait(struct request *rq) {
     return answer_empty(rq, change.created ? 201 : 204);
 }
 
-static struct fault *unknown(struct request *rq, const char *name) {
+static struct fault *unknown(struct request *rq, const char *name)
+{
     return FAULT(RQ(rq), 404, NULL, "No such trait(s): %s.", name);
 }
 
-static struct fault *show_trait(struct request *rq) {
+static struct fault *show_trait(struct request *rq)
+{
     struct tx *tx;
     struct trait_row trait;
     const char *name = request_argument(rq, "name");
@@ -91,7 +97,8 @@ static struct fault *show_trait(struct request *rq) {
     return answer_empty(rq, 204);
 }
 
-static struct fault *delete_run(struct tx *tx, void *argument) {
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     int64_t used;
     TRY(change_begin(tx));
@@ -108,7 +115,8 @@ static struct fault *delete_run(struct tx *tx, void *argument) {
     return change_provider(tx, CHANGED_NAMES);
 }
 
-static struct fault *delete_trait(struct request *rq) {
+static struct fault *delete_trait(struct request *rq)
+{
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     return answer_empty(rq, 204);
@@ -121,7 +129,8 @@ struct filter {
     int associated;     /* -1: either */
 };
 
-static struct fault *parse_filter(struct request *rq, struct filter *ret) {
+static struct fault *parse_filter(struct request *rq, struct filter *ret)
+{
     const char *name = query_last(rq, "name"), *associated = query_last(rq, "associated");
     *ret = (struct filter){ .associated = -1 };
     if (name != NULL) {
@@ -143,7 +152,8 @@ static struct fault *parse_filter(struct request *rq, struct filter *ret) {
     return NULL;
 }
 
-static bool in_list(const char *list, const char *name) {
+static bool in_list(const char *list, const char *name)
+{
     for (size_t length = strlen(name);;) {
         size_t part = strcspn(list, ",");
         if (part == length && strncmp(list, name, length) == 0)
@@ -154,13 +164,15 @@ static bool in_list(const char *list, const char *name) {
     }
 }
 
-static bool matches(const struct filter *filter, const char *name, bool associated) {
+static bool matches(const struct filter *filter, const char *name, bool associated)
+{
     return (filter->prefix == NULL || strncmp(name, filter->prefix, strlen(filter->prefix)) == 0) &&
         (filter->list == NULL || in_list(filter->list, name)) &&
         (filter->associated < 0 || filter->associated == associated);
 }
 
-static struct fault *list_traits(struct request *rq) {
+static struct fault *list_traits(struct request *rq)
+{
     struct filter filter;
     struct tx *tx;
     struct rows *rows;
@@ -186,7 +198,8 @@ static struct fault *list_traits(struct request *rq) {
     return rows_fault(rows);
 }
 
-static struct fault *write_provider_traits(struct request *rq, struct tx *tx, const struct provider_row *provider) {
+static struct fault *write_provider_traits(struct request *rq, struct tx *tx, const struct provider_row *provider)
+{
     struct rows *rows;
     int64_t modified_us = 0;
     TRY(sql_query(tx, &rows,
@@ -207,7 +220,8 @@ static struct fault *write_provider_traits(struct request *rq, struct tx *tx, co
     return rows_fault(rows);
 }
 
-static struct fault *list_provider_traits(struct request *rq) {
+static struct fault *list_provider_traits(struct request *rq)
+{
     struct tx *tx;
     struct provider_row provider;
     bool found;
@@ -221,7 +235,8 @@ static struct fault *list_provider_traits(struct request *rq) {
 }
 
 /* The ids of the wanted names: 400 with all that do not exist. */
-static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *ids, size_t *ret_count) {
+static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *ids, size_t *ret_count)
+{
     struct buf missing BUF_CLEANUP = { 0 };
     size_t at;
     json_t *name;
@@ -242,7 +257,8 @@ static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *i
     return NULL;
 }
 
-static struct fault *set_run(struct tx *tx, void *argument) {
+static struct fault *set_run(struct tx *tx, void *argument)
+{
     struct change *change = argument;
     TRY(change_begin(tx));
     TRY(provider_load(tx, request_argument(change->rq, "uuid"), &change->provider));
@@ -274,7 +290,8 @@ static struct fault *set_run(struct tx *tx, void *argument) {
     return provider_touch(tx, &change->provider);
 }
 
-static struct fault *set_provider_traits(struct request *rq) {
+static struct fault *set_provider_traits(struct request *rq)
+{
     TRY(request_validate(rq, &put_traits));
     struct change change = {
         .rq = rq,
@@ -288,7 +305,8 @@ static struct fault *set_provider_traits(struct request *rq) {
     return write_provider_traits(rq, tx, &change.provider);
 }
 
-static struct fault *clear_provider_traits(struct request *rq) {
+static struct fault *clear_provider_traits(struct request *rq)
+{
     struct change change = { .rq = rq, .wanted = json_keep(rq->cx.arena, json_array()) };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
     return answer_empty(rq, 204);

@@ -18,7 +18,8 @@ static const struct schema query_1_38 = { .types = SCHEMA_OBJECT, .closed = true
     .properties = SCHEMA_PROPERTIES({ "project_id", &id_text }, { "user_id", &id_text },
         { "consumer_type", &type_text }) };
 
-static struct fault *provider_usages(struct request *rq) {
+static struct fault *provider_usages(struct request *rq)
+{
     struct tx *tx;
     struct provider_row provider;
     struct rows *rows;
@@ -53,7 +54,8 @@ static struct fault *provider_usages(struct request *rq) {
     " JOIN resource_classes r ON r.id = a.resource_class_id"                                                           \
     " WHERE p.external_id = ? AND (? IS NULL OR u.external_id = ?)"
 
-static struct fault *flat_usages(struct request *rq, struct tx *tx, const char *project, const char *user) {
+static struct fault *flat_usages(struct request *rq, struct tx *tx, const char *project, const char *user)
+{
     struct rows *rows;
     TRY(sql_query(tx, &rows,
         "SELECT r.name, SUM(a.used)" OF_PROJECT " GROUP BY r.id, r.name ORDER BY r.id",
@@ -65,7 +67,8 @@ static struct fault *flat_usages(struct request *rq, struct tx *tx, const char *
 
 /* One group of consumers: all of them, those without a type, or those of each type. */
 static struct fault *typed_usages(struct request *rq, struct tx *tx, const char *project, const char *user,
-    const char *type) {
+    const char *type)
+{
     static const char all[] = "SELECT 'all', r.name, SUM(a.used), (SELECT COUNT(DISTINCT a.consumer_id)" OF_PROJECT
                               ")" OF_PROJECT " GROUP BY r.id, r.name ORDER BY r.id";
     static const char each[] =
@@ -99,7 +102,8 @@ static struct fault *typed_usages(struct request *rq, struct tx *tx, const char 
     return rows_fault(rows);
 }
 
-static struct fault *total_usages(struct request *rq) {
+static struct fault *total_usages(struct request *rq)
+{
     bool typed = rq->version >= 38;
     const char *project = query_last(rq, "project_id"), *user = query_last(rq, "user_id");
     struct tx *tx;
