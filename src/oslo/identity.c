@@ -264,6 +264,21 @@ struct fault *identity_authenticate(struct request *rq)
     return add_service(rq);
 }
 
+/* The token's own members, as keystone's rules name them. */
+static const char *token_member(const void *data, const char *key, size_t index)
+{
+    const struct caller *caller = data;
+    if (index > 0)
+        return NULL;
+    if (strcmp(key, "token.domain.id") == 0)
+        return caller->domain_id;
+    if (strcmp(key, "token.project.domain.id") == 0)
+        return caller->project_domain_id;
+    if (strcmp(key, "token.user.domain.id") == 0)
+        return caller->user_domain_id;
+    return NULL;
+}
+
 void identity_credentials(const struct caller *caller, struct policy_credentials *ret)
 {
     *ret = (struct policy_credentials){
@@ -276,6 +291,8 @@ void identity_credentials(const struct caller *caller, struct policy_credentials
         .roles = caller->roles,
         .service_roles = caller->service_roles,
         .is_admin_project = caller->is_admin_project,
+        .lookup = token_member,
+        .data = caller,
     };
 }
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How keystone speaks: its error envelope, its headers, and the sentences of keystone/exception.py.
+ */
+#include "keystone/state.h"
+
+#include "oslo/json.h"
+#include "oslo/options.h"
+#include "oslo/schema.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char requires_authentication[] = "The request you have made requires authentication.";
+
+struct keystone *keystone_of(const struct context *cx)
+{
+    return cx->app->private;
+}
+
+/* ---- Faults ---- */
+
+struct fault *keystone_unauthorized(struct context *cx, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *reason = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return fault_detail(cx->arena, FAULT(cx, 401, NULL, "%s", requires_authentication), "%s", reason);
+}
+
+struct fault *keystone_expecting(struct context *cx, const char *attribute, const char *target)
+{
+    return FAULT(cx, 400, NULL, "Expecting to find %s in %s. The server could not comply with the request since it is "
+        "either malformed or otherwise incorrect. The client is assumed to be in error.", attribute, target);
+}
+
+struct fault *keystone_invalid(struct context *cx, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *text = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return FAULT(cx, 400, NULL, "%s", text);
+}
+
+struct fault *keystone_forbidden_action(struct context *cx, const char *action)
+{
+    return FAULT(cx, 403, NULL, "You are not authorized to perform the requested action: %s.", action);
+}
+
+struct fault *keystone_refused(struct context *cx, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *text = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return FAULT(cx, 403, NULL, "%s", text);
+}
+
+struct fault *keystone_not_found(struct context *cx, const char *kind, const char *id)
+{
+    return FAULT(cx, 404, NULL, "Could not find %s: %s.", kind, id);
+}
+
+struct fault *keystone_conflict(struct context *cx, const char *kind, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *details = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return FAULT(cx, 409, NULL, "Conflict occurred attempting to store %s - %s.", kind, details);
+}
+
+/* ---- Requests ---- */
+
+struct fault *keystone_member(struct request *rq, const char *name, json_t **ret)
+{
+    if (rq->body != NULL && !json_is_object(rq->body))
+        return keystone_expecting(RQ(rq), "valid JSON object", "request body");
+    json_t *member = json_object_get(rq->body, name);
+    *ret = member != NULL ? member : json_keep(rq->cx.arena, json_object());
+    return NULL;
+}
+
+struct fault *keystone_check(struct request *rq, const struct schema *schema, const json_t *document)
+{
+    struct violation violation;
+
+    if (schema_check(rq->cx.arena, schema, document, SCHEMA_FIRST, &violation))
+        return NULL;
+    return keystone_invalid(RQ(rq), "%s", violation_text_keystone(rq->cx.arena, &violation));
+}
+
+bool keystone_query_flag(const struct request *rq, const char *name)
+{
+    const char *value = request_query(rq, name);
+
+    return value != NULL && strcmp(value, "0") != 0;
+}
+
+bool keystone_truth(const char *text)
+{
+    static const char *const no[] = { "0", "f", "false", "off", "n", "no" };
+
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+        if (strcasecmp(text, no[i]) == 0)
+            return false;
+    return true;
+}
+
+const char *keystone_url(struct request *rq, const char *path)
+{
+    const char *base = config_str(rq->cx.app->config, "DEFAULT", "public_endpoint");
+    size_t length;
+
+    if (base == NULL)
+        base = rq->base_url;
+    length = strlen(base);
+    while (length > 0 && base[length - 1] == '/')
+        length--;
+    return arena_printf(rq->cx.arena, "%.*s/v3%s", (int)length, base, path);
+}
+
+const char *keystone_self_url(struct request *rq)
+{
+    const char *path = strncmp(rq->raw_path, "/v3", 3) == 0 ? rq->raw_path + 3 : rq->raw_path;
+    const char *query = strchr(path, '?');
+    size_t length = query != NULL ? (size_t)(query - path) : strlen(path);
+
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    return arena_printf(rq->cx.arena, "%s%s", keystone_url(rq, arena_strndup(rq->cx.arena, path, length)),
+        query != NULL ? query : "");
+}
+
+/* ---- The dialect ---- */
+
+static struct fault *malformed(struct request *rq, const char *why)
+{
+    return fault_detail(rq->cx.arena, keystone_expecting(RQ(rq), "valid JSON", "request body"), "%s", why);
+}
+
+static struct fault *invalid(struct request *rq, const struct violation *violation)
+{
+    return keystone_invalid(RQ(rq), "%s", violation_text_keystone(rq->cx.arena, violation));
+}
+
+static struct fault *forbidden(struct request *rq, const char *rule)
+{
+    return keystone_forbidden_action(RQ(rq), rule);
+}
+
+static struct fault *unauthorized(struct request *rq)
+{
+    return FAULT(RQ(rq), 401, NULL, "%s", requires_authentication);
+}
+
+static struct fault *not_found(struct request *rq)
+{
+    return FAULT(RQ(rq), 404, NULL, "The requested URL was not found on the server. If you entered the URL manually "
+        "please check your spelling and try again.");
+}
+
+static struct fault *bad_method(struct request *rq)
+{
+    return FAULT(RQ(rq), 405, NULL, "The method is not allowed for the requested URL.");
+}
+
+static void render(struct request *rq, const struct fault *fault)
+{
+    const char *message = fault->message;
+
+    /* what nobody planned for is not for clients */
+    if (fault->status == 500)
+        message = "An unexpected error prevented the server from fulfilling your request.";
+    rq->status = fault->status;
+    json_begin(&rq->json, NULL);
+    json_begin(&rq->json, "error");
+    json_int(&rq->json, "code", fault->status);
+    json_text(&rq->json, "message", message);
+    json_text(&rq->json, "title", http_reason(fault->status));
+    if (fault->extra_json != NULL)
+        json_raw(&rq->json, "identity", fault->extra_json);
+    json_end(&rq->json);
+    json_end(&rq->json);
+    if (fault->status == 401)
+        response_headerf(rq, "WWW-Authenticate", "Keystone uri=\"%s\"", keystone_url(rq, ""));
+}
+
+static void finish(struct request *rq)
+{
+    response_header(rq, "Vary", "X-Auth-Token");
+}
+
+const struct dialect keystone_dialect = {
+    .invalid = invalid,
+    .malformed = malformed,
+    .forbidden = forbidden,
+    .not_found = not_found,
+    .bad_method = bad_method,
+    .unauthorized = unauthorized,
+    .render = render,
+    .finish = finish,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * entity: what identity's resources have in common, as the reference has it: rows with a fixed set of columns, all other
+ * members kept in the JSON column `extra`, options and tags in tables of their own, exact and inexact filters
+ * (name, name__contains, name__istartswith, ...), `links`, PATCH that merges.
+ *
+ * (oslo/resource.h is for resources whose policy follows validation and whose rows are one table's. Here policy comes
+ * first, a user is four tables, and what is stored as <<null>> is shown as null.)
+ *
+ * Lists go from the rows straight to the response. A single one is handled as a document.
+ */
+#ifndef KEYSTONE_ENTITY_H
+#define KEYSTONE_ENTITY_H
+
+#include "keystone/state.h"
+#include "oslo/json.h"
+
+enum attribute_flags {
+    ATTRIBUTE_BOOL     = 1 << 0,
+    ATTRIBUTE_FILTER   = 1 << 1,
+    ATTRIBUTE_OPTIONAL = 1 << 2, /* left out while null */
+    ATTRIBUTE_HIDDEN   = 1 << 3, /* stored, not shown */
+    ATTRIBUTE_EXTRA    = 1 << 4, /* lives in `extra`; named here because it filters */
+    ATTRIBUTE_MOMENT   = 1 << 5, /* microseconds since 1970, shown as ISO text; 0: null */
+    ATTRIBUTE_READ     = 1 << 6, /* from a joined table: not written with the entity's own row */
+};
+
+struct attribute {
+    const char *name;    /* of the member */
+    const char *column;  /* as in the SELECT: "u.id" */
+    unsigned flags;
+    const char *null_as; /* the text that stands for null in the column, or NULL */
+};
+
+/* Options: {"immutable": true} is the row (key, "IMMU", "true"). */
+struct entity_option {
+    const char *name, *id;
+};
+
+struct entity {
+    const char *name, *plural;              /* "region", "regions" */
+    const char *from;                       /* "region": table, or tables joined */
+    const char *table;                      /* the entity's own table */
+    const char *id_column;                  /* "id", or qualified */
+    const char *extra_column;
+    const char *fixed;                      /* condition that all of its rows meet, or NULL */
+    const struct attribute *attributes;     /* the first is the id */
+    size_t count;
+    const char *options_table, *options_key; /* NULL: it has no options */
+    const struct entity_option *options;    /* ends with a NULL name */
+    bool tags;                              /* project_tag */
+    void (*links)(struct request *rq, struct json_writer *w, const char *id); /* further links; may be NULL */
+};
+
+/* One more condition of a list: our own text with bound values. */
+struct condition {
+    const char *sql; /* "domain_id = ?"; NULL ends */
+    const struct sql_value *values;
+    size_t count;
+};
+
+/* {"plural": [...], "links": {...}} of those that meet the request's filters and the conditions (NULL: none). */
+struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions);
+
+/* One as a document (without links); *ret NULL when there is none. */
+struct fault *entity_load(struct tx *tx, const struct entity *entity, const char *id, json_t **ret);
+
+/* {"name": {..., "links": {"self": ...}}}. */
+void entity_respond(struct request *rq, const struct entity *entity, const json_t *document);
+/* Loads in a transaction of its own and responds; 404 in the reference's words. */
+struct fault *entity_show(struct request *rq, const struct entity *entity, const char *id);
+
+/* Writes the entity's own row, extra, options and tags from a document. Unknown members go to extra. */
+struct fault *entity_insert(struct tx *tx, const struct entity *entity, const json_t *document);
+struct fault *entity_store(struct tx *tx, const struct entity *entity, const char *id, const json_t *document);
+/* Deletes the row, its options and its tags. */
+struct fault *entity_erase(struct tx *tx, const struct entity *entity, const char *id);
+
+/* `patch` laid over `old`: a new document in the arena. Options merge member by member; null takes one away. */
+json_t *entity_merge(struct arena *arena, const struct entity *entity, const json_t *old, const json_t *patch);
+
+/* A copy of a request's object that may be changed, with a new id when it has none. */
+json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id);
+
+/* 400 "Cannot change ID" when the body has an id that is not the path's. */
+struct fault *entity_same_id(struct request *rq, const json_t *given, const char *id);
+
+/* 403 while the option immutable is set; `change`: what the patch makes of it (NULL: a deletion). */
+struct fault *entity_mutable(struct context *cx, const struct entity *entity, const json_t *document, const json_t *change);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * entity: lists, from the rows straight to the response. */
+#include "keystone/entity.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "keystone/entity_private.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_FILTERS = 32 };
+
+/* A filter that is decided here and not in SQL, where the case of letters and JSON columns differ between databases. */
+struct inexact {
+    size_t attribute;
+    const char *value;
+    enum { EQUALS, CONTAINS, STARTS, ENDS } kind;
+    bool any_case;
+};
+
+struct list {
+    struct request *rq;
+    const struct entity *entity;
+    struct tx *tx;
+    const char *where;
+    struct sql_value values[MAX_FILTERS * 2];
+    size_t count;
+    struct inexact inexact[MAX_FILTERS];
+    size_t inexact_count;
+    struct map options, tags; /* id to a document of them; arena's */
+    bool has_extra_filter;
+};
+
+static struct fault *add_condition(struct list *list, const char *sql, const struct sql_value *values, size_t count)
+{
+    if (list->count + count > MAX_FILTERS * 2)
+        return keystone_invalid(RQ(list->rq), "Too many filters.");
+    list->where = arena_printf(list->rq->cx.arena, "%s%s(%s)", list->where, list->where[0] != '\0' ? " AND " : "", sql);
+    if (count > 0)
+        memcpy(list->values + list->count, values, count * sizeof(*values));
+    list->count += count;
+    return NULL;
+}
+
+static struct fault *add_inexact(struct list *list, size_t attribute, const char *comparator, const char *value)
+{
+    struct inexact filter = { .attribute = attribute, .value = value };
+    static const char *const names[] = { "", "contains", "startswith", "endswith" };
+
+    if (list->inexact_count == MAX_FILTERS)
+        return keystone_invalid(RQ(list->rq), "Too many filters.");
+    filter.any_case = comparator[0] == 'i';
+    if (filter.any_case)
+        comparator++;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], comparator) == 0) {
+            filter.kind = (int)i;
+            list->inexact[list->inexact_count++] = filter;
+            if (list->entity->attributes[attribute].flags & ATTRIBUTE_EXTRA)
+                list->has_extra_filter = true;
+            return NULL;
+        }
+    }
+    return NULL; /* an unknown comparator filters nothing, as in the reference */
+}
+
+static struct fault *add_filter(struct list *list, const struct header *query)
+{
+    for (size_t i = 0; i < list->entity->count; i++) {
+        const struct attribute *attribute = &list->entity->attributes[i];
+        size_t length = strlen(attribute->name);
+        if (!(attribute->flags & ATTRIBUTE_FILTER) || strncmp(query->name, attribute->name, length) != 0)
+            continue;
+        if (strncmp(query->name + length, "__", 2) == 0)
+            return add_inexact(list, i, query->name + length + 2, query->value);
+        if (query->name[length] != '\0')
+            continue;
+        if (attribute->flags & ATTRIBUTE_EXTRA)
+            return add_inexact(list, i, "", query->value);
+        const char *sql = arena_printf(list->rq->cx.arena, "%s = ?", attribute->column);
+        if (attribute->flags & ATTRIBUTE_BOOL)
+            return add_condition(list, sql, BIND(INT(keystone_truth(query->value))));
+        return add_condition(list, sql, BIND(TEXT(query->value)));
+    }
+    return NULL;
+}
+
+/* ---- Options and tags of all rows, in one query each ---- */
+
+static json_t *of_row(struct list *list, struct map *map, const char *id, json_t *(*create)(void))
+{
+    json_t *value = map_get(map, id);
+
+    if (value == NULL) {
+        value = json_keep(list->rq->cx.arena, create());
+        map_set(map, id, value);
+    }
+    return value;
+}
+
+static json_t *new_object(void)
+{
+    return json_object();
+}
+
+static json_t *new_array(void)
+{
+    return json_array();
+}
+
+static struct fault *read_options(struct list *list)
+{
+    const struct entity *entity = list->entity;
+    struct arena *arena = list->rq->cx.arena;
+    struct rows *rows;
+
+    TRY(sql_query(list->tx, &rows, arena_printf(arena, "SELECT %s, option_id, option_value FROM %s", entity->options_key,
+        entity->options_table), NO_BIND));
+    while (rows_next(rows)) {
+        const char *name = entity_option_name(entity, rows_text(rows, 1));
+        json_t *value = json_parse_own(arena, rows_text(rows, 2));
+        if (name != NULL && value != NULL)
+            json_object_set(of_row(list, &list->options, rows_text(rows, 0), new_object), name, value);
+    }
+    return rows_fault(rows);
+}
+
+static struct fault *read_tags(struct list *list)
+{
+    struct rows *rows;
+
+    TRY(sql_query(list->tx, &rows, "SELECT project_id, name FROM project_tag ORDER BY project_id, name", NO_BIND));
+    while (rows_next(rows))
+        json_array_append_new(of_row(list, &list->tags, rows_text(rows, 0), new_array), json_string(rows_text(rows, 1)));
+    return rows_fault(rows);
+}
+
+/* ---- Rows ---- */
+
+static bool text_matches(const struct inexact *filter, const char *text)
+{
+    size_t length = strlen(text), wanted = strlen(filter->value);
+
+    switch (filter->kind) {
+    case EQUALS:
+        return strcmp(text, filter->value) == 0;
+    case CONTAINS:
+        return (filter->any_case ? strcasestr(text, filter->value) : strstr(text, filter->value)) != NULL;
+    case STARTS:
+        return (filter->any_case ? strncasecmp : strncmp)(text, filter->value, wanted) == 0;
+    case ENDS:
+        return length >= wanted &&
+            (filter->any_case ? strcasecmp : strcmp)(text + length - wanted, filter->value) == 0;
+    }
+    return false;
+}
+
+static bool row_matches(struct list *list, struct rows *rows)
+{
+    json_t *extra = list->has_extra_filter ? json_parse_own(list->rq->cx.arena, rows_text(rows, 0)) : NULL;
+
+    for (size_t i = 0; i < list->inexact_count; i++) {
+        const struct inexact *filter = &list->inexact[i];
+        const struct attribute *attribute = &list->entity->attributes[filter->attribute];
+        const char *text;
+        if (attribute->flags & ATTRIBUTE_EXTRA) {
+            text = json_text_at(extra, attribute->name);
+        } else {
+            int column = 1;
+            for (size_t k = 0; k < filter->attribute; k++)
+                column += !(list->entity->attributes[k].flags & ATTRIBUTE_EXTRA);
+            text = rows_text(rows, column);
+        }
+        if (text == NULL || !text_matches(filter, text))
+            return false;
+    }
+    return true;
+}
+
+/* The members of a stored object, without its braces: they were checked when they were written. */
+static void write_extra(struct json_writer *w, const char *extra)
+{
+    size_t begin = 1, end = extra != NULL ? strlen(extra) : 0;
+
+    while (end > 0 && extra[end - 1] != '}')
+        end--;
+    if (end == 0 || extra[0] != '{')
+        return;
+    end--;
+    while (begin < end && (extra[begin] == ' ' || extra[begin] == '\n'))
+        begin++;
+    if (begin >= end)
+        return;
+    if (w->comma)
+        buf_putc(w->out, ',');
+    buf_append(w->out, extra + begin, end - begin);
+    w->comma = true;
+}
+
+static void write_attribute(struct list *list, const struct attribute *attribute, struct rows *rows, int column)
+{
+    struct json_writer *w = &list->rq->json;
+
+    if (attribute->flags & ATTRIBUTE_BOOL) {
+        json_bool(w, attribute->name, rows_int(rows, column) != 0);
+    } else if (attribute->flags & ATTRIBUTE_MOMENT) {
+        int64_t us = rows_int(rows, column);
+        json_text(w, attribute->name, us == 0 ? NULL : clock_text(list->rq->cx.arena, us, CLOCK_ISO_US));
+    } else {
+        const char *text = rows_text(rows, column);
+        bool null = entity_column_null(attribute, text);
+        if (!null || !(attribute->flags & ATTRIBUTE_OPTIONAL))
+            json_text(w, attribute->name, null ? NULL : text);
+    }
+}
+
+static void write_row(struct list *list, struct rows *rows)
+{
+    const struct entity *entity = list->entity;
+    struct json_writer *w = &list->rq->json;
+    const char *id = rows_text(rows, 1);
+    int column = 1;
+
+    json_begin(w, NULL);
+    for (size_t i = 0; i < entity->count; i++) {
+        const struct attribute *attribute = &entity->attributes[i];
+        if (attribute->flags & ATTRIBUTE_EXTRA)
+            continue;
+        if (!(attribute->flags & ATTRIBUTE_HIDDEN))
+            write_attribute(list, attribute, rows, column);
+        column++;
+    }
+    write_extra(w, rows_text(rows, 0));
+    if (entity->options_table != NULL) {
+        json_t *options = map_get(&list->options, id);
+        if (options != NULL)
+            json_value(w, "options", options);
+        else
+            json_raw(w, "options", "{}");
+    }
+    if (entity->tags) {
+        json_t *tags = map_get(&list->tags, id);
+        if (tags != NULL)
+            json_value(w, "tags", tags);
+        else
+            json_raw(w, "tags", "[]");
+    }
+    entity_write_links(list->rq, entity, w, id);
+    json_end(w);
+}
+
+static void write_list_links(struct request *rq)
+{
+    json_begin(&rq->json, "links");
+    json_text(&rq->json, "next", NULL);
+    json_text(&rq->json, "self", keystone_self_url(rq));
+    json_text(&rq->json, "previous", NULL);
+    json_end(&rq->json);
+}
+
+static struct fault *list_rows(struct list *list)
+{
+    const struct entity *entity = list->entity;
+    struct arena *arena = list->rq->cx.arena;
+    struct rows *rows;
+
+    if (entity->options_table != NULL)
+        TRY(read_options(list));
+    if (entity->tags)
+        TRY(read_tags(list));
+    const char *sql = arena_printf(arena, "%s%s%s ORDER BY %s", entity_select(arena, entity),
+        list->where[0] != '\0' ? " WHERE " : "", list->where, entity->id_column);
+    TRY(sql_query(list->tx, &rows, sql, list->values, list->count));
+    json_begin(&list->rq->json, NULL);
+    json_begin_array(&list->rq->json, entity->plural);
+    while (rows_next(rows))
+        if (row_matches(list, rows))
+            write_row(list, rows);
+    json_end_array(&list->rq->json);
+    TRY(rows_fault(rows));
+    write_list_links(list->rq);
+    json_end(&list->rq->json);
+    return NULL;
+}
+
+static void release_map(void *map)
+{
+    map_release(map);
+}
+
+struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions)
+{
+    struct list *list = ARENA_NEW(rq->cx.arena, struct list);
+
+    list->rq = rq;
+    list->entity = entity;
+    list->where = "";
+    arena_defer(rq->cx.arena, release_map, &list->options);
+    arena_defer(rq->cx.arena, release_map, &list->tags);
+    if (entity->fixed != NULL)
+        TRY(add_condition(list, entity->fixed, NO_BIND));
+    for (const struct condition *c = conditions; c != NULL && c->sql != NULL; c++)
+        TRY(add_condition(list, c->sql, c->values, c->count));
+    for (const struct header *query = rq->query; query != NULL; query = query->next)
+        TRY(add_filter(list, query));
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &list->tx));
+    struct fault *fault = list_rows(list);
+    tx_end(list->tx);
+    return fault;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What entity.c and entity_list.c share.
+ */
+#ifndef KEYSTONE_ENTITY_PRIVATE_H
+#define KEYSTONE_ENTITY_PRIVATE_H
+
+#include "keystone/entity.h"
+
+/* "SELECT extra, column, ... FROM ...": the attributes that are columns, in order, behind extra. */
+const char *entity_select(struct arena *arena, const struct entity *entity);
+/* NULL, or the text that stands for it. */
+bool entity_column_null(const struct attribute *attribute, const char *text);
+/* NULL: no option of the entity. */
+const char *entity_option_name(const struct entity *entity, const char *id);
+void entity_write_links(struct request *rq, const struct entity *entity, struct json_writer *w, const char *id);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keystone/model.h"
+
+#include "base/clock.h"
+#include "oslo/json.h"
+
+#include <string.h>
+
+#define USER_COLUMNS                                                                                                   \
+    "SELECT u.id, COALESCE(l.name, n.name), u.domain_id, u.default_project_id, u.enabled, l.id, p.password_hash,"      \
+    " p.expires_at_int, l.failed_auth_count, l.failed_auth_at, u.created_at, u.last_active_at, p.expires_at"          \
+    " FROM `user` u"                                                                                                   \
+    " LEFT JOIN local_user l ON l.user_id = u.id LEFT JOIN nonlocal_user n ON n.user_id = u.id"                        \
+    " LEFT JOIN password p ON p.local_user_id = l.id "
+
+static struct fault *user_one(struct tx *tx, struct user **ret, const char *sql, const struct sql_value *values, size_t count)
+{
+    struct rows *rows;
+
+    *ret = NULL;
+    TRY(sql_query(tx, &rows, sql, values, count));
+    if (rows_next(rows)) {
+        struct user *user = ARENA_NEW(tx_arena(tx), struct user);
+        *user = (struct user){
+            .id = rows_text(rows, 0), .name = rows_text(rows, 1), .domain_id = rows_text(rows, 2),
+            .default_project_id = rows_text(rows, 3), .enabled = rows_int(rows, 4) != 0, .local_id = rows_int(rows, 5),
+            .password_hash = rows_text(rows, 6), .password_expires_us = rows_int(rows, 7),
+            .failed_count = rows_int(rows, 8), .failed_at = rows_text(rows, 9), .created_at = rows_text(rows, 10),
+            .last_active_at = rows_text(rows, 11),
+        };
+        /* rows that were written before the reference had expires_at_int */
+        if (user->password_expires_us == 0 && rows_text(rows, 12) != NULL)
+            clock_parse(rows_text(rows, 12), &user->password_expires_us);
+        if (user->name == NULL)
+            user->name = "";
+        *ret = user;
+        rows_end(rows);
+        return NULL;
+    }
+    return rows_fault(rows);
+}
+
+struct fault *user_find(struct tx *tx, const char *id, struct user **ret)
+{
+    return user_one(tx, ret, USER_COLUMNS "WHERE u.id = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1", BIND(TEXT(id)));
+}
+
+struct fault *user_find_name(struct tx *tx, const char *domain_id, const char *name, struct user **ret)
+{
+    TRY(user_one(tx, ret,
+        USER_COLUMNS "WHERE l.domain_id = ? AND l.name = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1",
+        BIND(TEXT(domain_id), TEXT(name))));
+    if (*ret != NULL)
+        return NULL;
+    return user_one(tx, ret, USER_COLUMNS "WHERE n.domain_id = ? AND n.name = ? LIMIT 1",
+        BIND(TEXT(domain_id), TEXT(name)));
+}
+
+struct fault *group_find(struct tx *tx, const char *id, struct group **ret)
+{
+    struct rows *rows;
+
+    *ret = NULL;
+    TRY(sql_query(tx, &rows, "SELECT id, name, domain_id FROM `group` WHERE id = ?", BIND(TEXT(id))));
+    if (rows_next(rows)) {
+        struct group *group = ARENA_NEW(tx_arena(tx), struct group);
+        *group = (struct group){ rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2) };
+        *ret = group;
+        rows_end(rows);
+        return NULL;
+    }
+    return rows_fault(rows);
+}
+
+#define PROJECT_COLUMNS "SELECT id, name, domain_id, parent_id, enabled, is_domain FROM project "
+
+static struct project *project_read(struct tx *tx, struct rows *rows)
+{
+    struct project *project = ARENA_NEW(tx_arena(tx), struct project);
+
+    *project = (struct project){
+        .id = rows_text(rows, 0), .name = rows_text(rows, 1), .domain_id = rows_text(rows, 2),
+        .parent_id = rows_text(rows, 3), .enabled = rows_int(rows, 4) != 0, .is_domain = rows_int(rows, 5) != 0,
+    };
+    return project;
+}
+
+static struct fault *project_one(struct tx *tx, struct project **ret, const char *sql, const struct sql_value *values,
+    size_t count)
+{
+    struct rows *rows;
+
+    *ret = NULL;
+    TRY(sql_query(tx, &rows, sql, values, count));
+    if (rows_next(rows)) {
+        *ret = project_read(tx, rows);
+        rows_end(rows);
+        return NULL;
+    }
+    return rows_fault(rows);
+}
+
+struct fault *project_find(struct tx *tx, const char *id, struct project **ret)
+{
+    return project_one(tx, ret, PROJECT_COLUMNS "WHERE id = ? AND id <> '" DOMAIN_ROOT "'", BIND(TEXT(id)));
+}
+
+struct fault *project_find_name(struct tx *tx, const char *domain_id, const char *name, struct project **ret)
+{
+    return project_one(tx, ret, PROJECT_COLUMNS "WHERE domain_id = ? AND name = ? AND id <> '" DOMAIN_ROOT "'",
+        BIND(TEXT(domain_id), TEXT(name)));
+}
+
+struct fault *domain_find(struct tx *tx, const char *id, struct project **ret)
+{
+    return project_one(tx, ret, PROJECT_COLUMNS "WHERE id = ? AND is_domain = 1 AND id <> '" DOMAIN_ROOT "'",
+        BIND(TEXT(id)));
+}
+
+struct fault *domain_find_name(struct tx *tx, const char *name, struct project **ret)
+{
+    return project_find_name(tx, DOMAIN_ROOT, name, ret);
+}
+
+struct fault *project_parents(struct tx *tx, const struct project *project, const struct project ***ret, size_t *ret_count)
+{
+    enum { DEEPEST = 64 }; /* a loop in the table must not be one here */
+    const struct project **parents = ARENA_ARRAY(tx_arena(tx), const struct project *, DEEPEST);
+    size_t count = 0;
+
+    while (count < DEEPEST && project->parent_id != NULL && !project->is_domain) {
+        struct project *parent;
+        TRY(project_find(tx, project->parent_id, &parent));
+        if (parent == NULL || parent->is_domain)
+            break;
+        parents[count++] = parent;
+        project = parent;
+    }
+    *ret = parents;
+    *ret_count = count;
+    return NULL;
+}
+
+struct fault *project_subtree(struct tx *tx, const char *id, const struct project ***ret, size_t *ret_count)
+{
+    struct arena *arena = tx_arena(tx);
+    const struct project **found = NULL;
+    size_t count = 0, capacity = 0, level = 0;
+
+    /* `level` walks over what was found: each project's children are put behind. */
+    for (const char *parent = id; parent != NULL; parent = level < count ? found[level++]->id : NULL) {
+        struct rows *rows;
+        TRY(sql_query(tx, &rows, PROJECT_COLUMNS "WHERE parent_id = ? AND is_domain = 0 ORDER BY id", BIND(TEXT(parent))));
+        while (rows_next(rows)) {
+            if (count == capacity) {
+                const struct project **larger = ARENA_ARRAY(arena, const struct project *, capacity * 2 + 16);
+                if (count > 0)
+                    memcpy(larger, found, count * sizeof(*found));
+                found = larger;
+                capacity = capacity * 2 + 16;
+            }
+            found[count++] = project_read(tx, rows);
+        }
+        TRY(rows_fault(rows));
+    }
+    *ret = found;
+    *ret_count = count;
+    return NULL;
+}
+
+struct fault *user_option(struct tx *tx, const char *user_id, const char *option_id, json_t **ret)
+{
+    const char *text;
+
+    TRY(sql_text_of(tx, &text, "SELECT option_value FROM user_option WHERE user_id = ? AND option_id = ?",
+        BIND(TEXT(user_id), TEXT(option_id))));
+    *ret = json_parse_own(tx_arena(tx), text);
+    return NULL;
+}

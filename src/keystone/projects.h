@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * projects: what domains, assignments and authentication need of projects.
+ */
+#ifndef KEYSTONE_PROJECTS_H
+#define KEYSTONE_PROJECTS_H
+
+#include "keystone/entity.h"
+
+extern const struct entity project_entity, domain_entity;
+
+/* {"projects": [...]} (or domains) that the user, or one of his groups, has a role on, handed down ones included. */
+struct fault *projects_of_user_respond(struct request *rq, const char *user_id, bool domains);
+
+/* Creates a project or, with is_domain, a domain from a checked document (id, name, domain_id, parent_id set): the
+ * reference's constraints on the tree, 409 for a name that is taken. */
+struct fault *project_create(struct tx *tx, struct context *cx, const json_t *document);
+/* Changes one to `wanted`, a document merged from `old`. */
+struct fault *project_change(struct tx *tx, struct context *cx, const json_t *old, const json_t *wanted);
+/* Deletes one with its assignments, and revokes its tokens. */
+struct fault *project_delete(struct tx *tx, struct context *cx, const char *id);
+
+#endif

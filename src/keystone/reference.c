@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keystone/reference.h"
+
+#include "keystone/model.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One snapshot, counted: by the cache and by each arena that uses it. */
+struct held {
+    struct reference reference;
+    struct arena *arena;
+    uint64_t generation;
+    int64_t read_us;
+    _Atomic int references;
+};
+
+struct reference_cache {
+    pthread_mutex_t lock;
+    struct held *held; /* NULL: nothing yet */
+};
+
+enum { SHARED_MAX_AGE_US = 1000000 }; /* how long another process's change may stay unseen */
+
+struct reference_cache *reference_cache_create(void)
+{
+    struct reference_cache *cache = calloc(1, sizeof(*cache));
+
+    if (cache == NULL)
+        abort();
+    pthread_mutex_init(&cache->lock, NULL);
+    return cache;
+}
+
+static void held_release(void *object)
+{
+    struct held *held = object;
+
+    if (atomic_fetch_sub(&held->references, 1) == 1) {
+        arena_destroy(held->arena);
+        free(held);
+    }
+}
+
+void reference_cache_destroy(struct reference_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    if (cache->held != NULL)
+        held_release(cache->held);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+static struct fault *count_of(struct tx *tx, const char *table, int64_t *ret)
+{
+    return sql_int_of(tx, ret, 0, arena_printf(tx_arena(tx), "SELECT COUNT(*) FROM %s", table), NO_BIND);
+}
+
+static struct fault *read_roles(struct tx *tx, struct held *held)
+{
+    int64_t count, implied;
+    struct rows *rows;
+
+    TRY(count_of(tx, "role", &count));
+    TRY(count_of(tx, "implied_role", &implied));
+    struct identity_role *roles = ARENA_ARRAY(held->arena, struct identity_role, (size_t)count + 1);
+    struct implication *implications = ARENA_ARRAY(held->arena, struct implication, (size_t)implied + 1);
+    held->reference.roles = roles;
+    held->reference.implications = implications;
+    TRY(sql_query(tx, &rows, "SELECT id, name, domain_id FROM role ORDER BY id", NO_BIND));
+    while (held->reference.role_count < (size_t)count && rows_next(rows)) {
+        const char *domain_id = rows_text(rows, 2);
+        roles[held->reference.role_count++] = (struct identity_role){
+            arena_strdup(held->arena, rows_text(rows, 0)), arena_strdup(held->arena, rows_text(rows, 1)),
+            domain_id == NULL || strcmp(domain_id, ROLE_NO_DOMAIN) == 0 ? NULL : arena_strdup(held->arena, domain_id) };
+    }
+    TRY(rows_fault(rows));
+    rows_end(rows);
+    TRY(sql_query(tx, &rows, "SELECT prior_role_id, implied_role_id FROM implied_role", NO_BIND));
+    while (held->reference.implication_count < (size_t)implied && rows_next(rows)) {
+        struct implication edge = { reference_role(&held->reference, rows_text(rows, 0)),
+            reference_role(&held->reference, rows_text(rows, 1)) };
+        if (edge.prior < held->reference.role_count && edge.implied < held->reference.role_count)
+            implications[held->reference.implication_count++] = edge;
+    }
+    TRY(rows_fault(rows));
+    rows_end(rows);
+    return NULL;
+}
+
+static struct fault *read_endpoints(struct tx *tx, struct held *held, struct catalog_service *services)
+{
+    struct reference *reference = &held->reference;
+    struct rows *rows;
+    int64_t count;
+    size_t at = 0;
+
+    TRY(count_of(tx, "endpoint", &count));
+    struct catalog_endpoint *endpoints = ARENA_ARRAY(held->arena, struct catalog_endpoint, (size_t)count + 1);
+    reference->endpoints = endpoints;
+    for (size_t i = 0; i < reference->service_count; i++) {
+        services[i].first = at;
+        TRY(sql_query(tx, &rows, "SELECT id, interface, region_id, url FROM endpoint WHERE service_id = ?"
+            " AND enabled = 1 ORDER BY id", BIND(TEXT(services[i].id))));
+        while (at < (size_t)count && rows_next(rows))
+            endpoints[at++] = (struct catalog_endpoint){
+                arena_strdup(held->arena, rows_text(rows, 0)), arena_strdup(held->arena, rows_text(rows, 1)),
+                arena_strdup(held->arena, rows_text(rows, 2)), arena_strdup(held->arena, rows_text(rows, 3)) };
+        TRY(rows_fault(rows));
+        rows_end(rows);
+        services[i].count = at - services[i].first;
+    }
+    return NULL;
+}
+
+static struct fault *read_catalog(struct tx *tx, struct held *held)
+{
+    struct rows *rows;
+    int64_t count;
+
+    TRY(count_of(tx, "service", &count));
+    struct catalog_service *services = ARENA_ARRAY(held->arena, struct catalog_service, (size_t)count + 1);
+    held->reference.services = services;
+    TRY(sql_query(tx, &rows, "SELECT id, type, extra FROM service WHERE enabled = 1 ORDER BY type, id", NO_BIND));
+    while (held->reference.service_count < (size_t)count && rows_next(rows)) {
+        const char *name = json_text_at(json_parse_own(held->arena, rows_text(rows, 2)), "name");
+        services[held->reference.service_count++] = (struct catalog_service){
+            .id = arena_strdup(held->arena, rows_text(rows, 0)), .type = arena_strdup(held->arena, rows_text(rows, 1)),
+            .name = arena_strdup(held->arena, name != NULL ? name : "") };
+    }
+    TRY(rows_fault(rows));
+    rows_end(rows);
+    return read_endpoints(tx, held, services);
+}
+
+/* Reads a snapshot with the generation that was current before the first byte was read. */
+static struct fault *held_read(struct context *cx, struct held **ret)
+{
+    struct held *held = calloc(1, sizeof(*held));
+    struct tx *tx;
+
+    if (held == NULL)
+        abort();
+    held->arena = arena_create();
+    held->references = 1;
+    held->generation = atomic_load(&keystone_of(cx)->generation);
+    held->read_us = clock_monotonic_us();
+    struct fault *fault = db_read(cx->arena, cx->app->db, &tx);
+    if (fault == NULL) {
+        fault = read_roles(tx, held);
+        if (fault == NULL)
+            fault = read_catalog(tx, held);
+        tx_end(tx);
+    }
+    if (fault != NULL) {
+        held_release(held);
+        return fault;
+    }
+    *ret = held;
+    return NULL;
+}
+
+static bool held_current(const struct keystone *keystone, const struct held *held)
+{
+    return held != NULL && held->generation == atomic_load(&keystone->generation) &&
+        (!keystone->shared || clock_monotonic_us() - held->read_us < SHARED_MAX_AGE_US);
+}
+
+struct fault *reference_get(struct context *cx, const struct reference **ret)
+{
+    struct keystone *keystone = keystone_of(cx);
+    struct reference_cache *cache = keystone->reference;
+    struct held *held = NULL, *old;
+
+    pthread_mutex_lock(&cache->lock);
+    if (held_current(keystone, cache->held)) {
+        held = cache->held;
+        atomic_fetch_add(&held->references, 1);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (held == NULL) {
+        TRY(held_read(cx, &held));
+        atomic_fetch_add(&held->references, 1);
+        pthread_mutex_lock(&cache->lock);
+        old = cache->held;
+        cache->held = held;
+        pthread_mutex_unlock(&cache->lock);
+        if (old != NULL)
+            held_release(old);
+    }
+    arena_defer(cx->arena, held_release, held);
+    *ret = &held->reference;
+    return NULL;
+}
+
+size_t reference_role(const struct reference *reference, const char *role_id)
+{
+    size_t low = 0, high = reference->role_count;
+
+    if (role_id == NULL)
+        return reference->role_count;
+    for (size_t i = low; i < high; i++) /* databases may sort by other rules than strcmp: no bisection */
+        if (strcmp(reference->roles[i].id, role_id) == 0)
+            return i;
+    return reference->role_count;
+}
+
+void reference_expand(const struct reference *reference, bool *marks)
+{
+    bool more = true;
+
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < reference->implication_count; i++) {
+            const struct implication *edge = &reference->implications[i];
+            if (marks[edge->prior] && !marks[edge->implied]) {
+                marks[edge->implied] = true;
+                more = true;
+            }
+        }
+    }
+}
+
+/* ---- Catalog ---- */
+
+bool catalog_url(struct buf *out, const char *url, const char *user_id, const char *project_id)
+{
+    /* What an endpoint's URL may name: `$(name)s` or `%(name)s`, as the reference's whitelist. */
+    const struct {
+        const char *name, *value;
+        bool known;
+    } names[] = {
+        { "tenant_id", project_id, true }, { "project_id", project_id, true }, { "user_id", user_id, true },
+        { "public_bind_host", "0.0.0.0", true }, { "admin_bind_host", "0.0.0.0", true },
+        { "compute_host", "0.0.0.0", true }, { "admin_port", "35357", true }, { "public_port", "5000", true },
+        { "public_endpoint", NULL, true }, { "admin_endpoint", NULL, true },
+    };
+    enum { NAMES = sizeof(names) / sizeof(names[0]) };
+
+    for (const char *c = url; *c != '\0'; c++) {
+        if (*c == '%' && c[1] == '%') {
+            if (out != NULL)
+                buf_putc(out, '%');
+            c++;
+        } else if ((*c == '$' || *c == '%') && c[1] == '(') {
+            const char *end = strchr(c, ')');
+            size_t i = 0, length = end != NULL ? (size_t)(end - c - 2) : 0;
+            if (end == NULL || (end[1] != 's' && end[1] != 'd'))
+                return false;
+            while (i < NAMES && !(strlen(names[i].name) == length && strncmp(names[i].name, c + 2, length) == 0))
+                i++;
+            if (i == NAMES)
+                return false;
+            if (out != NULL) {
+                if (names[i].value == NULL)
+                    return false;
+                buf_puts(out, names[i].value);
+            }
+            c = end + 1;
+        } else if (*c == '%') {
+            return false;
+        } else if (out != NULL) {
+            buf_putc(out, *c);
+        }
+    }
+    return true;
+}
+
+static void endpoint_write(struct json_writer *w, const struct catalog_endpoint *endpoint, const char *user_id,
+    const char *project_id)
+{
+    BUF_CLEANUP struct buf url = { 0 };
+
+    if (!catalog_url(&url, endpoint->url, user_id, project_id))
+        return;
+    json_begin(w, NULL);
+    json_text(w, "id", endpoint->id);
+    json_text(w, "interface", endpoint->interface);
+    json_text(w, "region_id", endpoint->region_id);
+    json_text(w, "url", buf_text(&url));
+    json_text(w, "region", endpoint->region_id);
+    json_end(w);
+}
+
+void catalog_write(struct json_writer *w, const char *name, const struct reference *reference, const char *user_id,
+    const char *project_id)
+{
+    json_begin_array(w, name);
+    for (size_t i = 0; i < reference->service_count; i++) {
+        const struct catalog_service *service = &reference->services[i];
+        json_begin(w, NULL);
+        json_begin_array(w, "endpoints");
+        for (size_t k = 0; k < service->count; k++)
+            endpoint_write(w, &reference->endpoints[service->first + k], user_id, project_id);
+        json_end_array(w);
+        json_text(w, "id", service->id);
+        json_text(w, "type", service->type);
+        json_text(w, "name", service->name);
+        json_end(w);
+    }
+    json_end_array(w);
+}

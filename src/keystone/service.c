@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The identity service's row of the cloud, and its start.
+ */
+#include "keystone/fernet.h"
+#include "keystone/keystone.h"
+#include "keystone/login.h"
+#include "keystone/reference.h"
+#include "keystone/token.h"
+#include "oslo/identity.h"
+#include "oslo/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void keystone_changed(const struct context *cx)
+{
+    atomic_fetch_add(&keystone_of(cx)->generation, 1);
+    identity_forget();
+}
+
+static void keystone_stop(struct app *app)
+{
+    struct keystone *keystone = app->private;
+
+    if (keystone == NULL)
+        return;
+    token_cache_destroy(keystone->tokens);
+    reference_cache_destroy(keystone->reference);
+    login_cache_destroy(keystone->logins);
+    fernet_keys_close(keystone->keys);
+    free(keystone);
+    app->private = NULL;
+}
+
+static struct fault *keystone_start(struct context *cx)
+{
+    const struct config *config = cx->app->config;
+    const char *connection = config_str(config, "database", "connection");
+    const char *repository = config_str(config, "fernet_tokens", "key_repository");
+    struct keystone *keystone = calloc(1, sizeof(*keystone));
+
+    if (keystone == NULL)
+        abort();
+    cx->app->private = keystone;
+    keystone->tokens = token_cache_create();
+    keystone->reference = reference_cache_create();
+    keystone->logins = login_cache_create(config_int(config, "identity", "login_cache_time"));
+    keystone->shared = connection != NULL && strncmp(connection, "sqlite", 6) != 0;
+    /* A cloud of its own keeps its keys beside its database, unless told otherwise, and makes them. */
+    if (!config_is_set(config, "fernet_tokens", "key_repository") && cx->app->cloud->state_dir != NULL) {
+        repository = arena_printf(cx->arena, "%s/keystone/fernet-keys", cx->app->cloud->state_dir);
+        TRY(fernet_setup(cx->arena, repository, (int)config_int(config, "fernet_tokens", "max_active_keys")));
+    }
+    return fernet_keys_open(cx->arena, repository, false, &keystone->keys);
+}
+
+static const struct route_table *const routes[] = {
+    &version_routes, &auth_routes,
+    NULL,
+};
+static const struct option_table *const options[] = { &keystone_options, NULL };
+static const struct policy_table *const policies[] = { &keystone_policies, NULL };
+static const struct role roles[] = { { "keystone" }, { NULL } };
+
+const struct service keystone_service = {
+    .name = "keystone",
+    .type = "identity",
+    .endpoint = "/v3",
+    .port = 5000,
+    .dialect = &keystone_dialect,
+    .routes = routes,
+    .options = options,
+    .policies = policies,
+    .migrations = keystone_migrations,
+    .migration_count = KEYSTONE_MIGRATIONS,
+    .roles = roles,
+    .start = keystone_start,
+    .stop = keystone_stop,
+    .authenticate = keystone_authenticate,
+};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What keystone's own files share: the service's state, its tables, and the words of its faults.
+ */
+#ifndef KEYSTONE_STATE_H
+#define KEYSTONE_STATE_H
+
+#include "oslo/app.h"
+#include "oslo/http.h"
+#include "oslo/sql.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct login_cache;
+struct reference_cache;
+struct token_cache;
+struct fernet_keys;
+
+/* app->private of the identity service. */
+struct keystone {
+    struct fernet_keys *keys;
+    struct token_cache *tokens;        /* validated tokens with their rendered bodies */
+    struct reference_cache *reference; /* roles, implications and catalog */
+    struct login_cache *logins;        /* NULL: switched off */
+    _Atomic uint64_t generation;       /* bumped by every write; what was built before is built anew */
+    bool shared;                       /* other processes write to the same database */
+};
+
+struct keystone *keystone_of(const struct context *cx);
+
+/* After every commit that changed anything: nothing validated or built before holds any longer, in any service. */
+void keystone_changed(const struct context *cx);
+
+extern const struct dialect keystone_dialect;
+extern const struct option_table keystone_options;
+extern const struct policy_table keystone_policies;
+enum { KEYSTONE_MIGRATIONS = 5 };
+extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
+
+extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes, domain_routes,
+    role_routes, implied_role_routes, grant_routes, system_grant_routes, role_assignment_routes, region_routes,
+    service_routes, endpoint_routes, revoke_event_routes;
+
+/* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
+const char *keystone_url(struct request *rq, const char *path);
+/* The same with the query of the request behind it: `links.self` of collections. */
+const char *keystone_self_url(struct request *rq);
+
+/* ---- Faults in keystone's words (keystone/exception.py) ---- */
+
+/* 401 "The request you have made requires authentication."; the reason goes to the log only. */
+struct fault *keystone_unauthorized(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* 400 "Expecting to find %s in %s. The server could not comply with the request since ..." */
+struct fault *keystone_expecting(struct context *cx, const char *attribute, const char *target);
+/* 400 with a sentence of its own. */
+struct fault *keystone_invalid(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* 403 "You are not authorized to perform the requested action: %s." */
+struct fault *keystone_forbidden_action(struct context *cx, const char *action);
+/* 403 with a sentence that is safe to show. */
+struct fault *keystone_refused(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* 404 "Could not find user: %s." */
+struct fault *keystone_not_found(struct context *cx, const char *kind, const char *id);
+/* 409 "Conflict occurred attempting to store %s - %s." */
+struct fault *keystone_conflict(struct context *cx, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The object in the body's member `name` (an empty object when absent, as the reference reads it); a fault when the
+ * body or the member is no object. */
+struct fault *keystone_member(struct request *rq, const char *name, json_t **ret);
+/* Checks a document against a schema, in the reference's words. */
+struct fault *keystone_check(struct request *rq, const struct schema *schema, const json_t *document);
+
+/* ?name and ?name=anything are true, ?name=0 is false (query_filter_is_true of the reference). */
+bool keystone_query_flag(const struct request *rq, const char *name);
+/* A filter's text as a boolean: 0, f, false, off, n, no are false, everything else is true. */
+bool keystone_truth(const char *text);
+
+#endif

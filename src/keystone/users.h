@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * users: what bootstrap and the other families need of users. Hashing is done before the transaction.
+ */
+#ifndef KEYSTONE_USERS_H
+#define KEYSTONE_USERS_H
+
+#include "keystone/entity.h"
+
+extern const struct entity user_entity;
+
+/* An enabled local user without extra members. */
+struct fault *user_make(struct tx *tx, const struct config *config, const char *id, const char *domain_id,
+    const char *name, const char *hash);
+
+/* The newest password from now on; those before end. `self_service`: the user changed it himself. */
+struct fault *user_set_password(struct tx *tx, const struct config *config, const char *user_id, const char *hash,
+    bool self_service);
+
+/* Deletes a user with all that hangs on him, and revokes his tokens. */
+struct fault *user_delete(struct tx *tx, struct context *cx, const char *id);
+
+#endif
