@@ -56,7 +56,7 @@ static struct fault *set_run(struct tx *tx, void *argument)
 static struct fault *set_aggregates(struct request *rq)
 {
     bool generations = rq->version >= 19;
-    TRY(request_validate(rq, generations ? &put_1_19 : &uuids));
+    TRY(validate_for_provider(rq, generations ? &put_1_19 : &uuids));
     struct change change = {
         .rq = rq,
         .wanted = generations ? json_object_get(rq->body, "aggregates") : rq->body,

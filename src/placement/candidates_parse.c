@@ -25,6 +25,7 @@ struct parse {
     const struct model *model;
     struct candidate_group *groups;
     size_t group_count;
+    struct fault *unknown; /* the first name that nobody knows: told when nothing else is wrong */
 };
 
 static struct fault *bad(struct parse *parse, const char *code, const char *format, ...)
@@ -110,15 +111,17 @@ static struct fault *parse_amount(struct parse *parse, struct candidate_group *g
     if (amount < 1)
         return bad(parse, NULL, "Requested resource %s requires amount >= 1. Got: %lld.", name, (long long)amount);
     const struct name *known = names_by_text(&parse->model->classes, name);
-    if (known == NULL)
-        return bad(parse, NULL, "Invalid resource class in resources parameter: No such resource class %s.", name);
+    if (known == NULL && parse->unknown == NULL)
+        parse->unknown =
+            bad(parse, NULL, "Invalid resource class in resources parameter: No such resource class %s.", name);
+    int64_t id = known == NULL ? -1 : known->id;
     for (size_t i = 0; i < group->resource_count; i++) {
-        if (group->resources[i].class_id == known->id) {
+        if (group->resources[i].class_id == id) {
             group->resources[i].amount = amount;
             return NULL;
         }
     }
-    group->resources[group->resource_count++] = (struct resource_amount){ known->id, amount };
+    group->resources[group->resource_count++] = (struct resource_amount){ id, amount };
     return NULL;
 }
 
@@ -180,20 +183,19 @@ static struct fault *split_traits(struct parse *parse, const char *value, bool a
     return NULL;
 }
 
-static struct fault *trait_ids(struct parse *parse, const struct words *names, const int64_t **ret)
+static const int64_t *trait_ids(struct parse *parse, const struct words *names)
 {
     int64_t *ids = ARENA_ARRAY(parse->rq->cx.arena, int64_t, names->count + 1);
     for (size_t i = 0; i < names->count; i++) {
         const struct name *known = names_by_text(&parse->model->traits, names->items[i]);
-        if (known == NULL)
-            return bad(parse, NULL, "%sNo such trait(s): %s.",
+        if (known == NULL && parse->unknown == NULL)
+            parse->unknown = bad(parse, NULL, "%sNo such trait(s): %s.",
                 strcmp(parse->rq->path, "/resource_providers") == 0 ? "Invalid trait(s) in \"required\" parameter: "
                                                                     : "",
                 names->items[i]);
-        ids[i] = known->id;
+        ids[i] = known == NULL ? -1 : known->id;
     }
-    *ret = ids;
-    return NULL;
+    return ids;
 }
 
 static size_t count_values(const struct request *rq, const char *key)
@@ -222,8 +224,7 @@ static struct fault *parse_required(struct parse *parse, struct candidate_group 
         if (sets > 0)
             memcpy(more, required, sets * sizeof(*more));
         required = more;
-        const int64_t *ids;
-        TRY(trait_ids(parse, &value.required, &ids));
+        const int64_t *ids = trait_ids(parse, &value.required);
         if (value.any)
             required[sets++] = (struct trait_set){ ids, value.required.count };
         else
@@ -235,7 +236,8 @@ static struct fault *parse_required(struct parse *parse, struct candidate_group 
     group->required = required;
     group->required_count = sets;
     group->forbidden_count = forbidden.count;
-    return trait_ids(parse, &forbidden, &group->forbidden);
+    group->forbidden = trait_ids(parse, &forbidden);
+    return NULL;
 }
 
 /* One value of a member_of parameter: the aggregates that are known go into ret. */
@@ -374,8 +376,9 @@ static struct fault *parse_root_required(struct parse *parse, struct candidate_r
     ret->root_traits = true;
     ret->root_required.count = value.required.count;
     ret->root_forbidden.count = value.forbidden.count;
-    TRY(trait_ids(parse, &value.required, &ret->root_required.ids));
-    return trait_ids(parse, &value.forbidden, &ret->root_forbidden.ids);
+    ret->root_required.ids = trait_ids(parse, &value.required);
+    ret->root_forbidden.ids = trait_ids(parse, &value.forbidden);
+    return NULL;
 }
 
 /* The suffixes of every same_subtree parameter. */
@@ -554,6 +557,7 @@ struct fault *candidates_parse(struct request *rq, const struct model *model, st
     if (policy == NULL && suffixed > 1)
         return bad(&parse, NULL,
             "The \"group_policy\" parameter is required when specifying more than one \"resources{N}\" parameter.");
+    TRY(parse.unknown);
     ret->isolate = policy != NULL && strcmp(policy, "isolate") == 0;
     ret->subtrees = make_subtrees(&parse, subtrees, subtree_count);
     ret->subtree_count = subtree_count;
@@ -575,5 +579,5 @@ struct fault *provider_filter_parse(struct request *rq, const struct model *mode
         TRY(parse_in_tree(&parse, ret, tree));
     if (resources != NULL)
         TRY(parse_resources(&parse, ret, resources));
-    return NULL;
+    return parse.unknown;
 }

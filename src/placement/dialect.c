@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "placement/api.h"
+#include "placement/store.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -144,19 +145,21 @@ static bool accepts_json(const char *accept)
 /* Types are checked once the route is known, and before anything is looked up, as the reference's decorators do. */
 static struct fault *negotiate_types(struct request *rq)
 {
-    if (rq->route == NULL)
-        return NULL;
+    const struct route *route = rq->route;
+    if (route == NULL || rq->version < route->min_version ||
+        (route->max_version != 0 && rq->version > route->max_version))
+        return NULL; /* another row of the path, or 404, which comes before 415 */
     const char *type = request_header(rq, "Content-Type");
     if (rq->data_length > 0 && (type == NULL || *type == '\0'))
         return FAULT(RQ(rq), 400, NULL, "content-type header required when content-length > 0");
-    bool body = (rq->method == POST || rq->method == PUT) && (rq->route->flags & ANY_BODY) == 0;
+    bool body = (rq->method == POST || rq->method == PUT) && (route->flags & ANY_BODY) == 0;
     if (body) {
         const char *bare = type == NULL ? "" : arena_strndup(rq->cx.arena, type, strcspn(type, "; "));
         if (strcasecmp(bare, "application/json") != 0)
             return FAULT(RQ(rq), 415, NULL, "The media type %s is not supported, use application/json",
                 *bare == '\0' ? "None" : bare);
     }
-    if (rq->method == GET && strcmp(rq->route->path, "/") != 0 && rq->route->status != 204 &&
+    if (rq->method == GET && strcmp(route->path, "/") != 0 && route->status != 204 &&
         !accepts_json(request_header(rq, "Accept")))
         return FAULT(RQ(rq), 406, NULL, "Only application/json is provided");
     return NULL;
@@ -193,6 +196,18 @@ static struct fault *bad_method(struct request *rq)
 {
     TRY(negotiate_version(rq));
     return FAULT(RQ(rq), 405, NULL, "The method specified is not allowed for this resource.");
+}
+
+struct fault *validate_for_provider(struct request *rq, const struct schema *schema)
+{
+    struct fault *fault = request_validate(rq, schema);
+    if (fault == NULL)
+        return NULL;
+    struct tx *tx;
+    struct provider_row provider;
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(provider_load(tx, request_argument(rq, "uuid"), &provider));
+    return fault;
 }
 
 /* What webob says about a status before it comes to our sentence. */

@@ -218,11 +218,11 @@ static struct fault *create_run(struct tx *tx, void *argument)
 
 static struct fault *create_inventory(struct request *rq)
 {
-    TRY(request_validate(rq, &post_one));
+    TRY(validate_for_provider(rq, &post_one));
     struct inventory_input input = { json_text_at(rq->body, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1 };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
-    response_headerf(rq, "Location", "/resource_providers/%s/inventories/%s", change.provider.uuid, input.class_name);
+    response_headerf(rq, "Location", "%s/resource_providers/%s/inventories/%s", rq->base_url, change.provider.uuid, input.class_name);
     write_inventory(rq, &input.values, change.provider.generation);
     cache_headers(rq, 0);
     rq->status = 201;
@@ -261,7 +261,7 @@ static void write_inventories(struct request *rq, int64_t provider_generation, c
 
 static struct fault *set_inventories(struct request *rq)
 {
-    TRY(request_validate(rq, &schema_inventories_put));
+    TRY(validate_for_provider(rq, &schema_inventories_put));
     struct change change = { .rq = rq, .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
     change.inputs = inventories_read(rq->cx.arena, json_object_get(rq->body, "inventories"), &change.count);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
@@ -291,7 +291,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
 
 static struct fault *update_inventory(struct request *rq)
 {
-    TRY(request_validate(rq, &put_one));
+    TRY(validate_for_provider(rq, &put_one));
     struct inventory_input input = { request_argument(rq, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1,
         .generation = json_int_at(rq->body, "resource_provider_generation", -1) };

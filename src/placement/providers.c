@@ -175,7 +175,7 @@ static struct fault *create_provider(struct request *rq)
         .parent_uuid = parent_of(rq),
     };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
-    response_headerf(rq, "Location", "/resource_providers/%s", change.uuid);
+    response_headerf(rq, "Location", "%s/resource_providers/%s", rq->base_url, change.uuid);
     if (rq->version < 20)
         return answer_empty(rq, 201);
     write_provider(rq, &change.provider);
@@ -315,7 +315,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
 
 static struct fault *update_provider(struct request *rq)
 {
-    TRY(request_validate(rq, rq->version >= 14 ? &put_1_14 : &put_1_0));
+    TRY(validate_for_provider(rq, rq->version >= 14 ? &put_1_14 : &put_1_0));
     struct change change = {
         .rq = rq,
         .uuid = request_argument(rq, "uuid"),

@@ -49,7 +49,7 @@ static struct fault *create_class(struct request *rq)
     TRY(request_validate(rq, &named));
     struct change change = { .rq = rq, .name = json_text_at(rq->body, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
-    response_headerf(rq, "Location", "/resource_classes/%s", change.name);
+    response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
     return answer_empty(rq, 201);
 }
 
@@ -59,7 +59,7 @@ static struct fault *ensure_class(struct request *rq)
     rq->body = json_keep(rq->cx.arena, json_pack("{s:s}", "name", change.name));
     TRY(request_validate(rq, &named));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
-    response_headerf(rq, "Location", "/resource_classes/%s", change.name);
+    response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
     return answer_empty(rq, change.created ? 201 : 204);
 }
 

@@ -74,7 +74,7 @@ static struct fault *put_trait(struct request *rq)
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix"
             " \"CUSTOM_\" and use following characters: \"A\"-\"Z\", \"0\"-\"9\" and \"_\"");
     TRY(db_write(rq->cx.arena, rq->cx.app->db, put_run, &change));
-    response_headerf(rq, "Location", "/traits/%s", change.name);
+    response_headerf(rq, "Location", "%s/traits/%s", rq->base_url, change.name);
     cache_headers(rq, change.trait.modified_us);
     return answer_empty(rq, change.created ? 201 : 204);
 }
