@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * migrations: the numbered steps that make nova's database.
+ */
+#ifndef NOVA_MIGRATIONS_H
+#define NOVA_MIGRATIONS_H
+
+#include "oslo/sql.h"
+
+extern const struct migration nova_migrations[];
+extern const size_t nova_migration_count;
+
+#endif
