@@ -48,6 +48,11 @@ static const char *find_program(struct arena *arena, const char *name)
     return NULL;
 }
 
+bool process_installed(struct arena *arena, const char *name)
+{
+    return find_program(arena, name) != NULL;
+}
+
 static char **merged_environment(struct arena *arena, const char *const *added)
 {
     size_t count = 0, more = 0;

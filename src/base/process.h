@@ -46,6 +46,9 @@ bool process_end(pid_t pid, int grace_ms);
 /* True while it runs (not a zombie) and, when `word` is not NULL, the word occurs in its command line. */
 bool process_alive(pid_t pid, const char *word);
 
+/* Whether a program of this name is in PATH (or in /usr/sbin, /sbin). */
+bool process_installed(struct arena *arena, const char *name);
+
 /* Reads a pid file; 0 when there is none. */
 pid_t process_read_pid(const char *path);
 

@@ -28,6 +28,7 @@ struct role {
 struct service {
     const char *name;              /* "nova" */
     const char *type;              /* catalog type: "compute" */
+    const char *description;       /* of its catalog entry: "OpenStack Compute" */
     const char *endpoint;          /* what follows http://host:port in the catalog: "/v2.1" */
     int port;                      /* of its API; 0: none */
     const struct dialect *dialect;
@@ -61,6 +62,7 @@ struct cloud {
     const char *host;              /* this host's name, as [DEFAULT] host */
     int fake_compute;              /* > 0: so many simulated compute hosts instead of libvirt and the switch */
     const char *provider_interface; /* NULL: the data plane lives in a namespace of its own */
+    const char *netns;             /* that namespace, under /run/netns; NULL: the host's own network */
     struct app **apps;             /* NULL-terminated */
     struct work_pool *slow;        /* API routes that wait */
     struct work_pool *messages;    /* RPC handlers and flows */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * main: `nubo WORD [options]`. */
+#include "nubo/commands.h"
+
+#include "oslo/trace.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int (*run)(const struct arguments *arguments);
+} commands[] = {
+    { "up",     "",           "start the cloud in the background and boot a first server", command_up },
+    { "down",   "",           "stop what up started; with --purge, remove all data too",    command_down },
+    { "run",    "",           "run the cloud in the foreground",                            command_run },
+    { "status", "",           "say whether the cloud runs, and where its APIs are",         command_status },
+    { "ssh",    "SERVER [COMMAND...]", "log in to a guest from wherever it is",             command_ssh },
+    { "trace",  "REQUEST-ID", "print the way of one request through all services",          command_trace },
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+enum { OPT_STATE_DIR = 256, OPT_NO_SERVER, OPT_FAKE_COMPUTE, OPT_BIND, OPT_PORT_OFFSET, OPT_PROVIDER_INTERFACE,
+    OPT_IMAGE, OPT_PURGE };
+
+static const struct {
+    struct option option;
+    const char *value, *help;
+} options[] = {
+    { { "state-dir", required_argument, NULL, OPT_STATE_DIR }, "DIR", "where everything lives (NUBO_STATE_DIR; /var/lib/nubo)" },
+    { { "no-server", no_argument, NULL, OPT_NO_SERVER }, NULL, "stop before the first server" },
+    { { "fake-compute", required_argument, NULL, OPT_FAKE_COMPUTE }, "N", "N simulated compute hosts, no hypervisor, no switch" },
+    { { "bind", required_argument, NULL, OPT_BIND }, "ADDR", "address that the APIs listen on (127.0.0.1)" },
+    { { "port-offset", required_argument, NULL, OPT_PORT_OFFSET }, "N", "added to every port" },
+    { { "provider-interface", required_argument, NULL, OPT_PROVIDER_INTERFACE }, "IF",
+        "put the data plane on the host's network, with IF in the provider bridge" },
+    { { "image", required_argument, NULL, OPT_IMAGE }, "FILE", "guest image that up uploads" },
+    { { "purge", no_argument, NULL, OPT_PURGE }, NULL, "down: remove data, bridges, namespaces and domains too" },
+    { { "help", no_argument, NULL, 'h' }, NULL, "this text" },
+};
+enum { OPTIONS_COUNT = sizeof(options) / sizeof(options[0]) };
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: nubo COMMAND [options]\n\ncommands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-8s%-22s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(out, "\noptions:\n");
+    for (size_t i = 0; i < OPTIONS_COUNT; i++)
+        fprintf(out, "  --%-20s%-6s%s\n", options[i].option.name, options[i].value != NULL ? options[i].value : "",
+            options[i].help);
+}
+
+/* A whole number within limits; ends the program with a reason otherwise. */
+static int number(const char *name, const char *text, int min, int max)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "nubo: --%s takes a number from %d to %d, not %s\n", name, min, max, text);
+        exit(2);
+    }
+    return (int)value;
+}
+
+static bool take_option(struct arguments *a, const char **state_dir, int option, const char *value)
+{
+    switch (option) {
+    case OPT_STATE_DIR:
+        *state_dir = value;
+        return true;
+    case OPT_NO_SERVER:
+        a->no_server = true;
+        return true;
+    case OPT_FAKE_COMPUTE:
+        a->settings.fake_compute = number("fake-compute", value, 0, 20000);
+        return true;
+    case OPT_BIND:
+        a->settings.bind = value;
+        return true;
+    case OPT_PORT_OFFSET:
+        a->settings.port_offset = number("port-offset", value, 0, 50000);
+        return true;
+    case OPT_PROVIDER_INTERFACE:
+        a->settings.provider_interface = value;
+        return true;
+    case OPT_IMAGE:
+        a->image = value;
+        return true;
+    case OPT_PURGE:
+        a->purge = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* "+": options end at the first word that is none, so that `nubo ssh SERVER ls -l` keeps its -l. */
+static void parse(struct arena *arena, int argc, char **argv, struct arguments *a)
+{
+    struct option longs[OPTIONS_COUNT + 1];
+    const char *state_dir = NULL;
+    for (size_t i = 0; i < OPTIONS_COUNT; i++)
+        longs[i] = options[i].option;
+    longs[OPTIONS_COUNT] = (struct option){ 0 };
+    *a = (struct arguments){ .settings = { .port_offset = -1, .fake_compute = -1 } };
+    int option;
+    while ((option = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+        if (option == 'h') {
+            usage(stdout);
+            exit(0);
+        }
+        if (!take_option(a, &state_dir, option, optarg))
+            exit(2); /* getopt has said why */
+    }
+    a->state_dir = state_directory(arena, state_dir);
+    a->words = (const char *const *)argv + optind;
+}
+
+int main(int argc, char **argv)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        puts("nubo " NUBO_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            struct arguments arguments;
+            parse(arena, argc - 1, argv + 1, &arguments);
+            return commands[i].run(&arguments);
+        }
+    fprintf(stderr, "nubo: there is no command %s; nubo help lists them\n", argv[1]);
+    return 2;
+}
+
+int command_run(const struct arguments *arguments)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    struct settings settings;
+    struct fault *fault = settings_load(arena, arguments->state_dir, &arguments->settings, &settings);
+    if (fault != NULL) {
+        fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
+        return 1;
+    }
+    return cloud_run(&settings);
+}
+
+int command_trace(const struct arguments *arguments)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    if (arguments->words[0] == NULL) {
+        fprintf(stderr, "usage: nubo trace REQUEST-ID\n");
+        return 2;
+    }
+    if (trace_print(arena_printf(arena, "%s/trace", arguments->state_dir), arguments->words[0], stdout))
+        return 0;
+    fprintf(stderr, "nubo: nothing is known of %s: is it a request id (req-...), and not too old?\n", arguments->words[0]);
+    return 1;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * services: see services.h. */
+#include "nubo/services.h"
+
+#include "keystone/keystone.h"
+#include "placement/placement.h"
+
+const struct service *const services[] = {
+    &keystone_service,
+    &placement_service,
+    NULL,
+};
