@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How our files look: what a formatter cannot spoil in aligned tables and a reader notices.
+
+Spaces and no tabs, no trailing blanks, 132 columns, one newline at the end, an SPDX line first, functions of at most
+60 lines and files of at most 1,000 (an exception says why in ALLOWED).
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WIDTH, FUNCTION_LINES, FILE_LINES = 132, 60, 1000
+# file -> why it may be long: tables of facts
+ALLOWED = {}
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
+
+
+def tracked():
+    out = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True).stdout
+    return [ROOT / line for line in out.splitlines()]
+
+
+def functions(lines):
+    """(line number, length) of each function body: Linux braces, so a body is what lies between '{' and '}' in column 1."""
+    begin = None
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            begin = number
+        elif line == "}" and begin is not None:
+            yield begin, number - begin
+            begin = None
+
+
+def check(path, report):
+    name = str(path.relative_to(ROOT))
+    text = path.read_text()
+    lines = text.split("\n")
+    if not text.endswith("\n") or text.endswith("\n\n"):
+        report(name, len(lines), "ends with exactly one newline")
+    head = "\n".join(lines[:3])
+    if "SPDX-License-Identifier: Apache-2.0" not in head:
+        report(name, 1, "no SPDX line")
+    for number, line in enumerate(lines, 1):
+        if "\t" in line:
+            report(name, number, "a tab")
+        if line != line.rstrip():
+            report(name, number, "trailing blanks")
+        if len(line) > WIDTH:
+            report(name, number, f"{len(line)} columns")
+        if UNFINISHED.search(line) and path.name != "check_format.py":
+            report(name, number, "an unfinished word")
+    if path.suffix == ".c" or path.suffix == ".h":
+        if len(lines) > FILE_LINES and name not in ALLOWED:
+            report(name, FILE_LINES, f"{len(lines)} lines")
+        for begin, length in functions(lines):
+            if length > FUNCTION_LINES:
+                report(name, begin, f"a function of {length} lines")
+
+
+def main():
+    bad = []
+    files = [p for p in tracked() if p.suffix in (".c", ".h", ".py", ".sh") and p.exists()]
+    for path in files:
+        check(path, lambda name, line, why: bad.append(f"{name}:{line}: {why}"))
+    for line in bad:
+        print(line)
+    print(f"{len(files)} files, {len(bad)} remarks")
+    return 1 if bad or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
