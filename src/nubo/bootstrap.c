@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/random.h"
+#include "keystone/fernet.h"
 #include "keystone/keystone.h"
 #include "nubo/files.h"
 #include "nubo/services.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PASSWORD_LENGTH = 24 };
+enum { PASSWORD_LENGTH = 24, FERNET_KEYS = 3 }; /* 3: [fernet_tokens] max_active_keys */
 
 static const struct directory {
     const char *name;
@@ -68,6 +69,9 @@ struct fault *bootstrap_files(struct arena *arena, const struct settings *settin
         TRY(directory_make(arena, arena_printf(arena, "%s/%s", settings->state_dir, directories[i].name), directories[i].mode));
     for (int i = 0; services[i] != NULL; i++)
         TRY(write_config(arena, settings, services[i]->name));
+    /* What keystone-manage fernet_setup and credential_setup do; keys that are there stay. */
+    TRY(fernet_setup(arena, arena_printf(arena, "%s/keys/fernet-keys", settings->state_dir), FERNET_KEYS));
+    TRY(fernet_setup(arena, arena_printf(arena, "%s/keys/credential-keys", settings->state_dir), FERNET_KEYS));
     return settings_save(arena, settings);
 }
 
