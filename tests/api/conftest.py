@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud of its own for each test session: `nubo up --fake-compute` on ports and a state directory of its own.
+
+NUBO_BIN names the program (default: build/src/nubo/nubo). The session ends with the log read: a sanitizer's report or a
+crash in it fails the run.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BIN = os.environ.get("NUBO_BIN", str(ROOT / "build" / "src" / "nubo" / "nubo"))
+PORTS = {"identity": 5000, "placement": 8778, "image": 9292, "compute": 8774, "network": 9696, "metadata": 8775}
+ENDPOINTS = {"identity": "/v3", "placement": "", "image": "", "compute": "/v2.1", "network": ""}
+
+
+def free_offset():
+    """An offset at which all ports are free; below 32768, where ephemeral ports begin."""
+    for offset in range(1000 + os.getpid() % 97 * 10, 22000, 1010):
+        socks = []
+        try:
+            for port in PORTS.values():
+                s = socket.socket()
+                socks.append(s)
+                s.bind(("127.0.0.1", port + offset))
+            return offset
+        except OSError:
+            continue
+        finally:
+            for s in socks:
+                s.close()
+    raise RuntimeError("no free ports")
+
+
+class Cloud:
+    """A running nubo and the ways to talk to it."""
+
+    def __init__(self, state_dir, fake_compute=4, env=None):
+        self.state_dir = pathlib.Path(state_dir)
+        self.fake_compute = fake_compute
+        self.offset = free_offset()
+        self.env = dict(os.environ, **(env or {}))
+        self.env.pop("NUBO_FLOW_KILL", None)
+        self.process = None
+        self._tokens = {}
+
+    # -- the process
+
+    def start(self, env=None):
+        run = dict(self.env, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1", **(env or {}))
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BIN, "run", "--state-dir", str(self.state_dir), "--fake-compute", str(self.fake_compute),
+                 "--port-offset", str(self.offset)], stdout=log, stderr=log, env=run)
+        deadline = time.time() + 120
+        while not (self.state_dir / "run" / "ready").exists():
+            assert self.process.poll() is None, "nubo ended at its start:\n" + self.tail()
+            assert time.time() < deadline, "nubo is not ready after 120 s:\n" + self.tail()
+            time.sleep(0.02)
+        return self
+
+    def stop(self):
+        """An orderly end; its exit status, which a leak or a race makes non-zero."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+        (self.state_dir / "run" / "ready").unlink(missing_ok=True)
+
+    @property
+    def log(self):
+        return self.state_dir / "nubo.log"
+
+    def tail(self, lines=30):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def reports(self):
+        """What a sanitizer said."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        found = re.search(r"(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|Assertion .* failed)", text)
+        return text[found.start():found.start() + 4000] if found else None
+
+    # -- HTTP
+
+    @property
+    def rc(self):
+        text = (self.state_dir / "openrc").read_text()
+        return dict(re.findall(r"^export (\w+)=(.*)$", text, re.M))
+
+    def url(self, service, path=""):
+        return f"http://127.0.0.1:{PORTS[service] + self.offset}{ENDPOINTS.get(service, '')}{path}"
+
+    def login(self, user="admin", password=None, project="admin", domain="Default", scope=None, **more):
+        auth = {"identity": {"methods": ["password"], "password": {
+            "user": {"name": user, "domain": {"name": domain}, "password": password or self.rc["OS_PASSWORD"]}}}}
+        if scope is not None:
+            auth["scope"] = scope
+        elif project is not None:
+            auth["scope"] = {"project": {"name": project, "domain": {"name": domain}}}
+        return requests.post(self.url("identity", "/auth/tokens"), json={"auth": auth}, timeout=60, **more)
+
+    def token(self, user="admin", password=None, project="admin", scope=None):
+        key = (user, password, project, json.dumps(scope))
+        if key not in self._tokens:
+            answer = self.login(user, password, project, scope=scope)
+            assert answer.status_code == 201, answer.text
+            self._tokens[key] = answer.headers["X-Subject-Token"]
+        return self._tokens[key]
+
+    def forget_tokens(self):
+        self._tokens.clear()
+
+    def call(self, method, service, path, body=None, token=None, headers=None, **more):
+        """One request; as the admin unless a token is given ("" sends none). Returns requests' response."""
+        sent = dict(headers or {})
+        token = self.token() if token is None else token
+        if token:
+            sent["X-Auth-Token"] = token
+        return requests.request(method, self.url(service, path), json=body, headers=sent, timeout=60, **more)
+
+    def get(self, service, path, **more):
+        return self.call("GET", service, path, **more)
+
+    def post(self, service, path, body=None, **more):
+        return self.call("POST", service, path, body, **more)
+
+    # -- personas
+
+    def make_user(self, name, role, project):
+        """A user with one role on a project (made when it is not there); returns a token of theirs."""
+        found = self.get("identity", f"/projects?name={project}").json()["projects"]
+        if not found:
+            found = [self.post("identity", "/projects", {"project": {"name": project}}).json()["project"]]
+        user = self.post("identity", "/users", {"user": {"name": name, "password": "secret-" + name}})
+        assert user.status_code in (201, 409), user.text
+        user_id = self.get("identity", f"/users?name={name}").json()["users"][0]["id"]
+        role_id = self.get("identity", f"/roles?name={role}").json()["roles"][0]["id"]
+        put = self.call("PUT", "identity", f"/projects/{found[0]['id']}/users/{user_id}/roles/{role_id}")
+        assert put.status_code == 204, put.text
+        return self.login(name, "secret-" + name, project).headers["X-Subject-Token"]
+
+    # -- the real client
+
+    def openstack(self, *words, check=True, parse=True, user_env=None):
+        """Debian's openstack command. Parsed JSON, or the text with parse=False; check=False gives the process."""
+        env = dict(self.env, **self.rc, **(user_env or {}))
+        command = ["/usr/bin/openstack", *words]
+        if parse and check:
+            command += ["-f", "json"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180)
+        if not check:
+            return done
+        assert done.returncode == 0, f"{words}: {done.stderr}\n{done.stdout}"
+        return json.loads(done.stdout) if parse and done.stdout.strip() else done.stdout
+
+    def wait(self, what, seconds=30, every=0.05):
+        """Calls what() until it gives something true."""
+        end = time.time() + seconds
+        while True:
+            value = what()
+            if value:
+                return value
+            assert time.time() < end, f"still not after {seconds} s; log:\n{self.tail()}"
+            time.sleep(every)
+
+
+def new_cloud(**settings):
+    """For tests that want to kill it or fill it: a cloud that is theirs alone. They end it with dispose()."""
+    return Cloud(tempfile.mkdtemp(prefix="nubo-test-"), **settings)
+
+
+def dispose(cloud):
+    status = 0
+    if cloud.process is not None and cloud.process.poll() is None:
+        status = cloud.stop()
+    report = cloud.reports()
+    tail = cloud.tail()
+    shutil.rmtree(cloud.state_dir, ignore_errors=True)
+    assert report is None, report
+    assert status == 0, f"nubo ended with {status}:\n{tail}"
+
+
+@pytest.fixture(scope="session")
+def cloud():
+    it = new_cloud().start()
+    yield it
+    dispose(it)
+
+
+@pytest.fixture
+def own_cloud():
+    it = new_cloud().start()
+    yield it
+    dispose(it)
