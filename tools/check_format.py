@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How our files look: what a formatter cannot spoil in aligned tables and a reader notices.
 
-Spaces and no tabs, no trailing blanks, 132 columns, one newline at the end, an SPDX line first, functions of at most
+Spaces and no tabs, no trailing blanks, 132 columns (a row of a
+table may have 180), one newline at the end, an SPDX line first, functions of at most
 60 lines and files of at most 1,000 (an exception says why in ALLOWED).
 """
 import pathlib
@@ -11,7 +12,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WIDTH, FUNCTION_LINES, FILE_LINES = 132, 60, 1000
+WIDTH, ROW_WIDTH, FUNCTION_LINES, FILE_LINES = 132, 180, 60, 1000
+TABLE_ROW = re.compile(r"\s*(\{|\[\w+\] *=|#define |ROUTE\()")
 # file -> why it may be long: tables of facts
 ALLOWED = {}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
@@ -47,7 +49,7 @@ def check(path, report):
             report(name, number, "a tab")
         if line != line.rstrip():
             report(name, number, "trailing blanks")
-        if len(line) > WIDTH:
+        if len(line) > (ROW_WIDTH if TABLE_ROW.match(line) else WIDTH):
             report(name, number, f"{len(line)} columns")
         if UNFINISHED.search(line) and path.name != "check_format.py":
             report(name, number, "an unfinished word")

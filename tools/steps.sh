@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by up, check and .ci/run: steps with a progress line and their time, packages, builds.
 
@@ -26,7 +27,7 @@ step() {
 # Packages named in the given files (one a line, # begins a comment) that are not installed yet.
 missing_packages() {
   local name
-  for name in $(sed 's/#.*//' "$@"); do
+  sed 's/#.*//; s/ *$//; /^$/d' "$@" | while read -r name; do
     dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
   done
 }
