@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "keystone/entity_private.h"
 
+#include <ctype.h>
 #include <string.h>
 
 const char *entity_select(struct arena *arena, const struct entity *entity)
@@ -130,7 +131,7 @@ static bool hidden(const struct entity *entity, const char *name)
     return false;
 }
 
-void entity_respond(struct request *rq, const struct entity *entity, const json_t *document)
+void entity_begin(struct request *rq, const struct entity *entity, const json_t *document)
 {
     struct json_writer *w = &rq->json;
     const char *name;
@@ -143,8 +144,18 @@ void entity_respond(struct request *rq, const struct entity *entity, const json_
             json_value(w, name, value);
     }
     entity_write_links(rq, entity, w, json_text_at(document, "id"));
-    json_end(w);
-    json_end(w);
+}
+
+void entity_finish(struct request *rq)
+{
+    json_end(&rq->json);
+    json_end(&rq->json);
+}
+
+void entity_respond(struct request *rq, const struct entity *entity, const json_t *document)
+{
+    entity_begin(rq, entity, document);
+    entity_finish(rq);
 }
 
 struct fault *entity_show(struct request *rq, const struct entity *entity, const char *id)
@@ -332,6 +343,21 @@ json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id)
     if (!keep_id || !json_is_string(id) || json_string_length(id) == 0)
         json_object_set_new(draft, "id", json_string(uuid_new_hex(rq->cx.arena)));
     return draft;
+}
+
+void entity_strip_name(json_t *document)
+{
+    const char *name = json_string_value(json_object_get(document, "name"));
+    size_t length;
+
+    if (name == NULL)
+        return;
+    while (isspace((unsigned char)*name))
+        name++;
+    length = strlen(name);
+    while (length > 0 && isspace((unsigned char)name[length - 1]))
+        length--;
+    json_object_set_new(document, "name", json_stringn(name, length));
 }
 
 struct fault *entity_same_id(struct request *rq, const json_t *given, const char *id)

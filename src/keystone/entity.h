@@ -67,6 +67,9 @@ struct fault *entity_load(struct tx *tx, const struct entity *entity, const char
 
 /* {"name": {..., "links": {"self": ...}}}. */
 void entity_respond(struct request *rq, const struct entity *entity, const json_t *document);
+/* The same in two halves, for more members in between. */
+void entity_begin(struct request *rq, const struct entity *entity, const json_t *document);
+void entity_finish(struct request *rq);
 /* Loads in a transaction of its own and responds; 404 in the reference's words. */
 struct fault *entity_show(struct request *rq, const struct entity *entity, const char *id);
 
@@ -81,6 +84,9 @@ json_t *entity_merge(struct arena *arena, const struct entity *entity, const jso
 
 /* A copy of a request's object that may be changed, with a new id when it has none. */
 json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id);
+
+/* Takes the blanks around `name` away. */
+void entity_strip_name(json_t *document);
 
 /* 400 "Cannot change ID" when the body has an id that is not the path's. */
 struct fault *entity_same_id(struct request *rq, const json_t *given, const char *id);

@@ -193,7 +193,7 @@ static void write_extra(struct json_writer *w, const char *extra)
     if (begin >= end)
         return;
     if (w->comma)
-        buf_putc(w->out, ',');
+        buf_puts(w->out, ", ");
     buf_append(w->out, extra + begin, end - begin);
     w->comma = true;
 }

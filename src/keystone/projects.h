@@ -6,11 +6,24 @@
 #define KEYSTONE_PROJECTS_H
 
 #include "keystone/entity.h"
+#include "keystone/model.h"
 
 extern const struct entity project_entity, domain_entity;
 
 /* {"projects": [...]} (or domains) that the user, or one of his groups, has a role on, handed down ones included. */
 struct fault *projects_of_user_respond(struct request *rq, const char *user_id, bool domains);
+
+/* Whether the user has a role on the project. */
+struct fault *project_is_mine(struct tx *tx, const char *user_id, const char *project_id, bool *ret);
+
+/* The conditions of ?tags=, tags-any=, not-tags= and not-tags-any=, at most four and an end. */
+struct fault *tag_conditions(struct request *rq, struct condition *ret);
+
+/* Where a body names no domain: the token's, else [identity] default_domain_id. */
+const char *keystone_default_domain(struct request *rq);
+
+/* What a new project or domain has unless the body says otherwise; its name without blanks around it. */
+void project_defaults(json_t *document);
 
 /* Creates a project or, with is_domain, a domain from a checked document (id, name, domain_id, parent_id set): the
  * reference's constraints on the tree, 409 for a name that is taken. */

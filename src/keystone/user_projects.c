@@ -30,3 +30,15 @@ struct fault *projects_of_user_respond(struct request *rq, const char *user_id, 
 
     return domains ? entity_list(rq, &domain_entity, of_domains) : entity_list(rq, &project_entity, of_projects);
 }
+
+struct fault *project_is_mine(struct tx *tx, const char *user_id, const char *project_id, bool *ret)
+{
+    const char *sql = arena_printf(tx_arena(tx), "SELECT COUNT(*) FROM project WHERE id = ? AND (%s)", my_projects);
+    struct sql_value values[] = { TEXT(project_id), TEXT(user_id), TEXT(user_id), TEXT(user_id), TEXT(user_id),
+        TEXT(user_id), TEXT(user_id) };
+    int64_t count;
+
+    TRY(sql_int_of(tx, &count, 0, sql, values, 7));
+    *ret = count > 0;
+    return NULL;
+}
