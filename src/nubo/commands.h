@@ -21,5 +21,9 @@ int command_down(const struct arguments *arguments);
 int command_trace(const struct arguments *arguments);
 int command_ssh(const struct arguments *arguments);
 int command_status(const struct arguments *arguments);
+int command_routes(const struct arguments *arguments);
+int command_flows(const struct arguments *arguments);
+int command_config(const struct arguments *arguments);
+int command_policy(const struct arguments *arguments);
 
 #endif

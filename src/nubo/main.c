@@ -21,6 +21,10 @@ static const struct command {
     { "status", "",           "say whether the cloud runs, and where its APIs are",         command_status },
     { "ssh",    "SERVER [COMMAND...]", "log in to a guest from wherever it is",             command_ssh },
     { "trace",  "REQUEST-ID", "print the way of one request through all services",          command_trace },
+    { "config", "sample SERVICE", "print the complete commented configuration file",        command_config },
+    { "policy", "sample SERVICE", "print the complete commented policy file",               command_policy },
+    { "routes", "",           "print every route of every API with its policy",             command_routes },
+    { "flows",  "",           "print every long operation with its steps",                  command_flows },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
