@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * flows_apply: the difference between the switch's flows and the wanted ones, by ovs-ofctl. See flows.h.
+ *
+ * `ovs-ofctl replace-flows` would do it in one run, but it also deletes what br-tun's learn() action made (every remote
+ * host would be flooded to again), and does not say whether anything changed. So: `diff-flows`, and only when something
+ * is left over a second run with one bundle of additions and strict deletions. */
+#include "base/process.h"
+#include "neutron/ovs/flows_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_MS = 60000, OUTPUT_LIMIT = 256 * 1024 * 1024 };
+
+static const char *const *environment(struct arena *arena, const char *rundir)
+{
+    const char **env = ARENA_ARRAY(arena, const char *, 2);
+    env[0] = arena_printf(arena, "OVS_RUNDIR=%s", rundir);
+    return env;
+}
+
+/* The number behind `word` in a line, or -1. */
+static long number_after(struct arena *arena, const char *line, size_t length, const char *word)
+{
+    const char *at = memmem(line, length, word, strlen(word));
+    if (at == NULL)
+        return -1;
+    at += strlen(word);
+    return strtol(arena_strndup(arena, at, strcspn(at, "\n")), NULL, 0);
+}
+
+/* A flow that learn() made, as its hard timeout tells (none of ours has one), of a network and a tunnel that are still
+ * wanted: of any other it would send a new network's packets into an old one, since local VLANs are used again. */
+static bool is_learned(struct arena *arena, const char *line, size_t length, const struct buf *wanted)
+{
+    if (memmem(line, length, "hard_timeout=", 13) == NULL || memmem(line, length, "learn(", 6) != NULL)
+        return false;
+    long vlan = number_after(arena, line, length, "vlan_tci="), output = number_after(arena, line, length, "output:");
+    long tunnel = number_after(arena, line, length, ",load:"); /* the second load: the first has no comma before it */
+    if (vlan < 0 || tunnel < 0 || output < 0)
+        return false;
+    const char *network = arena_printf(arena, "\ntable=%d,priority=1,tun_id=0x%lx,actions=push_vlan:0x8100,set_field:%ld->",
+        VXLAN_TUN_TO_LV, tunnel, 4096 + vlan);
+    const char *port = arena_printf(arena, "\ntable=0,priority=1,in_port=%ld,", output);
+    return strstr(buf_text(wanted), network) != NULL && strstr(buf_text(wanted), port) != NULL;
+}
+
+/* Everything from " actions=" on is not part of a deletion. */
+static size_t match_length(const char *line, size_t length)
+{
+    const char *actions = memmem(line, length, "actions=", 8);
+    size_t end = actions != NULL ? (size_t)(actions - line) : length;
+    while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == ','))
+        end--;
+    return end;
+}
+
+/* From the lines "-flow" (only in the switch) and "+flow" (only wanted). A changed flow has both: adding replaces it, so
+ * deletions go first within the one bundle. */
+static size_t write_bundle(struct arena *arena, const char *difference, const struct buf *wanted, struct buf *bundle)
+{
+    BUF_CLEANUP struct buf additions = { 0 };
+    size_t changed = 0;
+    for (const char *line = difference; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        if (length > 1 && line[0] == '-' && !is_learned(arena, line, length, wanted)) {
+            buf_printf(bundle, "delete_strict %.*s\n", (int)match_length(line + 1, length - 1), line + 1);
+            changed++;
+        } else if (length > 1 && line[0] == '+') {
+            buf_printf(&additions, "add %.*s\n", (int)(length - 1), line + 1);
+            changed++;
+        }
+        line += length + (line[length] == '\n');
+    }
+    buf_append(bundle, buf_text(&additions), additions.length);
+    return changed;
+}
+
+struct fault *flows_apply(struct arena *arena, const char *rundir, const char *bridge, const struct buf *text,
+    size_t *ret_changed)
+{
+    struct process_result result;
+    struct process compare = { .argv = ARGV("ovs-ofctl", "-O", "OpenFlow13", "--no-names", "diff-flows", bridge, "/dev/stdin"),
+        .env = environment(arena, rundir), .input = buf_text(text), .input_length = text->length, .timeout_ms = TIMEOUT_MS,
+        .output_limit = OUTPUT_LIMIT, .any_exit = true };
+    TRY(process_run(arena, &compare, &result));
+    if (ret_changed != NULL)
+        *ret_changed = 0;
+    if (result.exit_status == 0)
+        return NULL;
+    if (result.exit_status != 2) /* 2: they differ */
+        return fault_detail(arena, fault_new(arena, 500, NULL, "The flows of %s cannot be compared.", bridge), "%s",
+            result.errors);
+    BUF_CLEANUP struct buf bundle = { 0 };
+    size_t changed = write_bundle(arena, result.output, text, &bundle);
+    if (changed == 0)
+        return NULL;
+    TRY(process_run(arena, &(struct process){
+        .argv = ARGV("ovs-ofctl", "-O", "OpenFlow13", "--no-names", "--bundle", "add-flows", bridge, "-"),
+        .env = compare.env, .input = buf_text(&bundle), .input_length = bundle.length, .timeout_ms = TIMEOUT_MS }, NULL));
+    if (ret_changed != NULL)
+        *ret_changed = changed;
+    return NULL;
+}
+
+struct fault *flows_canary(struct arena *arena, const char *rundir, const char *bridge, bool *ret_present)
+{
+    struct process_result result;
+    const char *table = arena_printf(arena, "table=%d", CANARY_TABLE);
+    TRY(process_run(arena, &(struct process){
+        .argv = ARGV("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", bridge, table),
+        .env = environment(arena, rundir), .timeout_ms = TIMEOUT_MS }, &result));
+    *ret_present = strstr(result.output, "actions=drop") != NULL;
+    return NULL;
+}
+
+struct fault *flows_conntrack_flush(struct arena *arena, const char *rundir, unsigned vlan, const char *ip,
+    int protocol)
+{
+    static const char *const sides[] = { "src", "dst" };
+    const char *zone = arena_printf(arena, "zone=%u", vlan), *canonical = NULL;
+    int version = 0;
+    if (ip != NULL)
+        TRY(flows_ip(arena, ip, &canonical, &version, NULL));
+    const char *proto = protocol >= 0 ? arena_printf(arena, "ct_nw_proto=%d", protocol) : "";
+    for (size_t i = 0; i < (ip != NULL ? 2 : 1); i++) {
+        const char *tuple = proto;
+        if (ip != NULL)
+            tuple = arena_printf(arena, "%s%s=%s%s%s", version == 4 ? "ct_nw_" : "ct_ipv6_", sides[i], canonical,
+                protocol >= 0 ? "," : "", proto);
+        const char *const *argv = tuple[0] != '\0' ? ARGV("ovs-appctl", "dpctl/flush-conntrack", zone, tuple)
+                                                   : ARGV("ovs-appctl", "dpctl/flush-conntrack", zone);
+        TRY(process_run(arena, &(struct process){ .argv = argv, .env = environment(arena, rundir) }, NULL));
+    }
+    return NULL;
+}
