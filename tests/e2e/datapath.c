@@ -345,7 +345,7 @@ static void serve_metadata(void *context, struct arena *request_arena, const str
     if (strcmp(request->http->path, "/none") == 0)
         answer->status = 404;
     buf_printf(&answer->body, "%s %s %s forwarded=%s", request->network_id, request->peer_ip, request->http->path,
-        http_header(request->http, "X-Forwarded-For") != NULL ? "yes" : "no");
+        guest_header_value(request->http, "X-Forwarded-For") != NULL ? "yes" : "no");
 }
 
 static bool slow_clients_do_not_block(void)

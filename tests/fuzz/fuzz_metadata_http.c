@@ -12,13 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    struct http_request request;
+    struct guest_request request;
 
-    if (http_read_request(arena_strndup(arena, "", 0), 0, &request) != 0)
+    if (guest_request_read(arena_strndup(arena, "", 0), 0, &request) != 0)
         __builtin_trap();
     char *copy = arena_alloc(arena, size + 1); /* one byte behind, as the listener's buffer has it */
     __builtin_memcpy(copy, data, size);
-    if (http_read_request(copy, size, &request) == 200 && request.path[0] != '/')
+    if (guest_request_read(copy, size, &request) == 200 && request.path[0] != '/')
         __builtin_trap();
     return 0;
 }

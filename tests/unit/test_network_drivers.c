@@ -33,14 +33,14 @@ static void test_stream_any_cut(void **state)
 {
     static const char bytes[] = "{\"id\":1,\"a\":\"}\\\"{\"} \n{\"id\":2,\"b\":[[{}]]}{\"id\":3}";
     for (size_t cut = 1; cut < sizeof(bytes) - 1; cut++) {
-        struct stream stream = { 0 };
+        struct ovsdb_stream stream = { 0 };
         int expected = 1;
         for (size_t at = 0; at < sizeof(bytes) - 1; at += cut) {
             size_t left = sizeof(bytes) - 1 - at;
-            stream_feed(&stream, bytes + at, left < cut ? left : cut);
+            ovsdb_stream_feed(&stream, bytes + at, left < cut ? left : cut);
             for (;;) {
                 json_t *message;
-                assert_null(stream_next(arena, &stream, &message));
+                assert_null(ovsdb_stream_next(arena, &stream, &message));
                 if (message == NULL)
                     break;
                 assert_int_equal(json_integer_value(json_object_get(message, "id")), expected++);
@@ -48,7 +48,7 @@ static void test_stream_any_cut(void **state)
             }
         }
         assert_int_equal(expected, 4);
-        stream_reset(&stream);
+        ovsdb_stream_reset(&stream);
     }
 }
 
@@ -60,12 +60,12 @@ static void test_stream_refuses(void **state)
         buf_puts(&deep, "[");
     const char *const bad[] = { "[1]", "x", "{]", "{\"a\":}", "}", buf_text(&deep) };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct stream stream = { 0 };
+        struct ovsdb_stream stream = { 0 };
         json_t *message;
-        stream_feed(&stream, bad[i], strlen(bad[i]));
-        assert_non_null(stream_next(arena, &stream, &message));
+        ovsdb_stream_feed(&stream, bad[i], strlen(bad[i]));
+        assert_non_null(ovsdb_stream_next(arena, &stream, &message));
         assert_null(message);
-        stream_reset(&stream);
+        ovsdb_stream_reset(&stream);
     }
 }
 
@@ -85,19 +85,19 @@ static void test_values(void **state)
     json_decref(row);
 }
 
-static int read_text(const char *text, struct http_request *request, char *copy)
+static int read_text(const char *text, struct guest_request *request, char *copy)
 {
     strcpy(copy, text);
-    return http_read_request(copy, strlen(copy), request);
+    return guest_request_read(copy, strlen(copy), request);
 }
 
 static void test_http(void **state)
 {
     char copy[1024];
-    struct http_request r;
+    struct guest_request r;
     assert_int_equal(read_text("GET /a?b=1 HTTP/1.1\r\nHost: x\r\nAccept:  y \r\n\r\n", &r, copy), 200);
     assert_string_equal(r.path, "/a?b=1");
-    assert_string_equal(http_header(&r, "accept"), "y");
+    assert_string_equal(guest_header_value(&r, "accept"), "y");
     assert_int_equal(read_text("POST /p HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", &r, copy), 200);
     assert_int_equal(r.body_length, 3);
     assert_memory_equal(r.body, "abc", 3);
@@ -122,9 +122,9 @@ static void test_http(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         if (read_text(cases[i].text, &r, copy) != cases[i].status)
             fail_msg("%s: %d", cases[i].text, read_text(cases[i].text, &r, copy));
-    char *large = arena_alloc(arena, HTTP_HEAD_LIMIT + 1);
-    memset(large, 'a', HTTP_HEAD_LIMIT);
-    assert_int_equal(http_read_request(large, HTTP_HEAD_LIMIT, &r), 431);
+    char *large = arena_alloc(arena, GUEST_HEAD_LIMIT + 1);
+    memset(large, 'a', GUEST_HEAD_LIMIT);
+    assert_int_equal(guest_request_read(large, GUEST_HEAD_LIMIT, &r), 431);
 }
 
 static const char *text_of(void (*write)(struct arena *, const struct dhcp_config *, const struct dhcp_network *, struct buf *),

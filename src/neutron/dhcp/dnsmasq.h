@@ -2,10 +2,10 @@
  *
  * dnsmasq: one DHCP server a network, in a namespace of its own on a port of br-int.
  *
- * Per network: namespace PREFIX"qdhcp-"NETWORK, a veth pair tapXXXXXXXXXXX (on br-int) and ns-XXXXXXXXXXX (in the
- * namespace; XXX is the first 11 characters of the DHCP port's id), a folder DIR/NETWORK with neutron's files (host,
- * addn_hosts, opts, leases, interface, pid), and dnsmasq in the foreground as our child. It outlives us: who starts next adopts it
- * by its pid file and command line.
+ * Per network: namespace PREFIX"qdhcp-"NETWORK, a veth pair tapPORT (on br-int) and ns-PORT (in the
+ * namespace; named by the first 11 characters of the DHCP port's id), a folder DIR/NETWORK with neutron's files (host,
+ * addn_hosts, opts, leases, interface, pid), and dnsmasq in the foreground as our child. It outlives us: who starts next
+ * adopts it by its pid file and command line.
  *
  * dhcp_ensure() is the only verb for "make it so": first start, restart after a crash, new ports, removed subnets. It
  * rewrites files only when they differ, restarts dnsmasq only when its command line must differ, sends SIGHUP only when

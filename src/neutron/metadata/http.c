@@ -32,7 +32,7 @@ static char *end_line(char *at)
     return newline + 1;
 }
 
-static int read_request_line(char *line, struct http_request *ret)
+static int read_request_line(char *line, struct guest_request *ret)
 {
     char *path = strchr(line, ' ');
     char *version = path != NULL ? strchr(path + 1, ' ') : NULL;
@@ -55,14 +55,14 @@ static int read_request_line(char *line, struct http_request *ret)
     return 200;
 }
 
-static int read_header(char *line, struct http_request *ret)
+static int read_header(char *line, struct guest_request *ret)
 {
     char *colon = line;
     while (is_token(*colon))
         colon++;
     if (colon == line || *colon != ':')
         return 400;
-    if (ret->header_count == HTTP_HEADERS_MAX)
+    if (ret->header_count == GUEST_HEADERS_MAX)
         return 431;
     *colon = '\0';
     char *value = colon + 1 + strspn(colon + 1, " \t"), *end = value + strlen(value);
@@ -71,11 +71,11 @@ static int read_header(char *line, struct http_request *ret)
     for (const char *c = value; *c != '\0'; c++)
         if ((unsigned char)*c < ' ' && *c != '\t')
             return 400;
-    ret->headers[ret->header_count++] = (struct http_header){ line, value };
+    ret->headers[ret->header_count++] = (struct guest_header){ line, value };
     return 200;
 }
 
-const char *http_header(const struct http_request *request, const char *name)
+const char *guest_header_value(const struct guest_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
         if (strcasecmp(request->headers[i].name, name) == 0)
@@ -83,31 +83,31 @@ const char *http_header(const struct http_request *request, const char *name)
     return NULL;
 }
 
-static int read_body_length(const struct http_request *request, size_t *ret)
+static int read_body_length(const struct guest_request *request, size_t *ret)
 {
     size_t given = 0;
     *ret = 0;
-    if (http_header(request, "Transfer-Encoding") != NULL)
+    if (guest_header_value(request, "Transfer-Encoding") != NULL)
         return 501;
     for (size_t i = 0; i < request->header_count; i++)
         given += strcasecmp(request->headers[i].name, "Content-Length") == 0;
     if (given > 1)
         return 400;
-    const char *text = http_header(request, "Content-Length");
+    const char *text = guest_header_value(request, "Content-Length");
     if (text == NULL)
         return strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0 ? 411 : 200;
     if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
         return 400;
-    if (strlen(text) > 9 || strtoul(text, NULL, 10) > HTTP_BODY_LIMIT)
+    if (strlen(text) > 9 || strtoul(text, NULL, 10) > GUEST_BODY_LIMIT)
         return 413;
     *ret = strtoul(text, NULL, 10);
     return 200;
 }
 
 /* The head is read out of a copy first: until the body is there the bytes must stay as they are. */
-static int read_head(char *head, struct http_request *ret, size_t *ret_body)
+static int read_head(char *head, struct guest_request *ret, size_t *ret_body)
 {
-    *ret = (struct http_request){ 0 };
+    *ret = (struct guest_request){ 0 };
     char *line = head, *next = end_line(line);
     int status = read_request_line(line, ret);
     while (status == 200 && *(line = next) != '\0' && *line != '\n' && strcmp(line, "\r\n") != 0) {
@@ -117,14 +117,14 @@ static int read_head(char *head, struct http_request *ret, size_t *ret_body)
     return status == 200 ? read_body_length(ret, ret_body) : status;
 }
 
-int http_read_request(char *data, size_t length, struct http_request *ret)
+int guest_request_read(char *data, size_t length, struct guest_request *ret)
 {
-    size_t head = head_length(data, length < HTTP_HEAD_LIMIT ? length : HTTP_HEAD_LIMIT), body = 0;
+    size_t head = head_length(data, length < GUEST_HEAD_LIMIT ? length : GUEST_HEAD_LIMIT), body = 0;
     if (head == 0)
-        return length >= HTTP_HEAD_LIMIT ? 431 : 0;
+        return length >= GUEST_HEAD_LIMIT ? 431 : 0;
     if (memchr(data, '\0', head) != NULL)
         return 400;
-    char copy[HTTP_HEAD_LIMIT + 1];
+    char copy[GUEST_HEAD_LIMIT + 1];
     memcpy(copy, data, head);
     copy[head] = '\0';
     int status = read_head(copy, ret, &body);
@@ -141,7 +141,7 @@ int http_read_request(char *data, size_t length, struct http_request *ret)
     return status;
 }
 
-const char *http_reason(int status)
+const char *guest_reason(int status)
 {
     static const struct { int status; const char *reason; } reasons[] = {
         { 200, "OK" },

@@ -47,7 +47,7 @@ struct connection {
     char peer[INET_ADDRSTRLEN];
     struct buf in, out;
     size_t sent;
-    struct http_request request;
+    struct guest_request request;
 };
 
 struct listener {
@@ -79,7 +79,7 @@ static void wake_loop(struct listener *listener)
 static void put_answer(struct connection *c, int status, const char *content_type, const struct buf *body)
 {
     buf_printf(&c->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
-        http_reason(status), content_type, body->length);
+        guest_reason(status), content_type, body->length);
     if (c->request.method == NULL || strcmp(c->request.method, "HEAD") != 0)
         buf_append(&c->out, buf_text(body), body->length);
 }
@@ -87,11 +87,19 @@ static void put_answer(struct connection *c, int status, const char *content_typ
 static void put_refusal(struct connection *c, int status)
 {
     BUF_CLEANUP struct buf body = { 0 };
-    buf_printf(&body, "%d %s\n", status, http_reason(status));
+    buf_printf(&body, "%d %s\n", status, guest_reason(status));
     put_answer(c, status, "text/plain; charset=UTF-8", &body);
 }
 
 /* Connections. */
+
+/* Closing alone is not enough: a child that another thread has just forked still holds the file until it runs its
+ * program, and epoll would go on to tell about it, with a pointer to what was freed. */
+static void forget(struct listener *listener, int fd)
+{
+    epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
+    close(fd);
+}
 
 static void close_connection(struct connection *c)
 {
@@ -103,7 +111,7 @@ static void close_connection(struct connection *c)
     if (c->next != NULL)
         c->next->previous = c->previous;
     listener->count--;
-    close(c->fd);
+    forget(listener, c->fd);
     buf_release(&c->in);
     buf_release(&c->out);
     free(c->network_id);
@@ -150,7 +158,7 @@ static bool is_forbidden(const char *name)
     return false;
 }
 
-static void drop_forbidden(struct http_request *request)
+static void drop_forbidden(struct guest_request *request)
 {
     size_t kept = 0;
     for (size_t i = 0; i < request->header_count; i++)
@@ -179,7 +187,7 @@ static void handle(void *argument)
 
 static void try_request(struct connection *c)
 {
-    int status = http_read_request(c->in.data, c->in.length, &c->request);
+    int status = guest_request_read(c->in.data, c->in.length, &c->request);
     if (status == 0)
         return;
     if (status == 200) {
@@ -190,7 +198,7 @@ static void try_request(struct connection *c)
             return;
         status = 503;
     } else {
-        c->request = (struct http_request){ 0 };
+        c->request = (struct guest_request){ 0 };
     }
     put_refusal(c, status);
     begin_writing(c);
@@ -257,7 +265,7 @@ static void sweep(struct listener *listener)
         if (c->phase == HANDLING || c->deadline_us > now)
             continue;
         if (c->phase == READING) {
-            c->request = (struct http_request){ 0 };
+            c->request = (struct guest_request){ 0 };
             put_refusal(c, 408);
             begin_writing(c);
         } else {
@@ -380,7 +388,7 @@ static void retire(struct listener *listener, struct door *door)
 {
     if (door == NULL)
         return;
-    close(door->fd);
+    forget(listener, door->fd);
     door->fd = -1;
     door->closed = true;
     door->next = listener->gone;

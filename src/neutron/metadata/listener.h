@@ -27,7 +27,7 @@ enum {
 struct listener_request {
     const char *network_id;          /* as given to listener_add() */
     const char *peer_ip;
-    const struct http_request *http; /* headers that a guest must not set are gone: X-Forwarded-*, X-Instance-ID*,
+    const struct guest_request *http; /* headers that a guest must not set are gone: X-Forwarded-*, X-Instance-ID*,
                                       * X-Tenant-ID*, X-Neutron-*, X-OVN-Network-ID */
 };
 

@@ -19,24 +19,21 @@ static const char *const *environment(struct arena *arena, const char *rundir)
     return env;
 }
 
-/* The number behind `word` in a line, or -1. */
-static long number_after(struct arena *arena, const char *line, size_t length, const char *word)
+/* The number behind `word` in a flow, or -1. */
+static long number_after(const char *flow, const char *word)
 {
-    const char *at = memmem(line, length, word, strlen(word));
-    if (at == NULL)
-        return -1;
-    at += strlen(word);
-    return strtol(arena_strndup(arena, at, strcspn(at, "\n")), NULL, 0);
+    const char *at = strstr(flow, word);
+    return at != NULL ? strtol(at + strlen(word), NULL, 0) : -1;
 }
 
 /* A flow that learn() made, as its hard timeout tells (none of ours has one), of a network and a tunnel that are still
  * wanted: of any other it would send a new network's packets into an old one, since local VLANs are used again. */
-static bool is_learned(struct arena *arena, const char *line, size_t length, const struct buf *wanted)
+static bool is_learned(struct arena *arena, const char *flow, const struct buf *wanted)
 {
-    if (memmem(line, length, "hard_timeout=", 13) == NULL || memmem(line, length, "learn(", 6) != NULL)
+    if (strstr(flow, "hard_timeout=") == NULL || strstr(flow, "learn(") != NULL)
         return false;
-    long vlan = number_after(arena, line, length, "vlan_tci="), output = number_after(arena, line, length, "output:");
-    long tunnel = number_after(arena, line, length, ",load:"); /* the second load: the first has no comma before it */
+    long vlan = number_after(flow, "vlan_tci="), output = number_after(flow, "output:");
+    long tunnel = number_after(flow, ",load:"); /* the second load: the first has no comma before it */
     if (vlan < 0 || tunnel < 0 || output < 0)
         return false;
     const char *network = arena_printf(arena, "\ntable=%d,priority=1,tun_id=0x%lx,actions=push_vlan:0x8100,set_field:%ld->",
@@ -45,29 +42,27 @@ static bool is_learned(struct arena *arena, const char *line, size_t length, con
     return strstr(buf_text(wanted), network) != NULL && strstr(buf_text(wanted), port) != NULL;
 }
 
-/* Everything from " actions=" on is not part of a deletion. */
-static size_t match_length(const char *line, size_t length)
+/* From " actions=" on nothing is part of a deletion. */
+static void put_deletion(struct buf *bundle, const char *flow)
 {
-    const char *actions = memmem(line, length, "actions=", 8);
-    size_t end = actions != NULL ? (size_t)(actions - line) : length;
-    while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == ','))
-        end--;
-    return end;
+    const char *actions = strstr(flow, " actions=");
+    buf_printf(bundle, "delete_strict %.*s\n", actions != NULL ? (int)(actions - flow) : (int)strlen(flow), flow);
 }
 
-/* From the lines "-flow" (only in the switch) and "+flow" (only wanted). A changed flow has both: adding replaces it, so
- * deletions go first within the one bundle. */
+/* From the lines "-flow" (only in the switch) and "+flow" (only wanted). A changed flow has both: deletions go first
+ * within the one bundle. */
 static size_t write_bundle(struct arena *arena, const char *difference, const struct buf *wanted, struct buf *bundle)
 {
     BUF_CLEANUP struct buf additions = { 0 };
     size_t changed = 0;
     for (const char *line = difference; *line != '\0';) {
         size_t length = strcspn(line, "\n");
-        if (length > 1 && line[0] == '-' && !is_learned(arena, line, length, wanted)) {
-            buf_printf(bundle, "delete_strict %.*s\n", (int)match_length(line + 1, length - 1), line + 1);
+        const char *flow = length > 1 ? arena_strndup(arena, line + 1, length - 1) : "";
+        if (line[0] == '-' && !is_learned(arena, flow, wanted)) {
+            put_deletion(bundle, flow);
             changed++;
-        } else if (length > 1 && line[0] == '+') {
-            buf_printf(&additions, "add %.*s\n", (int)(length - 1), line + 1);
+        } else if (line[0] == '+') {
+            buf_printf(&additions, "add %s\n", flow);
             changed++;
         }
         line += length + (line[length] == '\n');

@@ -20,7 +20,7 @@ static const char database[] = "Open_vSwitch";
 struct ovsdb {
     char *path;
     int fd; /* -1: not connected */
-    struct stream stream;
+    struct ovsdb_stream stream;
     json_int_t last_id;
     json_t *monitored; /* {"Interface": {"columns": [...]}}, or NULL */
     ovsdb_changed changed;
@@ -42,7 +42,7 @@ static void disconnect(struct ovsdb *db)
     if (db->fd >= 0)
         close(db->fd);
     db->fd = -1;
-    stream_reset(&db->stream);
+    ovsdb_stream_reset(&db->stream);
 }
 
 void ovsdb_destroy(struct ovsdb *db)
@@ -136,7 +136,7 @@ static struct fault *receive(struct arena *arena, struct ovsdb *db, int64_t end_
         return NULL;
     if (n <= 0)
         return lost(arena, db, n == 0 ? "closed" : strerror(errno));
-    stream_feed(&db->stream, chunk, (size_t)n);
+    ovsdb_stream_feed(&db->stream, chunk, (size_t)n);
     return NULL;
 }
 
@@ -146,7 +146,7 @@ static struct fault *serve_until(struct arena *arena, struct ovsdb *db, json_int
     *ret = NULL;
     for (;;) {
         json_t *message;
-        struct fault *fault = stream_next(arena, &db->stream, &message);
+        struct fault *fault = ovsdb_stream_next(arena, &db->stream, &message);
         if (fault != NULL)
             return lost(arena, db, fault->message);
         if (message == NULL)

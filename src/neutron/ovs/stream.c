@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-void stream_reset(struct stream *stream)
+void ovsdb_stream_reset(struct ovsdb_stream *stream)
 {
     buf_release(&stream->data);
-    *stream = (struct stream){ 0 };
+    *stream = (struct ovsdb_stream){ 0 };
 }
 
 /* Drops what was read when that is most of the buffer, so that a byte is moved a bounded number of times. */
-static void compact(struct stream *stream)
+static void compact(struct ovsdb_stream *stream)
 {
     if (stream->begin == 0 || 2 * stream->begin < stream->data.length)
         return;
@@ -23,7 +23,7 @@ static void compact(struct stream *stream)
     stream->begin = 0;
 }
 
-void stream_feed(struct stream *stream, const void *data, size_t length)
+void ovsdb_stream_feed(struct ovsdb_stream *stream, const void *data, size_t length)
 {
     compact(stream);
     buf_append(&stream->data, data, length);
@@ -35,7 +35,7 @@ static bool is_space(char c)
 }
 
 /* Takes one byte in; true when it ends a message. */
-static bool scan(struct stream *stream, char c)
+static bool scan(struct ovsdb_stream *stream, char c)
 {
     if (stream->in_string) {
         if (stream->escaped)
@@ -60,7 +60,7 @@ static struct fault *bad(struct arena *arena, const char *why)
     return fault_new(arena, 500, NULL, "The OVSDB server sent what is no message: %s.", why);
 }
 
-static struct fault *parse(struct arena *arena, struct stream *stream, json_t **ret)
+static struct fault *parse(struct arena *arena, struct ovsdb_stream *stream, json_t **ret)
 {
     json_error_t error;
     json_t *message = json_loadb(stream->data.data + stream->begin, stream->scanned - stream->begin, 0, &error);
@@ -71,7 +71,7 @@ static struct fault *parse(struct arena *arena, struct stream *stream, json_t **
     return NULL;
 }
 
-struct fault *stream_next(struct arena *arena, struct stream *stream, json_t **ret)
+struct fault *ovsdb_stream_next(struct arena *arena, struct ovsdb_stream *stream, json_t **ret)
 {
     *ret = NULL;
     while (stream->scanned < stream->data.length) {
@@ -84,9 +84,9 @@ struct fault *stream_next(struct arena *arena, struct stream *stream, json_t **r
             return bad(arena, "not an object");
         if (scan(stream, c))
             return parse(arena, stream, ret);
-        if (stream->depth > STREAM_DEPTH_LIMIT)
+        if (stream->depth > OVSDB_STREAM_DEPTH_LIMIT)
             return bad(arena, "nested too deeply");
-        if (stream->scanned - stream->begin > STREAM_MESSAGE_LIMIT)
+        if (stream->scanned - stream->begin > OVSDB_STREAM_MESSAGE_LIMIT)
             return bad(arena, "too long");
     }
     return NULL;

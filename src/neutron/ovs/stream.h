@@ -15,12 +15,12 @@
 #include <stddef.h>
 
 enum {
-    STREAM_MESSAGE_LIMIT = 16 * 1024 * 1024, /* bytes of one message */
-    STREAM_DEPTH_LIMIT = 64,                 /* nested arrays and objects */
+    OVSDB_STREAM_MESSAGE_LIMIT = 16 * 1024 * 1024, /* bytes of one message */
+    OVSDB_STREAM_DEPTH_LIMIT = 64,                 /* nested arrays and objects */
 };
 
-/* A zeroed struct is an empty stream; end it with stream_reset(). */
-struct stream {
+/* A zeroed struct is an empty stream; end it with ovsdb_stream_reset(). */
+struct ovsdb_stream {
     struct buf data;
     size_t begin;   /* where the first unread message begins */
     size_t scanned; /* what was looked at */
@@ -28,11 +28,11 @@ struct stream {
     bool in_string, escaped;
 };
 
-void stream_reset(struct stream *stream);
+void ovsdb_stream_reset(struct ovsdb_stream *stream);
 
-void stream_feed(struct stream *stream, const void *data, size_t length);
+void ovsdb_stream_feed(struct ovsdb_stream *stream, const void *data, size_t length);
 
 /* The next whole message through *ret (the caller's to json_decref), or NULL while it is not complete. */
-struct fault *stream_next(struct arena *arena, struct stream *stream, json_t **ret);
+struct fault *ovsdb_stream_next(struct arena *arena, struct ovsdb_stream *stream, json_t **ret);
 
 #endif
