@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "oslo/schema.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -157,6 +158,9 @@ static bool decide_field(const struct question *question, const struct check *ch
 {
     const char *text = NULL;
 
+    if (check->pattern != NULL)
+        return member_of(question->target, check->key, &text) && text != NULL &&
+               schema_pattern_found(check->pattern, text, strlen(text));
     return member_of(question->target, check->key, &text) && value_equals(question, check->value, text, false);
 }
 

@@ -125,6 +125,10 @@ static struct fault *parse_field(struct parser *parser, struct check *check, con
         return wrong(parser, "expected field:RESOURCE:NAME=VALUE");
     check->kind = CHECK_FIELD;
     check->key = arena_strndup(parser->arena, colon + 1, (size_t)(equals - colon - 1));
+    if (equals[1] == '~') { /* as neutron: a regular expression, matched from the begin */
+        check->pattern = arena_printf(parser->arena, "^(?:%s)", equals + 2);
+        return NULL;
+    }
     return parse_value(parser, equals + 1, &check->value);
 }
 

@@ -34,6 +34,7 @@ struct compiled_rule;
 struct check {
     enum check_kind kind;
     const char *key;      /* the credential, literal or field; the rule's name */
+    const char *pattern;  /* CHECK_FIELD: a regular expression instead of a value */
     struct part *value;
     struct check *first;  /* NOT, AND, OR */
     struct check *next;
