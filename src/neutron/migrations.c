@@ -6,7 +6,7 @@
  */
 #include "neutron/private.h"
 
-const struct migration neutron_migrations[] = {
+const struct migration neutron_migrations[NEUTRON_MIGRATIONS] = {
     { 1, "networks",
       "CREATE TABLE networks (id VARCHAR(36) NOT NULL PRIMARY KEY, project_id VARCHAR(255), name VARCHAR(255), "
       "description VARCHAR(255), admin_state_up INTEGER, status VARCHAR(16), mtu INTEGER, shared INTEGER, "
@@ -67,4 +67,3 @@ const struct migration neutron_migrations[] = {
       "CREATE TABLE quotas (project_id VARCHAR(255) NOT NULL, resource VARCHAR(64) NOT NULL, `limit` INTEGER NOT NULL, "
       "PRIMARY KEY (project_id, resource))" },
 };
-const size_t neutron_migration_count = sizeof(neutron_migrations) / sizeof(neutron_migrations[0]);

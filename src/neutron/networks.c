@@ -225,7 +225,7 @@ static struct fault *network_after(struct op *op)
     return NULL;
 }
 
-const struct resource network = {
+const struct resource network_resource = {
     .name = "network", .plural = "networks", .table = "networks", .fields = network_fields, .count = FIELDS,
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "NetworkNotFound", .not_found_text = "Network %s could not be found.",
@@ -234,10 +234,10 @@ const struct resource network = {
 };
 
 static const struct route rows[] = {
-    ROUTE(GET,    "/v2.0/networks",      "get_network",    resource_list,   HANDLER_POLICY, .resource = &network),
-    ROUTE(POST,   "/v2.0/networks",      "create_network", resource_create, HANDLER_POLICY, .resource = &network, .status = 201),
-    ROUTE(GET,    "/v2.0/networks/{id}", "get_network",    resource_show,   HANDLER_POLICY, .resource = &network),
-    ROUTE(PUT,    "/v2.0/networks/{id}", "update_network", resource_update, HANDLER_POLICY, .resource = &network),
-    ROUTE(DELETE, "/v2.0/networks/{id}", "delete_network", resource_delete, HANDLER_POLICY, .resource = &network, .status = 204),
+    ROUTE(GET,    "/v2.0/networks",      "get_network",    resource_list,   HANDLER_POLICY, .resource = &network_resource),
+    ROUTE(POST,   "/v2.0/networks",      "create_network", resource_create, HANDLER_POLICY, .resource = &network_resource, .status = 201),
+    ROUTE(GET,    "/v2.0/networks/{id}", "get_network",    resource_show,   HANDLER_POLICY, .resource = &network_resource),
+    ROUTE(PUT,    "/v2.0/networks/{id}", "update_network", resource_update, HANDLER_POLICY, .resource = &network_resource),
+    ROUTE(DELETE, "/v2.0/networks/{id}", "delete_network", resource_delete, HANDLER_POLICY, .resource = &network_resource, .status = 204),
 };
 const struct route_table network_routes = ROUTES(rows);

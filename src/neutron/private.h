@@ -30,8 +30,8 @@ const char *json_shown(struct arena *arena, const json_t *value);
 
 extern const struct policy_table neutron_policies;
 extern const struct option_table neutron_options;
-extern const struct migration neutron_migrations[];
-extern const size_t neutron_migration_count;
+enum { NEUTRON_MIGRATIONS = 5 };
+extern const struct migration neutron_migrations[NEUTRON_MIGRATIONS];
 
 /* ---- quotas.c ---- */
 
@@ -42,7 +42,7 @@ struct fault *quota_check(struct op *op, const char *resource, const char *table
 /* ---- networks.c, segments.c ---- */
 
 extern const struct route_table network_routes;
-extern const struct resource network;
+extern const struct resource network_resource;
 
 /* What others need to know of a network. */
 struct network_info {
@@ -71,7 +71,7 @@ int64_t segment_mtu(struct context *cx, const struct segment *segment);
 /* ---- subnets.c, ipam.c ---- */
 
 extern const struct route_table subnet_routes;
-extern const struct resource subnet;
+extern const struct resource subnet_resource;
 
 struct pool {
     struct address first, last;
@@ -107,7 +107,7 @@ struct fault *fixed_ips_check(struct op *op, const struct field *field, struct v
 /* ---- ports.c, binding.c, port_fields.c ---- */
 
 extern const struct route_table port_routes;
-extern const struct resource port;
+extern const struct resource port_resource;
 enum port_field {
     PORT_ID, PORT_NAME, PORT_NETWORK_ID, PORT_TENANT, PORT_MAC, PORT_ADMIN_STATE_UP, PORT_STATUS, PORT_DEVICE_ID,
     PORT_DEVICE_OWNER, PORT_FIXED_IPS, PORT_ADDRESS_PAIRS, PORT_DHCP_OPTS, PORT_SECURITY_GROUPS, PORT_SECURITY_ENABLED,
@@ -137,6 +137,12 @@ struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids,
 extern const struct route_table agent_routes;
 extern const struct rpc_method plugin_methods[];
 struct fault *agent_alive(struct context *cx, struct tx *tx, const char *type, const char *host, const char **ret_configurations);
+struct agent_report {
+    const char *type, *binary, *topic, *host, *zone;
+    const char *configurations; /* JSON object text */
+    bool started;               /* its first report since it started */
+};
+struct fault *agent_report(struct context *cx, struct tx *tx, const struct agent_report *report);
 /* Simulated hosts' agents are there as soon as they are needed. */
 struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host);
 

@@ -373,7 +373,7 @@ static struct fault *subnet_after(struct op *op)
     return NULL;
 }
 
-const struct resource subnet = {
+const struct resource subnet_resource = {
     .name = "subnet", .plural = "subnets", .table = "subnets", .fields = subnet_fields, .count = FIELDS,
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "SubnetNotFound", .not_found_text = "Subnet %s could not be found.",
@@ -382,10 +382,10 @@ const struct resource subnet = {
 };
 
 static const struct route rows[] = {
-    ROUTE(GET,    "/v2.0/subnets",      "get_subnet",    resource_list,   HANDLER_POLICY, .resource = &subnet),
-    ROUTE(POST,   "/v2.0/subnets",      "create_subnet", resource_create, HANDLER_POLICY, .resource = &subnet, .status = 201),
-    ROUTE(GET,    "/v2.0/subnets/{id}", "get_subnet",    resource_show,   HANDLER_POLICY, .resource = &subnet),
-    ROUTE(PUT,    "/v2.0/subnets/{id}", "update_subnet", resource_update, HANDLER_POLICY, .resource = &subnet),
-    ROUTE(DELETE, "/v2.0/subnets/{id}", "delete_subnet", resource_delete, HANDLER_POLICY, .resource = &subnet, .status = 204),
+    ROUTE(GET,    "/v2.0/subnets",      "get_subnet",    resource_list,   HANDLER_POLICY, .resource = &subnet_resource),
+    ROUTE(POST,   "/v2.0/subnets",      "create_subnet", resource_create, HANDLER_POLICY, .resource = &subnet_resource, .status = 201),
+    ROUTE(GET,    "/v2.0/subnets/{id}", "get_subnet",    resource_show,   HANDLER_POLICY, .resource = &subnet_resource),
+    ROUTE(PUT,    "/v2.0/subnets/{id}", "update_subnet", resource_update, HANDLER_POLICY, .resource = &subnet_resource),
+    ROUTE(DELETE, "/v2.0/subnets/{id}", "delete_subnet", resource_delete, HANDLER_POLICY, .resource = &subnet_resource, .status = 204),
 };
 const struct route_table subnet_routes = ROUTES(rows);

@@ -104,7 +104,7 @@ bool op_allowed(struct op *op, const char *rule, struct row *row)
     return target_make(op, row, &target) == NULL && request_allowed(op->rq, rule, target);
 }
 
-static struct fault *op_enforce(struct op *op, const char *rule, struct row *row)
+struct fault *resource_enforce_rule(struct op *op, const char *rule, struct row *row)
 {
     const struct policy_target *target = NULL;
     if (op->rq == NULL)
@@ -137,7 +137,7 @@ static bool is_default(struct op *op, const struct field *field, struct value *v
 struct fault *resource_enforce(struct op *op, const char *rule, struct row *row)
 {
     const struct resource *resource = op->resource;
-    TRY(op_enforce(op, rule, row));
+    TRY(resource_enforce_rule(op, rule, row));
     for (size_t i = 0; i < resource->count && op->rq != NULL && row->given != NULL; i++) {
         const struct field *field = &resource->fields[i];
         if (!(field->flags & PER_FIELD) || row->given[i].state == VALUE_ABSENT)
@@ -146,7 +146,7 @@ struct fault *resource_enforce(struct op *op, const char *rule, struct row *row)
             continue;
         const char *own = arena_printf(op->cx->arena, "%s:%s", rule, field->name);
         if (policy_known(op->cx->app->policy, own))
-            TRY(op_enforce(op, own, row));
+            TRY(resource_enforce_rule(op, own, row));
     }
     return NULL;
 }
@@ -341,7 +341,7 @@ struct fault *resource_respond_list(struct op *op, const struct where *extra)
 struct fault *resource_list(struct request *rq)
 {
     struct op *op = op_create(RQ(rq), rq, rq->route->resource, OP_LIST);
-    struct fault *fault = op_enforce(op, op->rule, NULL);
+    struct fault *fault = resource_enforce_rule(op, op->rule, NULL);
     if (fault == NULL)
         return resource_respond_list(op, NULL);
     if (fault->status != 403 || !op->resource->dialect->refused_list_is_empty)

@@ -92,6 +92,7 @@ enum field_flags {
     HIDDEN   = 1 << 7,  /* never shown */
     OPTIONAL = 1 << 8,  /* left out of the JSON while null or absent */
     NOT_BLANK = 1 << 9, /* STR: "" and blanks alone are refused */
+    NUMBERS  = 1 << 11, /* STR: an integer is taken as its text */
     IN_TARGET = 1 << 10, /* a LOADER field that policy rules name: loaded before they are asked */
 };
 
@@ -318,6 +319,8 @@ struct fault *resource_parse_object(struct op *op, const json_t *object, struct 
 
 /* Enforces `rule` with the row as target, then the per-field rules of what was given. */
 struct fault *resource_enforce(struct op *op, const char *rule, struct row *row);
+/* One rule alone: for the members of a member ("create_port:fixed_ips:ip_address"). Service's own work passes. */
+struct fault *resource_enforce_rule(struct op *op, const char *rule, struct row *row);
 
 /* Fills op->page with the rows that meet `where` (may be NULL) and that the caller may see, in the resource's order; in
  * op->tx. Columns only; loaders run in resource_load(). */

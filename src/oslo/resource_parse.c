@@ -259,6 +259,8 @@ static struct fault *member_parse(struct op *op, const struct field *field, cons
         return NULL;
     }
     struct value value = { .state = VALUE_SET };
+    if ((field->flags & NUMBERS) && json_is_integer(json))
+        json = json_keep(op->cx->arena, json_string(arena_printf(op->cx->arena, "%lld", (long long)json_integer_value(json))));
     if (!value_fits(field, op->resource->dialect->lenient, json, &value, &kind))
         return op_invalid(op, field, kind, name, json);
     if (field->check != NULL)
