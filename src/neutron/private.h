@@ -135,7 +135,6 @@ struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids,
 /* ---- agents.c, agent_rpc.c ---- */
 
 extern const struct route_table agent_routes;
-extern const struct rpc_method plugin_methods[];
 struct fault *agent_alive(struct context *cx, struct tx *tx, const char *type, const char *host, const char **ret_configurations);
 struct agent_report {
     const char *type, *binary, *topic, *host, *zone;

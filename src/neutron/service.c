@@ -2,6 +2,7 @@
  *
  * service: neutron as tables.
  */
+#include "neutron/agent_rpc.h"
 #include "neutron/security_groups.h"
 
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
@@ -10,6 +11,7 @@ static const struct option_table *const options[] = { &neutron_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 
 static const struct role roles[] = {
+    { "neutron-server", plugin_start, NULL },
     { NULL, NULL, NULL },
 };
 

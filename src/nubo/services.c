@@ -3,10 +3,12 @@
 #include "nubo/services.h"
 
 #include "keystone/keystone.h"
+#include "neutron/neutron.h"
 #include "placement/placement.h"
 
 const struct service *const services[] = {
     &keystone_service,
     &placement_service,
+    &neutron_service,
     NULL,
 };
