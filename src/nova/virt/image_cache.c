@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * image_cache: see image_cache.h. */
+#include "nova/virt/image_cache.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "nova/virt/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *cache_folder(struct arena *arena, const char *state_dir)
+{
+    return arena_printf(arena, "%s/instances/_base", state_dir);
+}
+
+static const char *cache_path(struct arena *arena, const char *state_dir, const char *image_id)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
+    EVP_Digest(image_id, strlen(image_id), digest, &length, EVP_sha1(), NULL);
+    for (unsigned i = 0; i < length; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return arena_printf(arena, "%s/%s", cache_folder(arena, state_dir), hex);
+}
+
+bool image_cache_find(struct arena *arena, const char *state_dir, const char *image_id, const char *disk_format,
+    struct image_cache_entry *ret)
+{
+    struct image_cache_entry entry = { .path = cache_path(arena, state_dir, image_id) };
+    if (!files_exists(entry.path) || image_header_read(arena, entry.path, &entry.header) != NULL)
+        return false;
+    struct fault *fault = image_header_check(arena, image_id, disk_format, &entry.header);
+    if (fault != NULL) {
+        log_warning("nova.virt.image_cache", "%s is not used: %s", entry.path, fault_text(arena, fault));
+        return false;
+    }
+    utimensat(AT_FDCWD, entry.path, NULL, 0); /* used now: the sweep counts from here */
+    *ret = entry;
+    return true;
+}
+
+struct fault *image_cache_part(struct arena *arena, const char *state_dir, const char *image_id, const char **ret_path)
+{
+    TRY(files_make_folder(arena, cache_folder(arena, state_dir), 0711));
+    *ret_path = files_part_name(arena, cache_path(arena, state_dir, image_id));
+    return NULL;
+}
+
+struct fault *image_cache_add(struct arena *arena, const char *state_dir, const char *image_id, const char *disk_format,
+    const char *part, struct image_cache_entry *ret)
+{
+    struct image_cache_entry entry = { .path = cache_path(arena, state_dir, image_id) };
+    struct fault *fault = image_header_read(arena, part, &entry.header);
+    if (fault == NULL)
+        fault = image_header_check(arena, image_id, disk_format, &entry.header);
+    if (fault == NULL)
+        fault = files_commit(arena, part, entry.path);
+    if (fault != NULL) {
+        unlink(part);
+        return fault;
+    }
+    *ret = entry;
+    return NULL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* Notes the file name of every base that some guest's disk stands on. */
+static struct fault *collect_used(struct arena *arena, const char *instances, struct map *used)
+{
+    DIR *folder = opendir(instances);
+    if (folder == NULL)
+        return errno == ENOENT ? NULL : fault_new(arena, 500, NULL, "Cannot read %s: %s.", instances, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        struct image_header header;
+        const char *disk = arena_printf(arena, "%s/%s/disk", instances, entry->d_name);
+        if (entry->d_name[0] == '.' || !files_exists(disk) || image_header_read(arena, disk, &header) != NULL ||
+            header.backing_file == NULL)
+            continue;
+        const char *slash = strrchr(header.backing_file, '/');
+        map_set(used, slash != NULL ? slash + 1 : header.backing_file, (void *)1);
+    }
+    closedir(folder);
+    return NULL;
+}
+
+struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, int64_t age_s, size_t *ret_removed)
+{
+    struct map used = { 0 };
+    size_t removed = 0;
+    const char *base = cache_folder(arena, state_dir);
+    struct fault *fault = collect_used(arena, arena_printf(arena, "%s/instances", state_dir), &used);
+    DIR *folder = fault == NULL ? opendir(base) : NULL;
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        struct stat status;
+        if (entry->d_name[0] == '.' || fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        bool unused = ends_with(entry->d_name, ".part") || !map_has(&used, entry->d_name);
+        if (unused && S_ISREG(status.st_mode) && clock_now_us() / 1000000 - status.st_mtime >= age_s)
+            removed += unlinkat(dirfd(folder), entry->d_name, 0) == 0;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    map_release(&used);
+    if (fault == NULL)
+        *ret_removed = removed;
+    return fault;
+}

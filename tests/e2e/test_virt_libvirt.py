@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libvirt driver with a real guest: virt_drive takes one through everything, on a libvirtd of its own.
+
+    /usr/bin/python3 -m pytest tests/e2e/test_virt_libvirt.py
+
+NUBO_GUEST_IMAGE names a guest image, else images/build makes one (NUBO_GUEST_WORK: its work folder).
+Everything lives in one network namespace and one folder, both of which are gone afterwards.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("NUBO_BUILD", TOP / "build"))
+DRIVE = BUILD / "tests" / "e2e" / "virt_drive"
+MODULE = BUILD / "src" / "nova" / "virt" / "libvirt" / "nova_virt_libvirt.so"
+NAMESPACE = f"nubo-virt-{os.getpid()}"
+QEMU_STARTED_LIMIT_MS = 300
+TIMEOUT_S = 900
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces"),
+    pytest.mark.skipif(not DRIVE.exists() or not MODULE.exists(), reason="the libvirt module is not built (libvirt-dev)"),
+    pytest.mark.skipif(not shutil.which("libvirtd") or not shutil.which("qemu-system-x86_64"),
+                       reason="needs libvirtd and qemu-system-x86_64"),
+    pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="needs /dev/net/tun"),
+]
+
+
+@pytest.fixture(scope="module")
+def guest_image(tmp_path_factory):
+    given = os.environ.get("NUBO_GUEST_IMAGE")
+    if given:
+        return pathlib.Path(given)
+    builder = TOP / "images" / "build"
+    if not builder.exists():
+        pytest.skip("no images/build and no NUBO_GUEST_IMAGE")
+    image = tmp_path_factory.mktemp("image") / "guest.qcow2"
+    work = os.environ.get("NUBO_GUEST_WORK")
+    subprocess.run([builder, *(["--work", work] if work else []), image], check=True, timeout=TIMEOUT_S)
+    return image
+
+
+def processes_with(text):
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            pass
+    return found
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A state directory that other users cannot reach (pytest's folders are 0700), and a network namespace."""
+    state = tmp_path / "s"
+    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
+    subprocess.run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"], check=True)
+    try:
+        yield state
+    finally:
+        subprocess.run([DRIVE, state, NAMESPACE, "end"], check=False, timeout=60)
+        subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def test_a_guests_whole_life(place, guest_image):
+    host_folders = ["/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/etc/libvirt", "/run/libvirt"]
+    before = {folder: sorted(map(str, pathlib.Path(folder).rglob("*"))) for folder in host_folders}
+    result = subprocess.run([DRIVE, place, NAMESPACE, guest_image], capture_output=True, text=True, timeout=TIMEOUT_S)
+    print(result.stdout)
+    assert result.returncode == 0, result.stdout + result.stderr
+    started = int(re.search(r"QEMU's process started (-?\d+) ms", result.stdout).group(1))
+    assert started < QEMU_STARTED_LIMIT_MS
+    links = subprocess.run(["ip", "-n", NAMESPACE, "-o", "link"], capture_output=True, text=True, check=True).stdout
+    assert "tap" not in links
+    assert list((place / "instances").glob("*-*")) == []
+    assert before == {folder: sorted(map(str, pathlib.Path(folder).rglob("*"))) for folder in host_folders}
+
+    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=60)
+    assert processes_with(str(place)) == []
+
+
+def test_killed_in_the_middle_leaves_nothing_that_end_does_not_end(place, guest_image):
+    with subprocess.Popen([DRIVE, place, NAMESPACE, guest_image], stdout=subprocess.PIPE, text=True) as drive:
+        for line in drive.stdout:
+            if line.startswith("ok start"):
+                drive.kill()
+                break
+    assert processes_with(f"{place}/instances") != []  # the guest runs on
+    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=60)
+    assert processes_with(f"{place}/instances") == []
