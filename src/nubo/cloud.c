@@ -96,6 +96,8 @@ static struct fault *start(struct arena *arena, struct cloud *cloud, const struc
             TRY(app_start(arena, *app, NULL));
         }
     }
+    for (struct app **app = cloud->apps; *app != NULL; app++)
+        TRY(app_ready(arena, *app, NULL));
     return listen_all(arena, cloud);
 }
 

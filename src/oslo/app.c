@@ -164,6 +164,15 @@ struct fault *app_start(struct arena *arena, struct app *app, const char *const 
     return NULL;
 }
 
+struct fault *app_ready(struct arena *arena, struct app *app, const char *const *roles)
+{
+    struct context cx = context_service(arena, app);
+    for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
+        if (role->ready != NULL && wanted(roles, role->name))
+            TRY(role->ready(&cx));
+    return NULL;
+}
+
 void app_stop(struct app *app)
 {
     messaging_stop(app);

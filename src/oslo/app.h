@@ -23,6 +23,7 @@ struct role {
     const char *name;
     struct fault *(*start)(struct context *cx); /* registers RPC servers, periodic tasks, threads; cx->app is set */
     void (*stop)(struct app *app);              /* NULL: nothing to do beyond what the engine stops */
+    struct fault *(*ready)(struct context *cx); /* after all services of the process were started: flows go on; may be NULL */
 };
 
 struct service {
@@ -98,6 +99,9 @@ void app_destroy(struct app *app);
 /* Runs service->start and the named roles (NULL: all). */
 struct fault *app_start(struct arena *arena, struct app *app, const char *const *roles);
 void app_stop(struct app *app);
+
+/* Tells the named roles (NULL: all) that every service of the process was started. */
+struct fault *app_ready(struct arena *arena, struct app *app, const char *const *roles);
 
 /* Options that every service has ([database], [keystone_authtoken], [DEFAULT] debug, ...). */
 extern const struct option_table common_options;
