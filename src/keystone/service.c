@@ -58,6 +58,7 @@ static struct fault *keystone_start(struct context *cx)
 static const struct route_table *const routes[] = {
     &version_routes, &auth_routes, &region_routes, &service_routes, &endpoint_routes, &domain_routes, &project_routes,
     &project_tag_routes, &user_routes, &group_routes, &role_routes, &implied_role_routes,
+    &grant_routes, &role_assignment_routes, &revoke_event_routes,
     NULL,
 };
 static const struct option_table *const options[] = { &keystone_options, NULL };
