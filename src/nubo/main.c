@@ -103,7 +103,7 @@ static bool take_option(struct arguments *a, const char **state_dir, int option,
     }
 }
 
-/* "+": options end at the first word that is none, so that `nubo ssh SERVER ls -l` keeps its -l. */
+/* With "+" options end at the first word that is none, so that `nubo ssh SERVER ls -l` keeps its -l. */
 static void parse(struct arena *arena, int argc, char **argv, struct arguments *a)
 {
     struct option longs[OPTIONS_COUNT + 1];
@@ -113,7 +113,7 @@ static void parse(struct arena *arena, int argc, char **argv, struct arguments *
     longs[OPTIONS_COUNT] = (struct option){ 0 };
     *a = (struct arguments){ .settings = { .port_offset = -1, .fake_compute = -1 } };
     int option;
-    while ((option = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, strcmp(argv[0], "ssh") == 0 ? "+h" : "h", longs, NULL)) != -1) {
         if (option == 'h') {
             usage(stdout);
             exit(0);
