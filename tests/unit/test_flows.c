@@ -55,7 +55,7 @@ static void test_masks_cover_exactly_the_range(void **state)
 {
     static const unsigned ranges[][2] = { { 1, 65535 }, { 0, 65535 }, { 80, 80 }, { 8000, 8010 }, { 1, 65534 }, { 65535, 65535 } };
     for (size_t r = 0; r < sizeof(ranges) / sizeof(ranges[0]); r++) {
-        char masks[32][16];
+        char masks[32][FLOWS_MASK_TEXT];
         size_t count = flows_port_masks(ranges[r][0], ranges[r][1], masks, 32);
         assert_true(count <= 30);
         for (unsigned port = 0; port <= 65535; port++) {

@@ -38,8 +38,10 @@ struct fault *flows_ip(struct arena *arena, const char *text, const char **ret, 
 /* The link-local address that a guest makes of its MAC (EUI-64). */
 const char *flows_link_local(struct arena *arena, const char *mac);
 
+enum { FLOWS_MASK_TEXT = 24 }; /* room for a mask */
+
 /* The matches that together are the range, "0x50/0xfff0": at most 30 for a 16 bit range. Returns how many. */
-size_t flows_port_masks(unsigned min, unsigned max, char (*ret_masks)[16], size_t limit);
+size_t flows_port_masks(unsigned min, unsigned max, char (*ret_masks)[FLOWS_MASK_TEXT], size_t limit);
 
 /* The flows of security groups: tables 72 and 82. */
 struct fault *flows_rules(struct arena *arena, const struct flows_wanted *wanted, struct buf *text);

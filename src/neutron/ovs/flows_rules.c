@@ -97,7 +97,7 @@ static size_t rule_matches(struct rules *r, const struct flows_rule *rule, const
     int protocol = rule_protocol(rule);
     const char *match = protocol_match(r->arena, rule, &has_ports);
     if (has_ports && rule->port_min >= 0 && rule->port_max >= rule->port_min && rule->port_max <= 65535) {
-        char masks[MASK_LIMIT][16];
+        char masks[MASK_LIMIT][FLOWS_MASK_TEXT];
         size_t count = flows_port_masks((unsigned)rule->port_min, (unsigned)rule->port_max, masks, MASK_LIMIT);
         bool all = rule->port_min == 0 && rule->port_max == 65535;
         for (size_t i = 0; i < count; i++)

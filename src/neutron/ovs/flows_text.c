@@ -66,7 +66,7 @@ const char *flows_link_local(struct arena *arena, const char *mac)
     return arena_strdup(arena, text);
 }
 
-size_t flows_port_masks(unsigned min, unsigned max, char (*ret_masks)[16], size_t limit)
+size_t flows_port_masks(unsigned min, unsigned max, char (*ret_masks)[FLOWS_MASK_TEXT], size_t limit)
 {
     size_t count = 0;
     while (min <= max && count < limit) {
