@@ -11,7 +11,7 @@ struct glance *glance_of(const struct request *rq)
     return rq->cx.app->private;
 }
 
-struct fault *answer_empty(struct request *rq)
+struct fault *glance_answer_empty(struct request *rq)
 {
     rq->status = 204;
     rq->content_type = NULL;

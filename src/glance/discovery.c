@@ -217,4 +217,4 @@ static const struct route rows[] = {
     ROUTE(GET, "/v2/info/import",     ANYBODY, info_import),
     ROUTE(GET, "/v2/info/stores",     ANYBODY, info_stores),
 };
-const struct route_table discovery_routes = ROUTES(rows);
+const struct route_table glance_discovery_routes = ROUTES(rows);

@@ -66,8 +66,8 @@ static const struct policy_rule policy_rows[] = {
 static const struct policy_table policies = POLICY_TABLE(policy_rows);
 static const struct policy_table *const policy_tables[] = { &policies, NULL };
 
-static const struct route_table *const routes[] = { &image_routes, &image_list_routes, &image_patch_routes,
-    &image_data_routes, &image_member_routes, &image_tag_routes, &discovery_routes, NULL };
+static const struct route_table *const routes[] = { &glance_image_routes, &glance_image_list_routes, &glance_image_patch_routes,
+    &glance_image_data_routes, &glance_image_member_routes, &glance_image_tag_routes, &glance_discovery_routes, NULL };
 
 /* Upstream's tables of images, as its migrations up to 2023.1 leave them. */
 #define LIFE "created_at DATETIME NOT NULL, updated_at DATETIME NULL, deleted_at DATETIME NULL, deleted BOOLEAN NOT NULL"

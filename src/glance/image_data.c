@@ -56,7 +56,7 @@ static struct fault *begin_run(struct tx *tx, void *argument)
     if (strcmp(upload->image.status, "queued") == 0)
         TRY(check_formats(upload));
     TRY(sql_exec_changed(tx, "UPDATE images SET status = 'saving', updated_at = ? WHERE id = ? AND status = 'queued'",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(upload->id)), &changed));
+        BIND(TEXT(glance_timestamp_now(tx_arena(tx))), TEXT(upload->id)), &changed));
     if (changed == 0)
         return FAULT(RQ(rq), 409, NULL, "Image status transition from %s to saving is not allowed",
             upload->image.status);
@@ -69,13 +69,13 @@ static struct fault *restore_run(struct tx *tx, void *argument)
     return sql_exec(tx,
         "UPDATE images SET status = 'queued', size = NULL, virtual_size = NULL, updated_at = ?"
         " WHERE id = ? AND status = 'saving'",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(upload->id)));
+        BIND(TEXT(glance_timestamp_now(tx_arena(tx))), TEXT(upload->id)));
 }
 
 static struct fault *finish_run(struct tx *tx, void *argument)
 {
     struct upload *upload = argument;
-    const char *now = timestamp_now(tx_arena(tx));
+    const char *now = glance_timestamp_now(tx_arena(tx));
     int64_t changed;
     TRY(sql_exec_changed(tx,
         "UPDATE images SET status = 'active', size = ?, virtual_size = ?, checksum = ?, os_hash_algo = 'sha512',"
@@ -205,7 +205,7 @@ static struct fault *upload_data(struct request *rq)
         struct fault *second = db_write(rq->cx.arena, rq->cx.app->db, restore_run, &upload);
         return second == NULL ? fault : fault_because(fault, second);
     }
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static void close_file(void *argument)
@@ -252,7 +252,7 @@ static struct fault *serve(struct request *rq, const struct image *image, const 
     int fd;
     struct fault *fault = glance->driver->open(rq->cx.arena, glance->store, url, &fd, &size);
     if (fault != NULL && fault->status == 404)
-        return answer_empty(rq); /* as the reference: 204 when the store has lost it */
+        return glance_answer_empty(rq); /* as the reference: 204 when the store has lost it */
     TRY(fault);
     fault = parse_range(rq, size, &from, &length, &ranged);
     if (fault != NULL) {
@@ -278,7 +278,7 @@ static struct fault *download_data(struct request *rq)
     const char *url;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(image_load(rq, tx, request_argument(rq, "image_id"), &image));
-    if (strcmp(image.status, "deactivated") == 0 && !caller_is_admin(rq))
+    if (strcmp(image.status, "deactivated") == 0 && !glance_caller_is_admin(rq))
         return FAULT(RQ(rq), 403, NULL,
             "The requested image has been deactivated. Image data download is forbidden.");
     TRY(image_enforce(rq, "download_image", &image));
@@ -287,7 +287,7 @@ static struct fault *download_data(struct request *rq)
     url = arena_strdup(rq->cx.arena, url);
     tx_end(tx);
     if (url == NULL)
-        return answer_empty(rq);
+        return glance_answer_empty(rq);
     return serve(rq, &image, url);
 }
 
@@ -295,4 +295,4 @@ static const struct route rows[] = {
     ROUTE(PUT, "/v2/images/{image_id}/file", "upload_image",   upload_data,   HANDLER_POLICY, .flags = STREAM, .status = 204),
     ROUTE(GET, "/v2/images/{image_id}/file", "download_image", download_data, HANDLER_POLICY),
 };
-const struct route_table image_data_routes = ROUTES(rows);
+const struct route_table glance_image_data_routes = ROUTES(rows);

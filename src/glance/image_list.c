@@ -304,7 +304,7 @@ static struct fault *restrict_to_visible(struct list *list)
 {
     struct request *rq = list->rq;
     const char *project = rq->cx.caller->project_id, *visibility = request_query(rq, "visibility");
-    if (!caller_is_admin(rq)) {
+    if (!glance_caller_is_admin(rq)) {
         bool any = strcmp(list->member_status, "all") == 0;
         condition(list, arena_printf(rq->cx.arena,
             "i.visibility IN ('public', 'community') OR i.owner = ? OR (i.visibility = 'shared' AND EXISTS (SELECT 1"
@@ -478,4 +478,4 @@ static struct fault *list_images(struct request *rq)
 static const struct route rows_of_list[] = {
     ROUTE(GET, "/v2/images", "get_images", list_images),
 };
-const struct route_table image_list_routes = ROUTES(rows_of_list);
+const struct route_table glance_image_list_routes = ROUTES(rows_of_list);

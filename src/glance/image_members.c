@@ -23,8 +23,8 @@ static void write_member(struct request *rq, const char *image_id, const struct 
     json_text(w, "member_id", member->member_id);
     json_text(w, "image_id", image_id);
     json_text(w, "status", member->status);
-    json_text(w, "created_at", iso_time(rq->cx.arena, member->created_at));
-    json_text(w, "updated_at", iso_time(rq->cx.arena, member->updated_at));
+    json_text(w, "created_at", glance_iso_time(rq->cx.arena, member->created_at));
+    json_text(w, "updated_at", glance_iso_time(rq->cx.arena, member->updated_at));
     json_text(w, "schema", "/v2/schemas/member");
     json_end(w);
 }
@@ -46,7 +46,7 @@ static struct fault *load_shared(struct tx *tx, struct change *change, const cha
 static bool owns(struct request *rq, const struct image *image)
 {
     const char *project = rq->cx.caller->project_id;
-    return caller_is_admin(rq) || (image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0);
+    return glance_caller_is_admin(rq) || (image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0);
 }
 
 static struct fault *look(struct tx *tx, struct change *change, bool *ret_found)
@@ -97,7 +97,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
         return FAULT(RQ(change->rq), 413, NULL, "Image member limit exceeded for image %s: The limit has been exceeded"
             " on the number of allowed image members for this image. Attempted: %lld, Maximum: 128:",
             change->image_id, (long long)total + 1);
-    const char *now = timestamp_now(tx_arena(tx));
+    const char *now = glance_timestamp_now(tx_arena(tx));
     change->member = (struct member){ change->member_id, "pending", now, now };
     return sql_exec(tx,
         "INSERT INTO image_members (image_id, member, can_share, status, created_at, updated_at, deleted)"
@@ -130,12 +130,12 @@ static struct fault *update_run(struct tx *tx, void *argument)
     struct change *change = argument;
     struct image image;
     TRY(load_shared(tx, change, words, &image));
-    if (!caller_is_admin(change->rq) && owns(change->rq, &image))
+    if (!glance_caller_is_admin(change->rq) && owns(change->rq, &image))
         return FAULT(RQ(change->rq), 403, NULL, words, change->image_id);
     TRY(look_for(tx, change, &image));
     TRY(image_enforce(change->rq, "modify_member", &image));
     change->member.status = change->status;
-    change->member.updated_at = timestamp_now(tx_arena(tx));
+    change->member.updated_at = glance_timestamp_now(tx_arena(tx));
     return sql_exec(tx, "UPDATE image_members SET status = ?, updated_at = ? WHERE image_id = ? AND member = ?",
         BIND(TEXT(change->status), TEXT(change->member.updated_at), TEXT(change->image_id),
             TEXT(change->member_id)));
@@ -178,7 +178,7 @@ static struct fault *delete_member(struct request *rq)
 {
     struct change change = { .rq = rq, .member_id = request_argument(rq, "member_id") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static struct fault *show_member(struct request *rq)
@@ -234,4 +234,4 @@ static const struct route rows_of_members[] = {
     ROUTE(PUT,    ONE, "modify_member", update_member, HANDLER_POLICY),
     ROUTE(DELETE, ONE, "delete_member", delete_member, HANDLER_POLICY),
 };
-const struct route_table image_member_routes = ROUTES(rows_of_members);
+const struct route_table glance_image_member_routes = ROUTES(rows_of_members);

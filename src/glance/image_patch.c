@@ -241,7 +241,7 @@ static struct fault *set_member(struct patch *patch, const struct patch_change *
         }
         patch->tags_changed = true;
     } else if (strcmp(name, "owner") == 0) {
-        if (!caller_is_admin(patch->rq))
+        if (!glance_caller_is_admin(patch->rq))
             return FAULT(RQ(patch->rq), 403, NULL, "Owner can't be updated by non admin.");
         image->owner = json_string_value(change->value);
     } else {
@@ -326,4 +326,4 @@ static struct fault *patch_image(struct request *rq)
 static const struct route rows[] = {
     ROUTE(PATCH, "/v2/images/{image_id}", "modify_image", patch_image, HANDLER_POLICY, .flags = ANY_BODY),
 };
-const struct route_table image_patch_routes = ROUTES(rows);
+const struct route_table glance_image_patch_routes = ROUTES(rows);

@@ -8,12 +8,12 @@
 
 #include <string.h>
 
-const char *timestamp_now(struct arena *arena)
+const char *glance_timestamp_now(struct arena *arena)
 {
     return clock_text(arena, clock_now_us(), CLOCK_SQL_US);
 }
 
-const char *iso_time(struct arena *arena, const char *stored)
+const char *glance_iso_time(struct arena *arena, const char *stored)
 {
     int64_t us;
     return stored != NULL && clock_parse(stored, &us) ? clock_text(arena, us, CLOCK_ISO) : stored;
@@ -24,7 +24,7 @@ struct fault *image_not_found(struct request *rq, const char *id)
     return FAULT(RQ(rq), 404, NULL, "No image found with ID %s", id);
 }
 
-bool caller_is_admin(struct request *rq)
+bool glance_caller_is_admin(struct request *rq)
 {
     return request_allowed(rq, "context_is_admin", NULL);
 }
@@ -106,7 +106,7 @@ static bool visible(struct request *rq, const struct image *image)
     const char *project = rq->cx.caller->project_id;
     return strcmp(image->visibility, "public") == 0 || strcmp(image->visibility, "community") == 0 ||
         (project != NULL && image->owner != NULL && strcmp(image->owner, project) == 0) || image->member != NULL ||
-        image->owner == NULL || caller_is_admin(rq);
+        image->owner == NULL || glance_caller_is_admin(rq);
 }
 
 struct fault *image_load(struct request *rq, struct tx *tx, const char *id, struct image *ret)
@@ -128,7 +128,7 @@ struct fault *image_load(struct request *rq, struct tx *tx, const char *id, stru
 
 struct fault *image_save(struct tx *tx, struct image *image)
 {
-    image->updated_at = timestamp_now(tx_arena(tx));
+    image->updated_at = glance_timestamp_now(tx_arena(tx));
     return sql_exec(tx,
         "UPDATE images SET name = ?, disk_format = ?, container_format = ?, visibility = ?, owner = ?, min_disk = ?,"
         " min_ram = ?, protected = ?, os_hidden = ?, updated_at = ? WHERE id = ?",
@@ -139,7 +139,7 @@ struct fault *image_save(struct tx *tx, struct image *image)
 
 struct fault *image_save_properties(struct tx *tx, const struct image *image)
 {
-    const char *name, *now = timestamp_now(tx_arena(tx));
+    const char *name, *now = glance_timestamp_now(tx_arena(tx));
     json_t *value;
     TRY(sql_exec(tx, "DELETE FROM image_properties WHERE image_id = ?", BIND(TEXT(image->id))));
     json_object_foreach(image->properties, name, value)
@@ -152,7 +152,7 @@ struct fault *image_save_properties(struct tx *tx, const struct image *image)
 
 struct fault *image_save_tags(struct tx *tx, const struct image *image)
 {
-    const char *now = timestamp_now(tx_arena(tx));
+    const char *now = glance_timestamp_now(tx_arena(tx));
     size_t at;
     json_t *tag;
     TRY(sql_exec(tx, "DELETE FROM image_tags WHERE image_id = ?", BIND(TEXT(image->id))));
@@ -178,7 +178,7 @@ struct fault *image_enforce_mutable(struct request *rq, const char *rule, const 
 {
     const char *project = rq->cx.caller->project_id;
     TRY(image_enforce(rq, rule, image));
-    if (caller_is_admin(rq))
+    if (glance_caller_is_admin(rq))
         return NULL;
     if (image->owner == NULL || project == NULL || strcmp(image->owner, project) != 0)
         return FAULT(RQ(rq), 403, NULL, "You do not own this image");
@@ -218,8 +218,8 @@ void image_write(struct request *rq, const char *name, const struct image *image
     json_text(w, "os_hash_algo", image->os_hash_algo);
     json_text(w, "os_hash_value", image->os_hash_value);
     json_text(w, "id", image->id);
-    json_text(w, "created_at", iso_time(arena, image->created_at));
-    json_text(w, "updated_at", iso_time(arena, image->updated_at));
+    json_text(w, "created_at", glance_iso_time(arena, image->created_at));
+    json_text(w, "updated_at", glance_iso_time(arena, image->updated_at));
     json_value(w, "tags", image->tags);
     json_textf(w, "self", "/v2/images/%s", image->id);
     json_textf(w, "file", "/v2/images/%s/file", image->id);

@@ -68,14 +68,14 @@ static struct fault *add_tag(struct request *rq)
     json_t *part = json_keep(rq->cx.arena, json_pack("{s:[s]}", "tags", change.tag));
     TRY(image_validate(rq, part));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, add_run, &change));
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static struct fault *remove_tag(struct request *rq)
 {
     struct change change = { .rq = rq, .tag = request_argument(rq, "tag_value") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, remove_run, &change));
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static struct fault *action_run(struct tx *tx, void *argument)
@@ -89,7 +89,7 @@ static struct fault *action_run(struct tx *tx, void *argument)
     if (strcmp(image.status, change->from) != 0)
         return FAULT(RQ(change->rq), 403, NULL, "Not allowed to %s image in status '%s'", change->verb, image.status);
     return sql_exec(tx, "UPDATE images SET status = ?, updated_at = ? WHERE id = ?",
-        BIND(TEXT(change->to), TEXT(timestamp_now(tx_arena(tx))), TEXT(image.id)));
+        BIND(TEXT(change->to), TEXT(glance_timestamp_now(tx_arena(tx))), TEXT(image.id)));
 }
 
 static struct fault *deactivate(struct request *rq)
@@ -97,7 +97,7 @@ static struct fault *deactivate(struct request *rq)
     struct change change = { .rq = rq, .from = "active", .to = "deactivated", .verb = "deactivate",
         .rule = "deactivate" };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, action_run, &change));
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static struct fault *reactivate(struct request *rq)
@@ -105,7 +105,7 @@ static struct fault *reactivate(struct request *rq)
     struct change change = { .rq = rq, .from = "deactivated", .to = "active", .verb = "reactivate",
         .rule = "reactivate" };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, action_run, &change));
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 #define TAG     "/v2/images/{image_id}/tags/{tag_value}"
@@ -116,4 +116,4 @@ static const struct route rows[] = {
     ROUTE(POST,   ACTIONS "deactivate", "deactivate",   deactivate, HANDLER_POLICY, .flags = ANY_BODY),
     ROUTE(POST,   ACTIONS "reactivate", "reactivate",   reactivate, HANDLER_POLICY, .flags = ANY_BODY),
 };
-const struct route_table image_tag_routes = ROUTES(rows);
+const struct route_table glance_image_tag_routes = ROUTES(rows);

@@ -169,7 +169,7 @@ static struct fault *enforce_create(struct request *rq, const struct image *imag
     const struct policy_target *target = POLICY_TARGET({ "project_id", image->owner }, { "owner", image->owner },
         { "visibility", image->visibility });
     bool own = image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0;
-    if (!request_allowed(rq, "add_image", target) || (!own && image->owner != NULL && !caller_is_admin(rq))) {
+    if (!request_allowed(rq, "add_image", target) || (!own && image->owner != NULL && !glance_caller_is_admin(rq))) {
         if (!own && image->owner != NULL)
             return FAULT(RQ(rq), 403, NULL, "You are not permitted to create images owned by '%s'.", image->owner);
         TRY(request_enforce(rq, "add_image", target));
@@ -196,7 +196,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     TRY(sql_int_of(tx, &known, 0, "SELECT COUNT(*) FROM images WHERE id = ?", BIND(TEXT(image->id))));
     if (known > 0)
         return FAULT(RQ(change->rq), 409, NULL, "Image ID %s already exists!", image->id);
-    image->created_at = image->updated_at = timestamp_now(tx_arena(tx));
+    image->created_at = image->updated_at = glance_timestamp_now(tx_arena(tx));
     TRY(sql_exec(tx,
         "INSERT INTO images (id, name, status, visibility, created_at, updated_at, deleted, min_disk, min_ram,"
         " protected, os_hidden) VALUES (?, ?, 'queued', ?, ?, ?, 0, 0, 0, 0, 0)",
@@ -278,7 +278,7 @@ static struct fault *delete_image(struct request *rq)
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     for (size_t i = 0; i < change.url_count; i++)
         glance->driver->remove(glance->store, change.urls[i]);
-    return answer_empty(rq);
+    return glance_answer_empty(rq);
 }
 
 static const struct route rows_of_images[] = {
@@ -286,4 +286,4 @@ static const struct route rows_of_images[] = {
     ROUTE(GET,    "/v2/images/{image_id}", "get_image",    show_image,   HANDLER_POLICY),
     ROUTE(DELETE, "/v2/images/{image_id}", "delete_image", delete_image, HANDLER_POLICY),
 };
-const struct route_table image_routes = ROUTES(rows_of_images);
+const struct route_table glance_image_routes = ROUTES(rows_of_images);

@@ -57,15 +57,15 @@ struct fault *image_save_tags(struct tx *tx, const struct image *image);
 struct fault *image_enforce(struct request *rq, const char *rule, const struct image *image);
 /* The same for a rule that changes it, and the reference's own check: 403 "You do not own this image". */
 struct fault *image_enforce_mutable(struct request *rq, const char *rule, const struct image *image);
-bool caller_is_admin(struct request *rq);
+bool glance_caller_is_admin(struct request *rq);
 
 void image_write(struct request *rq, const char *name, const struct image *image);
 struct fault *image_not_found(struct request *rq, const char *id);
-struct fault *answer_empty(struct request *rq);
+struct fault *glance_answer_empty(struct request *rq);
 
 /* "2026-11-22T20:00:00Z" of a stored time. */
-const char *iso_time(struct arena *arena, const char *stored);
-const char *timestamp_now(struct arena *arena);
+const char *glance_iso_time(struct arena *arena, const char *stored);
+const char *glance_timestamp_now(struct arena *arena);
 
 /* What a body, or a part of one in a PATCH, must look like. 400 in glance's words. */
 struct fault *image_validate(struct request *rq, const json_t *image);
@@ -74,7 +74,7 @@ extern const char *const image_disk_formats[], *const image_container_formats[];
 /* Members that a client cannot set: 403 "Attribute 'X' is read-only." or "... is reserved.". */
 struct fault *image_check_reserved(struct request *rq, const char *name);
 
-extern const struct route_table image_routes, image_list_routes, image_patch_routes, image_data_routes,
-    image_member_routes, image_tag_routes, discovery_routes;
+extern const struct route_table glance_image_routes, glance_image_list_routes, glance_image_patch_routes, glance_image_data_routes,
+    glance_image_member_routes, glance_image_tag_routes, glance_discovery_routes;
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct schema generation = { .types = SCHEMA_INTEGER };
-static const struct schema uuids = { .types = SCHEMA_ARRAY, .items = &schema_uuid, .unique_items = true };
+static const struct schema uuids = { .types = SCHEMA_ARRAY, .items = &placement_schema_uuid, .unique_items = true };
 static const struct schema put_1_19 = { .types = SCHEMA_OBJECT, .closed = true,
     .required = SCHEMA_WORDS("aggregates", "resource_provider_generation"),
     .properties = SCHEMA_PROPERTIES({ "aggregates", &uuids }, { "resource_provider_generation", &generation }) };
@@ -26,14 +26,14 @@ static struct fault *aggregate_id(struct tx *tx, const char *uuid, int64_t *ret)
     if (*ret != 0)
         return NULL;
     return sql_insert(tx, "INSERT INTO placement_aggregates (created_at, uuid) VALUES (?, ?)",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(uuid)), ret);
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), TEXT(uuid)), ret);
 }
 
 static struct fault *set_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     bool generations = change->rq->version >= 19;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(provider_load(tx, request_argument(change->rq, "uuid"), &change->provider));
     if (generations && change->generation != change->provider.generation)
         return FAULT(RQ(change->rq), 409, CODE_CONCURRENT_UPDATE,
@@ -48,15 +48,15 @@ static struct fault *set_run(struct tx *tx, void *argument)
         TRY(sql_exec(tx,
             "INSERT INTO resource_provider_aggregates (created_at, resource_provider_id, aggregate_id)"
             " VALUES (?, ?, ?)",
-            BIND(TEXT(timestamp_now(tx_arena(tx))), INT(change->provider.id), INT(id))));
+            BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(change->provider.id), INT(id))));
     }
-    return generations ? provider_touch(tx, &change->provider) : change_provider(tx, change->provider.id);
+    return generations ? provider_touch(tx, &change->provider) : placement_change_provider(tx, change->provider.id);
 }
 
 static struct fault *set_aggregates(struct request *rq)
 {
     bool generations = rq->version >= 19;
-    TRY(validate_for_provider(rq, generations ? &put_1_19 : &uuids));
+    TRY(placement_validate_for_provider(rq, generations ? &put_1_19 : &uuids));
     struct change change = {
         .rq = rq,
         .wanted = generations ? json_object_get(rq->body, "aggregates") : rq->body,
@@ -68,7 +68,7 @@ static struct fault *set_aggregates(struct request *rq)
     if (generations)
         json_int(&rq->json, "resource_provider_generation", change.provider.generation);
     json_end(&rq->json);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
@@ -91,7 +91,7 @@ static struct fault *list_aggregates(struct request *rq)
     if (rq->version >= 19)
         json_int(&rq->json, "resource_provider_generation", provider.generation);
     json_end(&rq->json);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return rows_fault(rows);
 }
 
@@ -100,4 +100,4 @@ static const struct route rows[] = {
     ROUTE(GET, PATH, "placement:resource_providers:aggregates:list",   list_aggregates, .min_version = 1),
     ROUTE(PUT, PATH, "placement:resource_providers:aggregates:update", set_aggregates,  .min_version = 1),
 };
-const struct route_table aggregate_routes = ROUTES(rows);
+const struct route_table placement_aggregate_routes = ROUTES(rows);

@@ -22,7 +22,7 @@ static const struct schema type_text = { .types = SCHEMA_STRING, .min_length = 1
     .pattern = "^[A-Z0-9_]+$" };
 
 static const struct schema provider_uuid = { OBJECT, .required = SCHEMA_WORDS("uuid"),
-    .properties = SCHEMA_PROPERTIES({ "uuid", &schema_uuid }) };
+    .properties = SCHEMA_PROPERTIES({ "uuid", &placement_schema_uuid }) };
 static const struct schema list_item = { OBJECT, .required = SCHEMA_WORDS("resource_provider", "resources"),
     .properties = SCHEMA_PROPERTIES({ "resource_provider", &provider_uuid }, { "resources", &resources }) };
 static const struct schema list = { .types = SCHEMA_ARRAY, .min_items = 1, .items = &list_item };
@@ -32,7 +32,7 @@ static const struct schema map_item = { OBJECT, .required = SCHEMA_WORDS("resour
 static const struct schema map_full = { OBJECT, .min_properties = 1,
     .patterns = SCHEMA_PROPERTIES({ UUID_CHARS, &map_item }) };
 static const struct schema map_any = { OBJECT, .patterns = SCHEMA_PROPERTIES({ UUID_CHARS, &map_item }) };
-static const struct schema mapping = { .types = SCHEMA_ARRAY, .min_items = 1, .items = &schema_uuid };
+static const struct schema mapping = { .types = SCHEMA_ARRAY, .min_items = 1, .items = &placement_schema_uuid };
 static const struct schema mappings = { .types = SCHEMA_OBJECT, .min_properties = 1,
     .patterns = SCHEMA_PROPERTIES({ "[a-zA-Z0-9_-]{1,64}", &mapping }) };
 
@@ -66,7 +66,7 @@ static const struct schema reshape_1_30 = CONSUMERS(item_1_28, 0);
 static const struct schema reshape_1_34 = CONSUMERS(item_1_34, 0);
 static const struct schema reshape_1_38 = CONSUMERS(item_1_38, 0);
 
-const struct schema *allocations_schema(const struct request *rq, bool may_be_empty)
+const struct schema *placement_allocations_schema(const struct request *rq, bool may_be_empty)
 {
     if (rq->version >= 38)
         return may_be_empty ? &reshape_1_38 : &post_1_38;
@@ -104,7 +104,7 @@ static struct consumer_input consumer_read(struct request *rq, const char *uuid,
     };
 }
 
-struct consumer_input *consumers_read(struct request *rq, const json_t *body)
+struct consumer_input *placement_consumers_read(struct request *rq, const json_t *body)
 {
     struct consumer_input *inputs = ARENA_ARRAY(rq->cx.arena, struct consumer_input, json_object_size(body) + 1);
     const char *uuid;
@@ -117,7 +117,7 @@ struct consumer_input *consumers_read(struct request *rq, const json_t *body)
 
 static struct fault *run(struct tx *tx, void *argument)
 {
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     return claim_run(tx, argument);
 }
 
@@ -139,7 +139,7 @@ static struct fault *put_allocations(struct request *rq)
     if (!uuid_like(given))
         return FAULT(RQ(rq), 400, NULL, "Malformed consumer_uuid: %s", given);
     TRY(request_validate(rq, put_schema(rq)));
-    struct consumer_input input = consumer_read(rq, uuid_canonical(rq->cx.arena, given), rq->body);
+    struct consumer_input input = consumer_read(rq, placement_uuid_canonical(rq->cx.arena, given), rq->body);
     if (rq->version < 12)
         input.allocations = as_map(rq, input.allocations);
     struct claim claim = { .rq = rq, .consumers = &input, .count = 1 };
@@ -148,18 +148,18 @@ static struct fault *put_allocations(struct request *rq)
         return FAULT(RQ(rq), 400, NULL, "Unable to allocate inventory for consumer %s: %s", input.uuid,
             fault->message);
     TRY(fault);
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *post_allocations(struct request *rq)
 {
-    TRY(request_validate(rq, allocations_schema(rq, false)));
-    struct claim claim = { .rq = rq, .consumers = consumers_read(rq, rq->body), .count = json_object_size(rq->body) };
+    TRY(request_validate(rq, placement_allocations_schema(rq, false)));
+    struct claim claim = { .rq = rq, .consumers = placement_consumers_read(rq, rq->body), .count = json_object_size(rq->body) };
     struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &claim);
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "Unable to allocate inventory %s", fault->message);
     TRY(fault);
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *delete_run(struct tx *tx, void *argument)
@@ -168,7 +168,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     const char *uuid = request_argument(rq, "consumer_uuid");
     struct rows *rows;
     int64_t total;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM allocations WHERE consumer_id = ?", BIND(TEXT(uuid))));
     if (total == 0)
         return FAULT(RQ(rq), 404, NULL, "No allocations for consumer '%s'", uuid);
@@ -181,7 +181,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     rows_end(rows);
     TRY(rows_fault(rows));
     for (size_t i = 0; i < count; i++)
-        TRY(change_provider(tx, ids[i]));
+        TRY(placement_change_provider(tx, ids[i]));
     TRY(sql_exec(tx, "DELETE FROM allocations WHERE consumer_id = ?", BIND(TEXT(uuid))));
     return sql_exec(tx, "DELETE FROM consumers WHERE uuid = ?", BIND(TEXT(uuid)));
 }
@@ -189,12 +189,12 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *delete_allocations(struct request *rq)
 {
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, rq));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static void later(int64_t *modified_us, struct rows *rows, int column)
 {
-    int64_t us = moment(rows_text(rows, column), rows_text(rows, column + 1));
+    int64_t us = placement_moment(rows_text(rows, column), rows_text(rows, column + 1));
     *modified_us = us > *modified_us ? us : *modified_us;
 }
 
@@ -256,7 +256,7 @@ static struct fault *show_allocations(struct request *rq)
     if (last != 0)
         write_consumer(rq, project, user, consumer_generation, type);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return rows_fault(rows);
 }
 
@@ -302,7 +302,7 @@ static struct fault *provider_allocations(struct request *rq)
     json_end(&rq->json);
     json_int(&rq->json, "resource_provider_generation", provider.generation);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return rows_fault(rows);
 }
 
@@ -316,4 +316,4 @@ static const struct route rows_of_allocations[] = {
     ROUTE(GET,    "/resource_providers/{uuid}/allocations", "placement:resource_providers:allocations:list",
         provider_allocations),
 };
-const struct route_table allocation_routes = ROUTES(rows_of_allocations);
+const struct route_table placement_allocation_routes = ROUTES(rows_of_allocations);

@@ -22,15 +22,15 @@ struct claim {
     size_t count;
 };
 
-/* Gives every consumer exactly its new allocations, within a transaction begun by change_begin(). Faults: 404 for an
+/* Gives every consumer exactly its new allocations, within a transaction begun by placement_change_begin(). Faults: 404 for an
  * unknown class (the sentence alone, for the caller to word), 400 for an unknown provider, 409 for a generation that
  * changed, an inventory that is not there, a unit rule or a capacity that does not allow it. */
 struct fault *claim_run(struct tx *tx, const struct claim *claim);
 
 /* The consumers of a POST body ({uuid: {...}}). In the arena. */
-struct consumer_input *consumers_read(struct request *rq, const json_t *body);
+struct consumer_input *placement_consumers_read(struct request *rq, const json_t *body);
 
 /* Schemas of {uuid: consumer} at the request's microversion; `may_be_empty` as in the reshaper. */
-const struct schema *allocations_schema(const struct request *rq, bool may_be_empty);
+const struct schema *placement_allocations_schema(const struct request *rq, bool may_be_empty);
 
 #endif

@@ -39,33 +39,33 @@ struct placement {
 struct placement *placement_of(const struct request *rq);
 
 /* From 1.15 on: Cache-Control, and Last-Modified with `modified_us` (0: now). */
-void cache_headers(struct request *rq, int64_t modified_us);
+void placement_cache_headers(struct request *rq, int64_t modified_us);
 
 /* An answer without a body. Returns NULL for convenience. */
-struct fault *answer_empty(struct request *rq, int status);
+struct fault *placement_answer_empty(struct request *rq, int status);
 
 /* Checks the query, as an object of strings, against a schema. */
-struct fault *query_validate(struct request *rq, const struct schema *schema);
+struct fault *placement_query_validate(struct request *rq, const struct schema *schema);
 
 /* As request_validate() where the path names a provider: one that does not exist is told (404) before the body's faults. */
-struct fault *validate_for_provider(struct request *rq, const struct schema *schema);
+struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema);
 
 /* The last value of a query parameter, as webob's GET gives it; NULL: absent. */
-const char *query_last(const struct request *rq, const char *name);
+const char *placement_query_last(const struct request *rq, const char *name);
 
 /* Lower case with dashes, as Python's uuid.UUID() prints it. The text must be uuid_like(). */
-const char *uuid_canonical(struct arena *arena, const char *text);
+const char *placement_uuid_canonical(struct arena *arena, const char *text);
 
 /* A moment of a timestamp column; 0: none. */
-int64_t moment(const char *created_at, const char *updated_at);
+int64_t placement_moment(const char *created_at, const char *updated_at);
 
 /* Text for a timestamp column: now. */
-const char *timestamp_now(struct arena *arena);
+const char *placement_timestamp_now(struct arena *arena);
 
 /* The handlers' files: one table of routes each. */
-extern const struct route_table root_routes, provider_routes, inventory_routes, aggregate_routes, trait_routes,
-    class_routes, usage_routes, allocation_routes, candidate_routes, reshaper_routes;
+extern const struct route_table placement_root_routes, placement_provider_routes, placement_inventory_routes, placement_aggregate_routes, placement_trait_routes,
+    placement_class_routes, placement_usage_routes, placement_allocation_routes, placement_candidate_routes, placement_reshaper_routes;
 
-extern const struct schema schema_uuid, schema_provider_generation, schema_inventories_put;
+extern const struct schema placement_schema_uuid, placement_schema_inventories_put;
 
 #endif

@@ -86,7 +86,7 @@ static bool gives_all(const struct candidate_group *group, const struct provider
     return true;
 }
 
-bool group_fits(const struct candidate_group *group, const struct provider *provider)
+bool placement_group_fits(const struct candidate_group *group, const struct provider *provider)
 {
     if (group->in_tree && provider->root != group->tree_root)
         return false;
@@ -102,12 +102,12 @@ bool group_fits(const struct candidate_group *group, const struct provider *prov
 static bool suffixed_fits(const struct candidate_group *group, const struct provider *provider)
 {
     if (group->resource_count > 0)
-        return group_fits(group, provider);
+        return placement_group_fits(group, provider);
     if (group->required_count == 0 && group->member_of_count == 0)
         return false;
     struct candidate_group anywhere = *group;
     anywhere.in_tree = false;
-    return group_fits(&anywhere, provider);
+    return placement_group_fits(&anywhere, provider);
 }
 
 /* One class of the plain group, taken from `provider` for the tree of `anchor`. */

@@ -93,7 +93,7 @@ void candidates_find(struct arena *arena, const struct model *model, const struc
     struct candidate_result *ret);
 
 /* Whether one provider alone meets a group's demands (amounts, traits, aggregates, tree). */
-bool group_fits(const struct candidate_group *group, const struct provider *provider);
+bool placement_group_fits(const struct candidate_group *group, const struct provider *provider);
 
 /* Whether a provider could give `amount` more of a class, by its inventory's rules. */
 bool provider_can_give(const struct provider *provider, int64_t class_id, int64_t amount);

@@ -64,7 +64,7 @@ static size_t write_uses(struct json_writer *w, const struct model *model, const
     const struct provider *provider = candidate->uses[at].provider;
     json_begin(w, "resources");
     for (; at < candidate->use_count && candidate->uses[at].provider == provider; at++)
-        json_int(w, names_text(&model->classes, candidate->uses[at].class_id), candidate->uses[at].amount);
+        json_int(w, placement_names_text(&model->classes, candidate->uses[at].class_id), candidate->uses[at].amount);
     json_end(w);
     return at;
 }
@@ -131,7 +131,7 @@ static void write_summary(struct request *rq, const struct model *model, const s
         const struct inventory *inventory = &provider->inventories[i];
         if (rq->version < 27 && !asked_for(request, inventory->class_id))
             continue;
-        json_begin(w, names_text(&model->classes, inventory->class_id));
+        json_begin(w, placement_names_text(&model->classes, inventory->class_id));
         json_int(w, "capacity", inventory_capacity(inventory));
         json_int(w, "used", inventory->used);
         json_end(w);
@@ -140,7 +140,7 @@ static void write_summary(struct request *rq, const struct model *model, const s
     if (rq->version >= 17) {
         json_begin_array(w, "traits");
         for (size_t i = 0; i < provider->trait_count; i++)
-            json_text(w, NULL, names_text(&model->traits, provider->traits[i]));
+            json_text(w, NULL, placement_names_text(&model->traits, provider->traits[i]));
         json_end_array(w);
     }
     if (rq->version >= 29) {
@@ -218,13 +218,13 @@ static struct fault *answer(struct request *rq, struct placement *placement)
     json_end_array(&rq->json);
     write_summaries(rq, model, &request, &result);
     json_end(&rq->json);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
 static struct fault *list_candidates(struct request *rq)
 {
-    TRY(query_validate(rq, schema_of(rq->version)));
+    TRY(placement_query_validate(rq, schema_of(rq->version)));
     struct placement *placement = placement_of(rq);
     TRY(model_refresh(rq->cx.arena, placement->model, rq->cx.app->db));
     model_read_begin(placement->model);
@@ -236,4 +236,4 @@ static struct fault *list_candidates(struct request *rq)
 static const struct route rows[] = {
     ROUTE(GET, "/allocation_candidates", "placement:allocation_candidates:list", list_candidates, .min_version = 10),
 };
-const struct route_table candidate_routes = ROUTES(rows);
+const struct route_table placement_candidate_routes = ROUTES(rows);

@@ -110,7 +110,7 @@ static struct fault *parse_amount(struct parse *parse, struct candidate_group *g
         return bad(parse, NULL, "Requested resource %s expected positive integer amount. Got: %s.", name, colon + 1);
     if (amount < 1)
         return bad(parse, NULL, "Requested resource %s requires amount >= 1. Got: %lld.", name, (long long)amount);
-    const struct name *known = names_by_text(&parse->model->classes, name);
+    const struct name *known = placement_names_by_text(&parse->model->classes, name);
     if (known == NULL && parse->unknown == NULL)
         parse->unknown =
             bad(parse, NULL, "Invalid resource class in resources parameter: No such resource class %s.", name);
@@ -187,7 +187,7 @@ static const int64_t *trait_ids(struct parse *parse, const struct words *names)
 {
     int64_t *ids = ARENA_ARRAY(parse->rq->cx.arena, int64_t, names->count + 1);
     for (size_t i = 0; i < names->count; i++) {
-        const struct name *known = names_by_text(&parse->model->traits, names->items[i]);
+        const struct name *known = placement_names_by_text(&parse->model->traits, names->items[i]);
         if (known == NULL && parse->unknown == NULL)
             parse->unknown = bad(parse, NULL, "%sNo such trait(s): %s.",
                 strcmp(parse->rq->path, "/resource_providers") == 0 ? "Invalid trait(s) in \"required\" parameter: "
@@ -496,7 +496,7 @@ static struct fault *check_conflicts(struct parse *parse)
             const struct trait_set *set = &group->required[i];
             struct words names = { 0 };
             for (size_t j = 0; j < set->count && forbids(group, set->ids[j]); j++)
-                add_word(arena, &names, names_text(&parse->model->traits, set->ids[j]));
+                add_word(arena, &names, placement_names_text(&parse->model->traits, set->ids[j]));
             if (names.count < set->count || set->count == 0)
                 continue;
             qsort(names.items, names.count, sizeof(*names.items), compare_texts);
@@ -569,11 +569,11 @@ struct fault *candidates_parse(struct request *rq, const struct model *model, st
 struct fault *provider_filter_parse(struct request *rq, const struct model *model, struct candidate_group *ret)
 {
     struct parse parse = { .rq = rq, .model = model };
-    const char *resources = query_last(rq, "resources"), *tree = query_last(rq, "in_tree");
+    const char *resources = placement_query_last(rq, "resources"), *tree = placement_query_last(rq, "in_tree");
     *ret = (struct candidate_group){ .suffix = "" };
-    if (query_last(rq, "member_of") != NULL)
+    if (placement_query_last(rq, "member_of") != NULL)
         TRY(parse_member_of(&parse, ret, "member_of"));
-    if (query_last(rq, "required") != NULL)
+    if (placement_query_last(rq, "required") != NULL)
         TRY(parse_required(&parse, ret, "required"));
     if (tree != NULL && *tree != '\0')
         TRY(parse_in_tree(&parse, ret, tree));

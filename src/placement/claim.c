@@ -37,7 +37,7 @@ static struct fault *external_id(struct tx *tx, const char *select, const char *
     TRY(sql_int_of(tx, ret, 0, select, BIND(TEXT(text))));
     if (*ret != 0)
         return NULL;
-    return sql_insert(tx, insert, BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(text)), ret);
+    return sql_insert(tx, insert, BIND(TEXT(placement_timestamp_now(tx_arena(tx))), TEXT(text)), ret);
 }
 
 static struct fault *owner_ids(struct tx *tx, const struct consumer_input *input, int64_t *ret_project,
@@ -88,7 +88,7 @@ static struct fault *ensure_consumer(struct state *state, const struct consumer_
     TRY(rows_fault(rows));
     TRY(generation_conflict(state, input, found, consumer->generation));
     TRY(owner_ids(tx, input, &project, &user, &type));
-    const char *now = timestamp_now(tx_arena(tx));
+    const char *now = placement_timestamp_now(tx_arena(tx));
     if (!found)
         return sql_insert(tx,
             "INSERT INTO consumers (created_at, uuid, project_id, user_id, generation, consumer_type_id)"
@@ -133,9 +133,9 @@ static struct fault *gather(struct state *state, const struct consumer_input *in
         json_object_foreach(json_object_get(allocation, "resources"), class_text, amount) {
             struct use *use = &state->uses[state->use_count++];
             *use = (struct use){ input, provider, class_text, -1, json_integer_value(amount) };
-            TRY(class_id(state->tx, class_text, &use->class_id));
+            TRY(placement_class_id(state->tx, class_text, &use->class_id));
             if (use->class_id < 0)
-                return class_unknown(state->tx, class_text);
+                return placement_class_unknown(state->tx, class_text);
             consumer->touched = consumer->uses = true;
         }
     }
@@ -169,7 +169,7 @@ static struct fault *release(struct state *state, const struct consumer_input *i
             continue;
         }
         TRY(provider_load(state->tx, uuids[i], &alone));
-        TRY(change_provider(state->tx, alone.id));
+        TRY(placement_change_provider(state->tx, alone.id));
     }
     return sql_exec(state->tx, "DELETE FROM allocations WHERE consumer_id = ?", BIND(TEXT(input->uuid)));
 }
@@ -225,7 +225,7 @@ static struct fault *write_uses(struct state *state)
 {
     for (size_t i = 0; i < state->use_count; i++)
         TRY(check(state, i));
-    const char *now = timestamp_now(tx_arena(state->tx));
+    const char *now = placement_timestamp_now(tx_arena(state->tx));
     for (size_t i = 0; i < state->use_count; i++) {
         const struct use *use = &state->uses[i];
         TRY(sql_exec(state->tx,
@@ -246,7 +246,7 @@ static struct fault *settle(struct state *state, const struct consumer *consumer
         return sql_exec(state->tx, "DELETE FROM consumers WHERE id = ?", BIND(INT(consumer->id)));
     TRY(sql_exec_changed(state->tx,
         "UPDATE consumers SET generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
-        BIND(INT(consumer->generation + 1), TEXT(timestamp_now(tx_arena(state->tx))), INT(consumer->id),
+        BIND(INT(consumer->generation + 1), TEXT(placement_timestamp_now(tx_arena(state->tx))), INT(consumer->id),
             INT(consumer->generation)),
         &changed));
     if (changed != 1)

@@ -19,7 +19,7 @@ struct placement *placement_of(const struct request *rq)
     return rq->cx.app->private;
 }
 
-void cache_headers(struct request *rq, int64_t modified_us)
+void placement_cache_headers(struct request *rq, int64_t modified_us)
 {
     if (rq->version < 15)
         return;
@@ -28,26 +28,26 @@ void cache_headers(struct request *rq, int64_t modified_us)
         clock_text(rq->cx.arena, modified_us == 0 ? clock_now_us() : modified_us, CLOCK_HTTP));
 }
 
-struct fault *answer_empty(struct request *rq, int status)
+struct fault *placement_answer_empty(struct request *rq, int status)
 {
     rq->status = status;
     rq->content_type = NULL;
     return NULL;
 }
 
-int64_t moment(const char *created_at, const char *updated_at)
+int64_t placement_moment(const char *created_at, const char *updated_at)
 {
     int64_t us;
     const char *text = updated_at != NULL ? updated_at : created_at;
     return text != NULL && clock_parse(text, &us) ? us : 0;
 }
 
-const char *timestamp_now(struct arena *arena)
+const char *placement_timestamp_now(struct arena *arena)
 {
     return clock_text(arena, clock_now_us(), CLOCK_SQL_US);
 }
 
-const char *uuid_canonical(struct arena *arena, const char *text)
+const char *placement_uuid_canonical(struct arena *arena, const char *text)
 {
     char *canonical = arena_alloc(arena, UUID_TEXT), *to = canonical;
     for (; *text != '\0' && to < canonical + UUID_TEXT - 1; text++) {
@@ -60,7 +60,7 @@ const char *uuid_canonical(struct arena *arena, const char *text)
     return canonical;
 }
 
-const char *query_last(const struct request *rq, const char *name)
+const char *placement_query_last(const struct request *rq, const char *name)
 {
     const char *value = NULL;
     for (const struct header *at = rq->query; at != NULL; at = at->next)
@@ -69,7 +69,7 @@ const char *query_last(const struct request *rq, const char *name)
     return value;
 }
 
-struct fault *query_validate(struct request *rq, const struct schema *schema)
+struct fault *placement_query_validate(struct request *rq, const struct schema *schema)
 {
     json_t *query = json_keep(rq->cx.arena, json_object());
     for (const struct header *at = rq->query; at != NULL; at = at->next)
@@ -198,7 +198,7 @@ static struct fault *bad_method(struct request *rq)
     return FAULT(RQ(rq), 405, NULL, "The method specified is not allowed for this resource.");
 }
 
-struct fault *validate_for_provider(struct request *rq, const struct schema *schema)
+struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema)
 {
     struct fault *fault = request_validate(rq, schema);
     if (fault == NULL)

@@ -26,7 +26,7 @@ static const struct schema put_record = { .types = SCHEMA_OBJECT, .closed = true
     .properties = SCHEMA_PROPERTIES(RECORD) };
 static const struct schema records = { .types = SCHEMA_OBJECT,
     .patterns = SCHEMA_PROPERTIES({ "^[A-Z0-9_]+$", &put_record }) };
-const struct schema schema_inventories_put = { .types = SCHEMA_OBJECT, .closed = true,
+const struct schema placement_schema_inventories_put = { .types = SCHEMA_OBJECT, .closed = true,
     .required = SCHEMA_WORDS("resource_provider_generation", "inventories"),
     .properties =
         SCHEMA_PROPERTIES({ "resource_provider_generation", &generation }, { "inventories", &records }) };
@@ -91,7 +91,7 @@ static struct fault *insert(struct tx *tx, const struct provider_row *provider, 
     return sql_exec(tx,
         "INSERT INTO inventories (created_at, resource_provider_id, resource_class_id, total, reserved, min_unit,"
         " max_unit, step_size, allocation_ratio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), INT(provider->id), INT(values->class_id), INT(values->total),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(provider->id), INT(values->class_id), INT(values->total),
             INT(values->reserved), INT(values->min_unit), INT(values->max_unit), INT(values->step_size),
             REAL(values->allocation_ratio)));
 }
@@ -102,7 +102,7 @@ static struct fault *update(struct tx *tx, const struct provider_row *provider, 
     return sql_exec_changed(tx,
         "UPDATE inventories SET updated_at = ?, total = ?, reserved = ?, min_unit = ?, max_unit = ?, step_size = ?,"
         " allocation_ratio = ? WHERE resource_provider_id = ? AND resource_class_id = ?",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), INT(values->total), INT(values->reserved), INT(values->min_unit),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(values->total), INT(values->reserved), INT(values->min_unit),
             INT(values->max_unit), INT(values->step_size), REAL(values->allocation_ratio), INT(provider->id),
             INT(values->class_id)),
         ret_changed);
@@ -155,9 +155,9 @@ struct fault *inventories_replace(struct tx *tx, const struct provider_row *prov
     size_t count, bool keep)
 {
     for (size_t i = 0; i < count; i++) {
-        TRY(class_id(tx, inputs[i].class_name, &inputs[i].values.class_id));
+        TRY(placement_class_id(tx, inputs[i].class_name, &inputs[i].values.class_id));
         if (inputs[i].values.class_id < 0)
-            return class_unknown(tx, inputs[i].class_name);
+            return placement_class_unknown(tx, inputs[i].class_name);
     }
     if (!keep)
         TRY(remove_others(tx, provider, inputs, count));
@@ -182,7 +182,7 @@ struct change {
 
 static struct fault *begin(struct tx *tx, struct change *change)
 {
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     return provider_load(tx, request_argument(change->rq, "uuid"), &change->provider);
 }
 
@@ -200,7 +200,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     int64_t known;
     TRY(begin(tx, change));
     TRY(inventory_check(change->rq, &change->provider, input, "create"));
-    TRY(class_id(tx, input->class_name, &input->values.class_id));
+    TRY(placement_class_id(tx, input->class_name, &input->values.class_id));
     if (input->values.class_id < 0)
         return FAULT(RQ(change->rq), 400, NULL,
             "Unable to create inventory for resource provider %s: No such resource class %s.", change->provider.uuid,
@@ -218,13 +218,13 @@ static struct fault *create_run(struct tx *tx, void *argument)
 
 static struct fault *create_inventory(struct request *rq)
 {
-    TRY(validate_for_provider(rq, &post_one));
+    TRY(placement_validate_for_provider(rq, &post_one));
     struct inventory_input input = { json_text_at(rq->body, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1 };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_providers/%s/inventories/%s", rq->base_url, change.provider.uuid, input.class_name);
     write_inventory(rq, &input.values, change.provider.generation);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     rq->status = 201;
     return NULL;
 }
@@ -261,12 +261,12 @@ static void write_inventories(struct request *rq, int64_t provider_generation, c
 
 static struct fault *set_inventories(struct request *rq)
 {
-    TRY(validate_for_provider(rq, &schema_inventories_put));
+    TRY(placement_validate_for_provider(rq, &placement_schema_inventories_put));
     struct change change = { .rq = rq, .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
     change.inputs = inventories_read(rq->cx.arena, json_object_get(rq->body, "inventories"), &change.count);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
     write_inventories(rq, change.provider.generation, change.inputs, change.count);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
@@ -278,9 +278,9 @@ static struct fault *update_run(struct tx *tx, void *argument)
     TRY(begin(tx, change));
     TRY(generation_conflict(change));
     TRY(inventory_check(change->rq, &change->provider, input, "update"));
-    TRY(class_id(tx, input->class_name, &input->values.class_id));
+    TRY(placement_class_id(tx, input->class_name, &input->values.class_id));
     if (input->values.class_id < 0)
-        return class_unknown(tx, input->class_name);
+        return placement_class_unknown(tx, input->class_name);
     TRY(update(tx, &change->provider, &input->values, &changed));
     if (changed == 0)
         return FAULT(RQ(change->rq), 400, NULL,
@@ -291,13 +291,13 @@ static struct fault *update_run(struct tx *tx, void *argument)
 
 static struct fault *update_inventory(struct request *rq)
 {
-    TRY(validate_for_provider(rq, &put_one));
+    TRY(placement_validate_for_provider(rq, &put_one));
     struct inventory_input input = { request_argument(rq, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1,
         .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, update_run, &change));
     write_inventory(rq, &input.values, change.provider.generation);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
@@ -306,7 +306,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct change *change = argument;
     int64_t id, used, changed;
     TRY(begin(tx, change));
-    TRY(class_id(tx, change->class_name, &id));
+    TRY(placement_class_id(tx, change->class_name, &id));
     if (id < 0)
         return FAULT(RQ(change->rq), 404, NULL, "No inventory of class %s found for delete: No such resource class %s.",
             change->class_name, change->class_name);
@@ -330,7 +330,7 @@ static struct fault *delete_inventory(struct request *rq)
 {
     struct change change = { .rq = rq, .class_name = request_argument(rq, "resource_class") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *clear_run(struct tx *tx, void *argument)
@@ -350,7 +350,7 @@ static struct fault *delete_inventories(struct request *rq)
         return placement_dialect.bad_method(rq);
     struct change change = { .rq = rq };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, clear_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 /* The stored inventories of the provider in the path; one class only when `wanted` is not NULL. */
@@ -380,7 +380,7 @@ static struct fault *load(struct request *rq, const char *wanted, struct change 
         change->inputs[change->count++] = (struct inventory_input){ rows_text(rows, 0),
             { 0, rows_int(rows, 1), rows_int(rows, 2), rows_int(rows, 3), rows_int(rows, 4), rows_int(rows, 5),
                 rows_real(rows, 6), 0 } };
-        int64_t modified_us = moment(rows_text(rows, 7), rows_text(rows, 8));
+        int64_t modified_us = placement_moment(rows_text(rows, 7), rows_text(rows, 8));
         if (modified_us > *ret_modified_us)
             *ret_modified_us = modified_us;
     }
@@ -393,7 +393,7 @@ static struct fault *list_inventories(struct request *rq)
     int64_t modified_us = 0;
     TRY(load(rq, NULL, &found, &modified_us));
     write_inventories(rq, found.provider.generation, found.inputs, found.count);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return NULL;
 }
 
@@ -406,7 +406,7 @@ static struct fault *show_inventory(struct request *rq)
     if (found.count == 0)
         return FAULT(RQ(rq), 404, NULL, "No inventory of class %s for %s", name, request_argument(rq, "uuid"));
     write_inventory(rq, &found.inputs[0].values, found.provider.generation);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return NULL;
 }
 
@@ -422,4 +422,4 @@ static const struct route rows_of_inventories[] = {
     ROUTE(PUT,    ONE, RULE("update"), update_inventory),
     ROUTE(DELETE, ONE, RULE("delete"), delete_inventory),
 };
-const struct route_table inventory_routes = ROUTES(rows_of_inventories);
+const struct route_table placement_inventory_routes = ROUTES(rows_of_inventories);

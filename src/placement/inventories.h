@@ -20,7 +20,7 @@ struct inventory inventory_read(const json_t *record);
 struct inventory_input *inventories_read(struct arena *arena, const json_t *inventories, size_t *ret_count);
 
 /* Makes the provider's inventories these: 409 placement.inventory.inuse when one that has allocations would go. Unknown
- * classes are class_unknown() faults. With `keep`, others stay. Does not touch the generation. */
+ * classes are placement_class_unknown() faults. With `keep`, others stay. Does not touch the generation. */
 struct fault *inventories_replace(struct tx *tx, const struct provider_row *provider, struct inventory_input *inputs,
     size_t count, bool keep);
 

@@ -127,7 +127,7 @@ static int compare_names(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-void names_replace(struct names *names, const struct name *rows, size_t count)
+void placement_names_replace(struct names *names, const struct name *rows, size_t count)
 {
     names_release(names);
     names->by_id = copy_of(rows, count * sizeof(*rows));
@@ -140,12 +140,12 @@ void names_replace(struct names *names, const struct name *rows, size_t count)
     }
 }
 
-const struct name *names_by_text(const struct names *names, const char *text)
+const struct name *placement_names_by_text(const struct names *names, const char *text)
 {
     return map_get(&names->by_text, text);
 }
 
-const char *names_text(const struct names *names, int64_t id)
+const char *placement_names_text(const struct names *names, int64_t id)
 {
     const struct name wanted = { .id = id };
     const struct name *found =
@@ -360,7 +360,7 @@ void model_apply(struct model *model, const struct provider_data *changed, size_
         discard(model, removed[i]);
     for (size_t i = 0; i < changed_count; i++)
         fill(model, &changed[i]);
-    const struct name *shares = names_by_text(&model->traits, "MISC_SHARES_VIA_AGGREGATE");
+    const struct name *shares = placement_names_by_text(&model->traits, "MISC_SHARES_VIA_AGGREGATE");
     for (size_t i = 0; i < changed_count; i++)
         attach(model, find_id(model, changed[i].id), shares == NULL ? -1 : shares->id);
 }

@@ -4,7 +4,7 @@
  *
  * The database is the truth; this is a cache of it that may be dropped at any moment. Every write transaction notes the
  * providers that it touched in the table nubo_placement_changes, whose key grows in the order of the commits (the
- * transactions are serialised by store.h's change_begin()). model_refresh() reads what came after the last key it saw and
+ * transactions are serialised by store.h's placement_change_begin()). model_refresh() reads what came after the last key it saw and
  * loads those providers anew. So a process learns of the writes of all processes, its own included, in the same way,
  * before it answers.
  *
@@ -114,7 +114,7 @@ void model_read_end(struct model *model);
 /* Changes, all at once; for the loader and for tests. The caller holds the write lock or is alone. */
 void model_apply(struct model *model, const struct provider_data *changed, size_t changed_count,
     const int64_t *removed, size_t removed_count);
-void names_replace(struct names *names, const struct name *rows, size_t count);
+void placement_names_replace(struct names *names, const struct name *rows, size_t count);
 
 const struct provider *model_find(const struct model *model, const char *uuid); /* NULL: none */
 const struct provider *model_find_id(const struct model *model, int64_t id);
@@ -122,7 +122,7 @@ const struct inventory *provider_inventory(const struct provider *provider, int6
 bool provider_has_trait(const struct provider *provider, int64_t trait_id);
 bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate);
 const struct provider_list *provider_index_find(const struct provider_index *index, int64_t key); /* never NULL */
-const struct name *names_by_text(const struct names *names, const char *text);                     /* NULL: none */
-const char *names_text(const struct names *names, int64_t id);
+const struct name *placement_names_by_text(const struct names *names, const char *text);                     /* NULL: none */
+const char *placement_names_text(const struct names *names, int64_t id);
 
 #endif

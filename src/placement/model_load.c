@@ -86,7 +86,7 @@ static struct fault *load_providers(struct load *load)
             .generation = rows_int(rows, 3),
             .parent_id = rows_int(rows, 4),
             .root_id = rows_null(rows, 5) ? rows_int(rows, 0) : rows_int(rows, 5),
-            .modified_us = moment(rows_text(rows, 6), rows_text(rows, 7)),
+            .modified_us = placement_moment(rows_text(rows, 6), rows_text(rows, 7)),
         };
     }
     load->providers = list.items;
@@ -237,8 +237,8 @@ static struct fault *load_all(struct load *load)
 static void apply(struct model *model, struct load *load)
 {
     if (load->names) {
-        names_replace(&model->classes, load->classes, load->class_count);
-        names_replace(&model->traits, load->traits, load->trait_count);
+        placement_names_replace(&model->classes, load->classes, load->class_count);
+        placement_names_replace(&model->traits, load->traits, load->trait_count);
     }
     /* What was asked for, or was known, and is not there any more, is gone. */
     size_t candidates = load->everything ? model->providers.count : load->id_count;

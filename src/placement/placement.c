@@ -110,9 +110,9 @@ static const struct policy_rule policy_rows[] = {
 static const struct policy_table policies = POLICY_TABLE(policy_rows);
 static const struct policy_table *const policy_tables[] = { &policies, NULL };
 
-static const struct route_table *const routes[] = { &root_routes, &provider_routes, &inventory_routes,
-    &aggregate_routes, &trait_routes, &class_routes, &usage_routes, &allocation_routes, &candidate_routes,
-    &reshaper_routes, NULL };
+static const struct route_table *const routes[] = { &placement_root_routes, &placement_provider_routes, &placement_inventory_routes,
+    &placement_aggregate_routes, &placement_trait_routes, &placement_class_routes, &placement_usage_routes, &placement_allocation_routes, &placement_candidate_routes,
+    &placement_reshaper_routes, NULL };
 
 /* Upstream's tables, as its migrations b4ed3a175331 to 422ece571366 leave them, and two of our own (store.h). */
 #define TIMES "created_at DATETIME NULL, updated_at DATETIME NULL"
@@ -169,10 +169,10 @@ static struct fault *sync_classes(struct tx *tx)
 {
     for (int i = 0; standard_classes[i] != NULL; i++) {
         int64_t id;
-        TRY(class_id(tx, standard_classes[i], &id));
+        TRY(placement_class_id(tx, standard_classes[i], &id));
         if (id < 0)
             TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
-                BIND(TEXT(timestamp_now(tx_arena(tx))), INT(i), TEXT(standard_classes[i]))));
+                BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(i), TEXT(standard_classes[i]))));
     }
     return NULL;
 }
@@ -182,20 +182,20 @@ static struct fault *sync_run(struct tx *tx, void *argument)
 {
     (void)argument;
     int64_t before, after;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(sql_int_of(tx, &before, 0, "SELECT (SELECT COUNT(*) FROM resource_classes) + (SELECT COUNT(*) FROM traits)",
         NO_BIND));
     TRY(sync_classes(tx));
     for (int i = 0; standard_traits[i] != NULL; i++) {
         int64_t id;
-        TRY(trait_id(tx, standard_traits[i], &id));
+        TRY(placement_trait_id(tx, standard_traits[i], &id));
         if (id < 0)
             TRY(sql_exec(tx, "INSERT INTO traits (created_at, name) VALUES (?, ?)",
-                BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(standard_traits[i]))));
+                BIND(TEXT(placement_timestamp_now(tx_arena(tx))), TEXT(standard_traits[i]))));
     }
     TRY(sql_int_of(tx, &after, 0, "SELECT (SELECT COUNT(*) FROM resource_classes) + (SELECT COUNT(*) FROM traits)",
         NO_BIND));
-    return before == after ? NULL : change_provider(tx, CHANGED_NAMES);
+    return before == after ? NULL : placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static struct fault *start(struct context *cx)

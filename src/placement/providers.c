@@ -9,16 +9,16 @@
 
 #include <string.h>
 
-const struct schema schema_uuid = { .types = SCHEMA_STRING, .format = "uuid" };
+const struct schema placement_schema_uuid = { .types = SCHEMA_STRING, .format = "uuid" };
 static const struct schema any_string = { .types = SCHEMA_STRING };
 static const struct schema null_value = { .types = SCHEMA_NULL };
 static const struct schema provider_name = { .types = SCHEMA_STRING, .max_length = 200 };
-static const struct schema uuid_or_null = { .any_of = SCHEMA_ANY(&schema_uuid, &null_value) };
+static const struct schema uuid_or_null = { .any_of = SCHEMA_ANY(&placement_schema_uuid, &null_value) };
 
 static const struct schema post_1_0 = { .types = SCHEMA_OBJECT, .required = SCHEMA_WORDS("name"), .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &provider_name }, { "uuid", &schema_uuid }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &provider_name }, { "uuid", &placement_schema_uuid }) };
 static const struct schema post_1_14 = { .types = SCHEMA_OBJECT, .required = SCHEMA_WORDS("name"), .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &provider_name }, { "uuid", &schema_uuid },
+    .properties = SCHEMA_PROPERTIES({ "name", &provider_name }, { "uuid", &placement_schema_uuid },
         { "parent_provider_uuid", &uuid_or_null }) };
 static const struct schema put_1_0 = { .types = SCHEMA_OBJECT, .required = SCHEMA_WORDS("name"), .closed = true,
     .properties = SCHEMA_PROPERTIES({ "name", &provider_name }) };
@@ -26,18 +26,18 @@ static const struct schema put_1_14 = { .types = SCHEMA_OBJECT, .required = SCHE
     .properties = SCHEMA_PROPERTIES({ "name", &provider_name }, { "parent_provider_uuid", &uuid_or_null }) };
 
 static const struct schema list_1_0 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }) };
 static const struct schema list_1_3 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }, { "member_of", &any_string }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string }) };
 static const struct schema list_1_4 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }, { "member_of", &any_string },
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
         { "resources", &any_string }) };
 static const struct schema list_1_14 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }, { "member_of", &any_string },
-        { "resources", &any_string }, { "in_tree", &schema_uuid }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
+        { "resources", &any_string }, { "in_tree", &placement_schema_uuid }) };
 static const struct schema list_1_18 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &schema_uuid }, { "member_of", &any_string },
-        { "resources", &any_string }, { "in_tree", &schema_uuid }, { "required", &any_string }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
+        { "resources", &any_string }, { "in_tree", &placement_schema_uuid }, { "required", &any_string }) };
 
 static struct fault *show_versions(struct request *rq)
 {
@@ -58,7 +58,7 @@ static struct fault *show_versions(struct request *rq)
     json_end(w);
     json_end_array(w);
     json_end(w);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
@@ -132,7 +132,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     struct provider_row parent = { 0 };
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     if (*change->name == '\0')
         return refuse(change, "POST", "name is required");
     if (change->parent_uuid != NULL) {
@@ -149,19 +149,19 @@ static struct fault *create_run(struct tx *tx, void *argument)
     TRY(sql_insert(tx,
         "INSERT INTO resource_providers (created_at, uuid, name, generation, root_provider_id, parent_provider_id)"
         " VALUES (?, ?, ?, 0, ?, ?)",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(change->uuid), TEXT(change->name),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), TEXT(change->uuid), TEXT(change->name),
             parent.id == 0 ? SQL_NULL : INT(parent.root_id), parent.id == 0 ? SQL_NULL : INT(parent.id)),
         &id));
     if (parent.id == 0)
         TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = id WHERE id = ?", BIND(INT(id))));
-    TRY(change_provider(tx, id));
+    TRY(placement_change_provider(tx, id));
     return provider_load(tx, change->uuid, &change->provider);
 }
 
 static const char *parent_of(struct request *rq)
 {
     const char *parent = json_string_value(json_object_get(rq->body, "parent_provider_uuid"));
-    return parent == NULL ? NULL : uuid_canonical(rq->cx.arena, parent);
+    return parent == NULL ? NULL : placement_uuid_canonical(rq->cx.arena, parent);
 }
 
 static struct fault *create_provider(struct request *rq)
@@ -170,16 +170,16 @@ static struct fault *create_provider(struct request *rq)
     const char *uuid = json_text_at(rq->body, "uuid");
     struct change change = {
         .rq = rq,
-        .uuid = uuid == NULL ? uuid_new(rq->cx.arena) : uuid_canonical(rq->cx.arena, uuid),
+        .uuid = uuid == NULL ? uuid_new(rq->cx.arena) : placement_uuid_canonical(rq->cx.arena, uuid),
         .name = json_text_at(rq->body, "name"),
         .parent_uuid = parent_of(rq),
     };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_providers/%s", rq->base_url, change.uuid);
     if (rq->version < 20)
-        return answer_empty(rq, 201);
+        return placement_answer_empty(rq, 201);
     write_provider(rq, &change.provider);
-    cache_headers(rq, change.provider.modified_us);
+    placement_cache_headers(rq, change.provider.modified_us);
     rq->status = 200;
     return NULL;
 }
@@ -189,7 +189,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct change *change = argument;
     bool found;
     int64_t count;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(provider_look(tx, change->uuid, &change->provider, &found));
     if (!found)
         return FAULT(RQ(change->rq), 404, NULL, "No resource provider with uuid %s found for delete", change->uuid);
@@ -209,14 +209,14 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = NULL WHERE id = ? AND root_provider_id = ?",
         BIND(INT(id), INT(id))));
     TRY(sql_exec(tx, "DELETE FROM resource_providers WHERE id = ?", BIND(INT(id))));
-    return change_provider(tx, id);
+    return placement_change_provider(tx, id);
 }
 
 static struct fault *delete_provider(struct request *rq)
 {
     struct change change = { .rq = rq, .uuid = request_argument(rq, "uuid") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *show_provider(struct request *rq)
@@ -226,7 +226,7 @@ static struct fault *show_provider(struct request *rq)
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(provider_load(tx, request_argument(rq, "uuid"), &provider));
     write_provider(rq, &provider);
-    cache_headers(rq, provider.modified_us);
+    placement_cache_headers(rq, provider.modified_us);
     return NULL;
 }
 
@@ -268,7 +268,7 @@ static struct fault *move(struct tx *tx, struct change *change, const struct pro
     for (size_t i = 0; i < count; i++) {
         TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = ? WHERE id = ?",
             BIND(INT(root_id), INT(ids[i]))));
-        TRY(change_provider(tx, ids[i]));
+        TRY(placement_change_provider(tx, ids[i]));
     }
     return sql_exec(tx, "UPDATE resource_providers SET parent_provider_id = ? WHERE id = ?",
         BIND(parent->id == 0 ? SQL_NULL : INT(parent->id), INT(change->provider.id)));
@@ -297,7 +297,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     int64_t same;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(provider_load(tx, change->uuid, &change->provider));
     /* A body without the member keeps the parent, which below 1.14 is the only way. */
     if (change->parent_given)
@@ -308,14 +308,14 @@ static struct fault *update_run(struct tx *tx, void *argument)
         return FAULT(RQ(change->rq), 409, CODE_DUPLICATE_NAME, "Conflicting resource provider %s already exists.",
             change->name);
     TRY(sql_exec(tx, "UPDATE resource_providers SET name = ?, updated_at = ? WHERE id = ?",
-        BIND(TEXT(change->name), TEXT(timestamp_now(tx_arena(tx))), INT(change->provider.id))));
-    TRY(change_provider(tx, change->provider.id));
+        BIND(TEXT(change->name), TEXT(placement_timestamp_now(tx_arena(tx))), INT(change->provider.id))));
+    TRY(placement_change_provider(tx, change->provider.id));
     return provider_load(tx, change->uuid, &change->provider);
 }
 
 static struct fault *update_provider(struct request *rq)
 {
-    TRY(validate_for_provider(rq, rq->version >= 14 ? &put_1_14 : &put_1_0));
+    TRY(placement_validate_for_provider(rq, rq->version >= 14 ? &put_1_14 : &put_1_0));
     struct change change = {
         .rq = rq,
         .uuid = request_argument(rq, "uuid"),
@@ -325,7 +325,7 @@ static struct fault *update_provider(struct request *rq)
     };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, update_run, &change));
     write_provider(rq, &change.provider);
-    cache_headers(rq, change.provider.modified_us);
+    placement_cache_headers(rq, change.provider.modified_us);
     return NULL;
 }
 
@@ -342,12 +342,12 @@ static const struct schema *list_schema(const struct request *rq)
 
 static bool listed(const struct request *rq, const struct candidate_group *filter, const struct provider *provider)
 {
-    const char *name = query_last(rq, "name"), *uuid = query_last(rq, "uuid");
+    const char *name = placement_query_last(rq, "name"), *uuid = placement_query_last(rq, "uuid");
     if (name != NULL && *name != '\0' && strcmp(provider->name, name) != 0)
         return false;
     if (uuid != NULL && *uuid != '\0' && strcmp(provider->uuid, uuid) != 0)
         return false;
-    return group_fits(filter, provider);
+    return placement_group_fits(filter, provider);
 }
 
 static void write_list(struct request *rq, const struct model *model, const struct candidate_group *filter)
@@ -373,12 +373,12 @@ static void write_list(struct request *rq, const struct model *model, const stru
     }
     json_end_array(&rq->json);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
 }
 
 static struct fault *list_providers(struct request *rq)
 {
-    TRY(query_validate(rq, list_schema(rq)));
+    TRY(placement_query_validate(rq, list_schema(rq)));
     struct model *model = placement_of(rq)->model;
     struct candidate_group filter;
     TRY(model_refresh(rq->cx.arena, model, rq->cx.app->db));
@@ -393,7 +393,7 @@ static struct fault *list_providers(struct request *rq)
 static const struct route root_rows[] = {
     ROUTE(GET, "/", NULL, show_versions, .flags = NO_TOKEN),
 };
-const struct route_table root_routes = ROUTES(root_rows);
+const struct route_table placement_root_routes = ROUTES(root_rows);
 
 #define RULE(name) "placement:resource_providers:" name
 static const struct route rows_of_providers[] = {
@@ -403,4 +403,4 @@ static const struct route rows_of_providers[] = {
     ROUTE(PUT,    "/resource_providers/{uuid}", RULE("update"), update_provider),
     ROUTE(DELETE, "/resource_providers/{uuid}", RULE("delete"), delete_provider),
 };
-const struct route_table provider_routes = ROUTES(rows_of_providers);
+const struct route_table placement_provider_routes = ROUTES(rows_of_providers);

@@ -7,7 +7,7 @@
 #include "placement/inventories.h"
 
 static const struct schema inventories = { .types = SCHEMA_OBJECT, .closed = true, .min_properties = 1,
-    .patterns = SCHEMA_PROPERTIES({ "^[0-9a-fA-F-]{36}$", &schema_inventories_put }) };
+    .patterns = SCHEMA_PROPERTIES({ "^[0-9a-fA-F-]{36}$", &placement_schema_inventories_put }) };
 
 struct reshape {
     struct request *rq;
@@ -55,7 +55,7 @@ static struct fault *run(struct tx *tx, void *argument)
     struct reshape *reshape = argument;
     const char *uuid;
     json_t *wanted;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     json_object_foreach((json_t *)reshape->inventories, uuid, wanted)
         TRY(check_provider(tx, reshape, uuid, wanted));
     TRY(set_inventories(tx, reshape, true));
@@ -68,22 +68,22 @@ static struct fault *reshape_all(struct request *rq)
     const struct schema body = { .types = SCHEMA_OBJECT, .closed = true,
         .required = SCHEMA_WORDS("inventories", "allocations"),
         .properties = SCHEMA_PROPERTIES({ "inventories", &inventories },
-            { "allocations", allocations_schema(rq, true) }) };
+            { "allocations", placement_allocations_schema(rq, true) }) };
     TRY(request_validate(rq, &body));
     const json_t *allocations = json_object_get(rq->body, "allocations");
     struct reshape reshape = {
         .rq = rq,
         .inventories = json_object_get(rq->body, "inventories"),
-        .claim = { .rq = rq, .consumers = consumers_read(rq, allocations), .count = json_object_size(allocations) },
+        .claim = { .rq = rq, .consumers = placement_consumers_read(rq, allocations), .count = json_object_size(allocations) },
     };
     struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &reshape);
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "malformed reshaper data: %s", fault->message);
     TRY(fault);
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static const struct route rows[] = {
     ROUTE(POST, "/reshaper", "placement:reshaper:reshape", reshape_all, .min_version = 30),
 };
-const struct route_table reshaper_routes = ROUTES(rows);
+const struct route_table placement_reshaper_routes = ROUTES(rows);

@@ -24,9 +24,9 @@ static struct fault *insert(struct tx *tx, const char *name)
     int64_t highest;
     TRY(sql_int_of(tx, &highest, 0, "SELECT MAX(id) FROM resource_classes", NO_BIND));
     TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), INT(highest < CUSTOM_CLASS_ID ? CUSTOM_CLASS_ID : highest + 1),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(highest < CUSTOM_CLASS_ID ? CUSTOM_CLASS_ID : highest + 1),
             TEXT(name))));
-    return change_provider(tx, CHANGED_NAMES);
+    return placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static struct fault *create_run(struct tx *tx, void *argument)
@@ -34,8 +34,8 @@ static struct fault *create_run(struct tx *tx, void *argument)
     struct change *change = argument;
     int64_t id;
     change->created = false;
-    TRY(change_begin(tx));
-    TRY(class_id(tx, change->name, &id));
+    TRY(placement_change_begin(tx));
+    TRY(placement_class_id(tx, change->name, &id));
     if (id >= 0 && change->keep)
         return NULL;
     if (id >= 0)
@@ -50,7 +50,7 @@ static struct fault *create_class(struct request *rq)
     struct change change = { .rq = rq, .name = json_text_at(rq->body, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
-    return answer_empty(rq, 201);
+    return placement_answer_empty(rq, 201);
 }
 
 static struct fault *ensure_class(struct request *rq)
@@ -60,25 +60,25 @@ static struct fault *ensure_class(struct request *rq)
     TRY(request_validate(rq, &named));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
-    return answer_empty(rq, change.created ? 201 : 204);
+    return placement_answer_empty(rq, change.created ? 201 : 204);
 }
 
 static struct fault *rename_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     int64_t id, other;
-    TRY(change_begin(tx));
-    TRY(class_id(tx, change->name, &id));
+    TRY(placement_change_begin(tx));
+    TRY(placement_class_id(tx, change->name, &id));
     if (id < 0)
-        return class_unknown(tx, change->name);
+        return placement_class_unknown(tx, change->name);
     if (id < CUSTOM_CLASS_ID)
         return FAULT(RQ(change->rq), 400, NULL, "Cannot update standard resource class %s", change->name);
-    TRY(class_id(tx, change->new_name, &other));
+    TRY(placement_class_id(tx, change->new_name, &other));
     if (other >= 0 && other != id)
         return FAULT(RQ(change->rq), 409, NULL, "Resource class already exists: %s", change->new_name);
     TRY(sql_exec(tx, "UPDATE resource_classes SET name = ?, updated_at = ? WHERE id = ?",
-        BIND(TEXT(change->new_name), TEXT(timestamp_now(tx_arena(tx))), INT(id))));
-    return change_provider(tx, CHANGED_NAMES);
+        BIND(TEXT(change->new_name), TEXT(placement_timestamp_now(tx_arena(tx))), INT(id))));
+    return placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static void write_class(struct json_writer *w, const char *name)
@@ -108,10 +108,10 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     int64_t id, used;
-    TRY(change_begin(tx));
-    TRY(class_id(tx, change->name, &id));
+    TRY(placement_change_begin(tx));
+    TRY(placement_class_id(tx, change->name, &id));
     if (id < 0)
-        return class_unknown(tx, change->name);
+        return placement_class_unknown(tx, change->name);
     if (id < CUSTOM_CLASS_ID)
         return FAULT(RQ(change->rq), 400, NULL,
             "Error in delete resource class: Cannot delete standard resource class %s.", change->name);
@@ -121,14 +121,14 @@ static struct fault *delete_run(struct tx *tx, void *argument)
             "Error in delete resource class: Cannot delete resource class %s. Class is in use in inventory.",
             change->name);
     TRY(sql_exec(tx, "DELETE FROM resource_classes WHERE id = ?", BIND(INT(id))));
-    return change_provider(tx, CHANGED_NAMES);
+    return placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static struct fault *delete_class(struct request *rq)
 {
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *show_class(struct request *rq)
@@ -140,9 +140,9 @@ static struct fault *show_class(struct request *rq)
     TRY(sql_query(tx, &rows, "SELECT created_at, updated_at FROM resource_classes WHERE name = ?", BIND(TEXT(name))));
     if (!rows_next(rows)) {
         TRY(rows_fault(rows));
-        return class_unknown(tx, name);
+        return placement_class_unknown(tx, name);
     }
-    cache_headers(rq, moment(rows_text(rows, 0), rows_text(rows, 1)));
+    placement_cache_headers(rq, placement_moment(rows_text(rows, 0), rows_text(rows, 1)));
     rows_end(rows);
     write_class(&rq->json, name);
     return NULL;
@@ -159,12 +159,12 @@ static struct fault *list_classes(struct request *rq)
     json_begin_array(&rq->json, "resource_classes");
     while (rows_next(rows)) {
         write_class(&rq->json, rows_text(rows, 0));
-        int64_t us = moment(rows_text(rows, 1), rows_text(rows, 2));
+        int64_t us = placement_moment(rows_text(rows, 1), rows_text(rows, 2));
         modified_us = us > modified_us ? us : modified_us;
     }
     json_end_array(&rq->json);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return rows_fault(rows);
 }
 
@@ -179,4 +179,4 @@ static const struct route rows_of_classes[] = {
     ROUTE(PUT,    ONE, RULE("update"), ensure_class, .min_version = 7, .flags = ANY_BODY),
     ROUTE(DELETE, ONE, RULE("delete"), delete_class, .min_version = 2),
 };
-const struct route_table class_routes = ROUTES(rows_of_classes);
+const struct route_table placement_class_routes = ROUTES(rows_of_classes);

@@ -5,12 +5,12 @@
 
 enum { KEPT_CHANGES = 20000 }; /* a process that lags more than that reads everything */
 
-struct fault *change_begin(struct tx *tx)
+struct fault *placement_change_begin(struct tx *tx)
 {
     return sql_exec(tx, "UPDATE nubo_placement_order SET serial = serial + 1 WHERE id = 1", NO_BIND);
 }
 
-struct fault *change_provider(struct tx *tx, int64_t provider_id)
+struct fault *placement_change_provider(struct tx *tx, int64_t provider_id)
 {
     int64_t key;
     TRY(sql_insert(tx, "INSERT INTO nubo_placement_changes (provider_id) VALUES (?)", BIND(INT(provider_id)), &key));
@@ -39,7 +39,7 @@ struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row
             .root_id = rows_null(rows, 5) ? rows_int(rows, 0) : rows_int(rows, 5),
             .parent_uuid = rows_text(rows, 6),
             .root_uuid = rows_null(rows, 7) ? rows_text(rows, 1) : rows_text(rows, 7),
-            .modified_us = moment(rows_text(rows, 8), rows_text(rows, 9)),
+            .modified_us = placement_moment(rows_text(rows, 8), rows_text(rows, 9)),
         };
     }
     rows_end(rows);
@@ -60,31 +60,26 @@ struct fault *provider_touch(struct tx *tx, struct provider_row *provider)
     int64_t changed;
     TRY(sql_exec_changed(tx,
         "UPDATE resource_providers SET generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
-        BIND(INT(provider->generation + 1), TEXT(timestamp_now(tx_arena(tx))), INT(provider->id),
+        BIND(INT(provider->generation + 1), TEXT(placement_timestamp_now(tx_arena(tx))), INT(provider->id),
             INT(provider->generation)),
         &changed));
     if (changed != 1)
         return fault_new(tx_arena(tx), 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE);
     provider->generation++;
-    return change_provider(tx, provider->id);
+    return placement_change_provider(tx, provider->id);
 }
 
-struct fault *class_id(struct tx *tx, const char *name, int64_t *ret)
+struct fault *placement_class_id(struct tx *tx, const char *name, int64_t *ret)
 {
     return sql_int_of(tx, ret, -1, "SELECT id FROM resource_classes WHERE name = ?", BIND(TEXT(name)));
 }
 
-struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret)
+struct fault *placement_trait_id(struct tx *tx, const char *name, int64_t *ret)
 {
     return sql_int_of(tx, ret, -1, "SELECT id FROM traits WHERE name = ?", BIND(TEXT(name)));
 }
 
-struct fault *class_name(struct tx *tx, int64_t id, const char **ret)
-{
-    return sql_text_of(tx, ret, "SELECT name FROM resource_classes WHERE id = ?", BIND(INT(id)));
-}
-
-struct fault *class_unknown(struct tx *tx, const char *name)
+struct fault *placement_class_unknown(struct tx *tx, const char *name)
 {
     return fault_new(tx_arena(tx), 404, NULL, "No such resource class %s.", name);
 }

@@ -2,9 +2,9 @@
  *
  * store: what placement's transactions have in common.
  *
- * Every function that changes something starts with change_begin(), which puts the transactions in a row (on MariaDB by
+ * Every function that changes something starts with placement_change_begin(), which puts the transactions in a row (on MariaDB by
  * the lock of one row, on SQLite there is one writer anyway), and names the providers it touched with
- * change_provider(). So the capacity that a claim read is still free when it commits, and the keys of
+ * placement_change_provider(). So the capacity that a claim read is still free when it commits, and the keys of
  * nubo_placement_changes grow in the order of the commits, which model.h stands on. Generations are compared and swapped
  * as in the reference, for the clients, and for a reference that writes to the same database.
  */
@@ -26,8 +26,8 @@ struct provider_row {
     int64_t modified_us;
 };
 
-struct fault *change_begin(struct tx *tx);
-struct fault *change_provider(struct tx *tx, int64_t provider_id);
+struct fault *placement_change_begin(struct tx *tx);
+struct fault *placement_change_provider(struct tx *tx, int64_t provider_id);
 
 /* 404 "No resource provider with uuid X found". */
 struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret);
@@ -36,12 +36,11 @@ struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row
 /* Raises the generation in the row and in `provider`, and notes the change. 409 when somebody else did. */
 struct fault *provider_touch(struct tx *tx, struct provider_row *provider);
 
-/* Ids and texts of classes and traits; -1: no such name. */
-struct fault *class_id(struct tx *tx, const char *name, int64_t *ret);
-struct fault *trait_id(struct tx *tx, const char *name, int64_t *ret);
-struct fault *class_name(struct tx *tx, int64_t id, const char **ret);
+/* Ids of classes and traits; -1: no such name. */
+struct fault *placement_class_id(struct tx *tx, const char *name, int64_t *ret);
+struct fault *placement_trait_id(struct tx *tx, const char *name, int64_t *ret);
 
 /* 404 "No such resource class X.". */
-struct fault *class_unknown(struct tx *tx, const char *name);
+struct fault *placement_class_unknown(struct tx *tx, const char *name);
 
 #endif

@@ -29,7 +29,7 @@ static struct fault *look(struct tx *tx, const char *name, struct trait_row *ret
     *ret = (struct trait_row){ .id = -1 };
     TRY(sql_query(tx, &rows, "SELECT id, created_at, updated_at FROM traits WHERE name = ?", BIND(TEXT(name))));
     if (rows_next(rows))
-        *ret = (struct trait_row){ rows_int(rows, 0), moment(rows_text(rows, 1), rows_text(rows, 2)) };
+        *ret = (struct trait_row){ rows_int(rows, 0), placement_moment(rows_text(rows, 1), rows_text(rows, 2)) };
     rows_end(rows);
     return rows_fault(rows);
 }
@@ -55,15 +55,15 @@ static struct fault *put_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     change->created = false;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(look(tx, change->name, &change->trait));
     if (change->trait.id >= 0)
         return NULL;
     int64_t id;
     TRY(sql_insert(tx, "INSERT INTO traits (created_at, name) VALUES (?, ?)",
-        BIND(TEXT(timestamp_now(tx_arena(tx))), TEXT(change->name)), &id));
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), TEXT(change->name)), &id));
     change->created = true;
-    return change_provider(tx, CHANGED_NAMES);
+    return placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static struct fault *put_trait(struct request *rq)
@@ -75,8 +75,8 @@ static struct fault *put_trait(struct request *rq)
             " \"CUSTOM_\" and use following characters: \"A\"-\"Z\", \"0\"-\"9\" and \"_\"");
     TRY(db_write(rq->cx.arena, rq->cx.app->db, put_run, &change));
     response_headerf(rq, "Location", "%s/traits/%s", rq->base_url, change.name);
-    cache_headers(rq, change.trait.modified_us);
-    return answer_empty(rq, change.created ? 201 : 204);
+    placement_cache_headers(rq, change.trait.modified_us);
+    return placement_answer_empty(rq, change.created ? 201 : 204);
 }
 
 static struct fault *unknown(struct request *rq, const char *name)
@@ -93,15 +93,15 @@ static struct fault *show_trait(struct request *rq)
     TRY(look(tx, name, &trait));
     if (trait.id < 0)
         return unknown(rq, name);
-    cache_headers(rq, trait.modified_us);
-    return answer_empty(rq, 204);
+    placement_cache_headers(rq, trait.modified_us);
+    return placement_answer_empty(rq, 204);
 }
 
 static struct fault *delete_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     int64_t used;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(look(tx, change->name, &change->trait));
     if (change->trait.id < 0)
         return unknown(change->rq, change->name);
@@ -112,14 +112,14 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     if (used > 0)
         return FAULT(RQ(change->rq), 409, NULL, "The trait %s is in use by a resource provider.", change->name);
     TRY(sql_exec(tx, "DELETE FROM traits WHERE id = ?", BIND(INT(change->trait.id))));
-    return change_provider(tx, CHANGED_NAMES);
+    return placement_change_provider(tx, CHANGED_NAMES);
 }
 
 static struct fault *delete_trait(struct request *rq)
 {
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 /* What GET /traits asks for. */
@@ -131,7 +131,7 @@ struct filter {
 
 static struct fault *parse_filter(struct request *rq, struct filter *ret)
 {
-    const char *name = query_last(rq, "name"), *associated = query_last(rq, "associated");
+    const char *name = placement_query_last(rq, "name"), *associated = placement_query_last(rq, "associated");
     *ret = (struct filter){ .associated = -1 };
     if (name != NULL) {
         const char *colon = strchr(name, ':');
@@ -177,7 +177,7 @@ static struct fault *list_traits(struct request *rq)
     struct tx *tx;
     struct rows *rows;
     int64_t modified_us = 0;
-    TRY(query_validate(rq, &list_query));
+    TRY(placement_query_validate(rq, &list_query));
     TRY(parse_filter(rq, &filter));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(sql_query(tx, &rows,
@@ -189,12 +189,12 @@ static struct fault *list_traits(struct request *rq)
         if (!matches(&filter, rows_text(rows, 0), rows_int(rows, 3) != 0))
             continue;
         json_text(&rq->json, NULL, rows_text(rows, 0));
-        int64_t us = moment(rows_text(rows, 1), rows_text(rows, 2));
+        int64_t us = placement_moment(rows_text(rows, 1), rows_text(rows, 2));
         modified_us = us > modified_us ? us : modified_us;
     }
     json_end_array(&rq->json);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return rows_fault(rows);
 }
 
@@ -210,13 +210,13 @@ static struct fault *write_provider_traits(struct request *rq, struct tx *tx, co
     json_begin_array(&rq->json, "traits");
     while (rows_next(rows)) {
         json_text(&rq->json, NULL, rows_text(rows, 0));
-        int64_t us = moment(rows_text(rows, 1), rows_text(rows, 2));
+        int64_t us = placement_moment(rows_text(rows, 1), rows_text(rows, 2));
         modified_us = us > modified_us ? us : modified_us;
     }
     json_end_array(&rq->json);
     json_int(&rq->json, "resource_provider_generation", provider->generation);
     json_end(&rq->json);
-    cache_headers(rq, modified_us);
+    placement_cache_headers(rq, modified_us);
     return rows_fault(rows);
 }
 
@@ -244,7 +244,7 @@ static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *i
     json_array_foreach(change->wanted, at, name) {
         int64_t id;
         bool twice = false;
-        TRY(trait_id(tx, json_string_value(name), &id));
+        TRY(placement_trait_id(tx, json_string_value(name), &id));
         if (id < 0)
             buf_printf(&missing, "%s%s", missing.length == 0 ? "" : ", ", json_string_value(name));
         for (size_t i = 0; i < *ret_count; i++)
@@ -260,7 +260,7 @@ static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *i
 static struct fault *set_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
-    TRY(change_begin(tx));
+    TRY(placement_change_begin(tx));
     TRY(provider_load(tx, request_argument(change->rq, "uuid"), &change->provider));
     if (change->check_generation && change->generation != change->provider.generation)
         return FAULT(RQ(change->rq), 409, CODE_CONCURRENT_UPDATE,
@@ -286,7 +286,7 @@ static struct fault *set_run(struct tx *tx, void *argument)
     for (size_t i = 0; i < count; i++)
         TRY(sql_exec(tx,
             "INSERT INTO resource_provider_traits (created_at, trait_id, resource_provider_id) VALUES (?, ?, ?)",
-            BIND(TEXT(timestamp_now(tx_arena(tx))), INT(ids[i]), INT(change->provider.id))));
+            BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(ids[i]), INT(change->provider.id))));
     return provider_touch(tx, &change->provider);
 }
 
@@ -309,7 +309,7 @@ static struct fault *clear_provider_traits(struct request *rq)
 {
     struct change change = { .rq = rq, .wanted = json_keep(rq->cx.arena, json_array()) };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
-    return answer_empty(rq, 204);
+    return placement_answer_empty(rq, 204);
 }
 
 #define ALL          "/traits"
@@ -326,4 +326,4 @@ static const struct route rows_of_traits[] = {
     ROUTE(PUT,    OF,  OF_RULE("update"), set_provider_traits,   .min_version = 6),
     ROUTE(DELETE, OF,  OF_RULE("delete"), clear_provider_traits, .min_version = 6),
 };
-const struct route_table trait_routes = ROUTES(rows_of_traits);
+const struct route_table placement_trait_routes = ROUTES(rows_of_traits);

@@ -43,7 +43,7 @@ static struct fault *provider_usages(struct request *rq)
         json_int(&rq->json, rows_text(rows, 0), rows_int(rows, 1));
     json_end(&rq->json);
     json_end(&rq->json);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return rows_fault(rows);
 }
 
@@ -105,20 +105,20 @@ static struct fault *typed_usages(struct request *rq, struct tx *tx, const char 
 static struct fault *total_usages(struct request *rq)
 {
     bool typed = rq->version >= 38;
-    const char *project = query_last(rq, "project_id"), *user = query_last(rq, "user_id");
+    const char *project = placement_query_last(rq, "project_id"), *user = placement_query_last(rq, "user_id");
     struct tx *tx;
     TRY(request_enforce(rq, "placement:usages", POLICY_TARGET({ "project_id", project })));
-    TRY(query_validate(rq, typed ? &query_1_38 : &query_1_9));
+    TRY(placement_query_validate(rq, typed ? &query_1_38 : &query_1_9));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     json_begin(&rq->json, NULL);
     json_begin(&rq->json, "usages");
     if (typed)
-        TRY(typed_usages(rq, tx, project, user, query_last(rq, "consumer_type")));
+        TRY(typed_usages(rq, tx, project, user, placement_query_last(rq, "consumer_type")));
     else
         TRY(flat_usages(rq, tx, project, user));
     json_end(&rq->json);
     json_end(&rq->json);
-    cache_headers(rq, 0);
+    placement_cache_headers(rq, 0);
     return NULL;
 }
 
@@ -126,4 +126,4 @@ static const struct route rows_of_usages[] = {
     ROUTE(GET, "/resource_providers/{uuid}/usages", "placement:resource_providers:usages", provider_usages),
     ROUTE(GET, "/usages", "placement:usages", total_usages, .min_version = 9, HANDLER_POLICY),
 };
-const struct route_table usage_routes = ROUTES(rows_of_usages);
+const struct route_table placement_usage_routes = ROUTES(rows_of_usages);
