@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -39,29 +38,73 @@ void clock_sleep_ms(int64_t milliseconds)
     }
 }
 
+/* Two digits. strftime() would do, but lists print thousands of moments. */
+static char *two(char *to, int value)
+{
+    to[0] = (char)('0' + value / 10 % 10);
+    to[1] = (char)('0' + value % 10);
+    return to + 2;
+}
+
+/* Civil date of a day number (days since 1970-01-01), proleptic Gregorian; the well-known era arithmetic. */
+static void civil(int64_t days, int *ret_year, int *ret_month, int *ret_day)
+{
+    days += 719468; /* since 0000-03-01 */
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t of_era = days - era * 146097;
+    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month = (5 * of_year + 2) / 153; /* 0 is March */
+    *ret_day = (int)(of_year - (153 * month + 2) / 5 + 1);
+    *ret_month = (int)(month < 10 ? month + 3 : month - 9);
+    *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
+}
+
+static char *write_fraction(char *to, int64_t micros)
+{
+    *to++ = '.';
+    for (int64_t unit = 100000; unit > 0; unit /= 10)
+        *to++ = (char)('0' + micros / unit % 10);
+    return to;
+}
+
+static const char *http_date(struct arena *arena, time_t seconds)
+{
+    struct tm parts;
+    char text[64];
+    gmtime_r(&seconds, &parts);
+    return arena_strndup(arena, text, strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts));
+}
+
 const char *clock_text(struct arena *arena, int64_t us, enum clock_format format)
 {
-    static const char *const pattern[] = {
-        [CLOCK_ISO] = "%Y-%m-%dT%H:%M:%SZ",    [CLOCK_ISO_US] = "%Y-%m-%dT%H:%M:%S",
-        [CLOCK_ISO_USZ] = "%Y-%m-%dT%H:%M:%S", [CLOCK_SQL] = "%Y-%m-%d %H:%M:%S",
-        [CLOCK_SQL_US] = "%Y-%m-%d %H:%M:%S",  [CLOCK_HTTP] = "%a, %d %b %Y %H:%M:%S GMT",
-    };
     int64_t micros = us % 1000000;
-    time_t seconds = (time_t)(us / 1000000);
-    if (micros < 0) {
-        micros += 1000000;
-        seconds--;
-    }
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    char text[64];
-    size_t n = strftime(text, sizeof(text), pattern[format], &parts);
-    bool fraction = format == CLOCK_ISO_US || format == CLOCK_ISO_USZ || format == CLOCK_SQL_US;
-    if (fraction)
-        n += (size_t)snprintf(text + n, sizeof(text) - n, ".%06d", (int)micros);
-    if (format == CLOCK_ISO_USZ)
-        text[n++] = 'Z';
-    return arena_strndup(arena, text, n);
+    int64_t seconds = us / 1000000 - (micros < 0);
+    micros += micros < 0 ? 1000000 : 0;
+    if (format == CLOCK_HTTP)
+        return http_date(arena, (time_t)seconds);
+    int64_t of_day = seconds % 86400;
+    int64_t days = seconds / 86400 - (of_day < 0);
+    of_day += of_day < 0 ? 86400 : 0;
+    int year, month, day;
+    civil(days, &year, &month, &day);
+    char text[40];
+    char *to = two(two(text, year / 100), year % 100);
+    *to++ = '-';
+    to = two(to, month);
+    *to++ = '-';
+    to = two(to, day);
+    *to++ = format == CLOCK_SQL || format == CLOCK_SQL_US ? ' ' : 'T';
+    to = two(to, (int)(of_day / 3600));
+    *to++ = ':';
+    to = two(to, (int)(of_day / 60 % 60));
+    *to++ = ':';
+    to = two(to, (int)(of_day % 60));
+    if (format == CLOCK_ISO_US || format == CLOCK_ISO_USZ || format == CLOCK_SQL_US)
+        to = write_fraction(to, micros);
+    if (format == CLOCK_ISO || format == CLOCK_ISO_USZ)
+        *to++ = 'Z';
+    return arena_strndup(arena, text, (size_t)(to - text));
 }
 
 /* Reads exactly `digits` digits. */

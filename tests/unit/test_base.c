@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static int released[3];
 static int release_count;
@@ -74,6 +75,17 @@ static void clock_reads_what_it_writes(void **state)
     assert_string_equal(clock_text(arena, moment, CLOCK_ISO_USZ), "2025-11-22T19:55:50.123456Z");
     assert_true(clock_parse(clock_text(arena, moment, CLOCK_SQL_US), &back) && back == moment);
     assert_true(clock_parse("2025-11-22T21:55:50.123456+02:00", &back) && back == moment);
+    for (int64_t day = -800000; day < 800000; day += 97) { /* against the C library, over four centuries */
+        int64_t us = day * 86400 * 1000000 + 12345678901;
+        struct tm parts;
+        char text[64];
+        time_t seconds = (time_t)(us / 1000000 - (us % 1000000 < 0));
+        gmtime_r(&seconds, &parts);
+        if (parts.tm_year + 1900 < 1000)
+            continue;
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
+        assert_string_equal(clock_text(arena, us, CLOCK_SQL), text);
+    }
     static const char *const bad[] = { "", "2025", "2025-02-31", "2025-13-01", "2025-11-22T25:00:00", "2025-11-22X", "x" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(clock_parse(bad[i], &back));

@@ -98,6 +98,21 @@ static void json_is_written_as_it_is_read(void **state)
     assert_true(json_int_at(value, "int", 0) == INT64_MIN);
 }
 
+/* Every byte at every place of a word: the quick way must find what the slow one finds. */
+static void every_byte_is_quoted(void **state)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    for (int c = 1; c < 0x80; c++)
+        for (size_t place = 0; place < 17; place++) {
+            char text[18] = "abcdefghijklmnopq";
+            BUF_CLEANUP struct buf out = { 0 };
+            const char *why;
+            text[place] = (char)c;
+            json_quote(&out, text, 17);
+            assert_string_equal(json_string_value(json_parse(arena, out.data, out.length, &why)), text);
+        }
+}
+
 static void json_has_bounds(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -117,6 +132,7 @@ int main(void)
         cmocka_unit_test(routes_are_found),
         cmocka_unit_test(hostile_targets_are_refused),
         cmocka_unit_test(json_is_written_as_it_is_read),
+        cmocka_unit_test(every_byte_is_quoted),
         cmocka_unit_test(json_has_bounds),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
