@@ -325,6 +325,11 @@ static void test_dhcp(void)
     check("a new port is a reload", dhcp_run(4) == DHCP_RELOADED);
     clock_sleep_ms(100);
     check("guest on the other host gets its address over VXLAN", strstr(lease(&guests[2]), "ip=198.18.100.13 ") != NULL);
+    guests[2].mac = "fa:16:3e:00:00:33"; /* deleted, and another got its address */
+    plug(&guests[2]);
+    agent_run(&hosts[1]);
+    check("a lease of a port that is gone is dropped", dhcp_run(4) == DHCP_STARTED);
+    check("and the next port with that address gets it", strstr(lease(&guests[2]), "ip=198.18.100.13 ") != NULL);
     check("nothing to change: DHCP unchanged", dhcp_run(4) == DHCP_UNCHANGED);
     struct dhcp_config config = dhcp_config();
     pid_t pid = process_read_pid(arena_printf(arena, "%s/" NETWORK "/pid", config.dir));

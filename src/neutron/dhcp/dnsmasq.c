@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -255,6 +256,46 @@ static struct fault *stop(struct arena *arena, const struct dhcp_config *config,
     return NULL;
 }
 
+/* A line of the lease file: "until MAC ADDRESS name client-id", IPv6 with an IAID for the MAC; "duid ..." is neither. */
+static bool read_lease(const char *line, char (*ret_mac)[64], char (*ret_ip)[64])
+{
+    return strncmp(line, "duid ", 5) != 0 && sscanf(line, "%*s %63s %63s", *ret_mac, *ret_ip) == 2;
+}
+
+static bool lease_wanted(const struct dhcp_network *network, const char *mac, const char *ip)
+{
+    for (size_t i = 0; i < network->port_count; i++)
+        for (size_t j = 0; j < network->ports[i].fixed_ip_count; j++)
+            if (strcmp(network->ports[i].fixed_ips[j].ip_address, ip) == 0)
+                return strchr(ip, ':') != NULL || strcasecmp(network->ports[i].mac, mac) == 0;
+    return false;
+}
+
+/* Whether dnsmasq remembers a guest that is gone: it would refuse the address to the next one. (neutron sends a DHCPRELEASE
+ * in the guest's name; a restart with a lease file of our own has the same effect and needs no helper.) */
+static bool has_stale_lease(struct arena *arena, const struct dhcp_config *config, const struct dhcp_network *network)
+{
+    char mac[64], ip[64];
+    const char *line = read_file(arena, file(arena, config, network->id, "leases"));
+    for (; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+        if (read_lease(line, &mac, &ip) && !lease_wanted(network, mac, ip))
+            return true;
+    return false;
+}
+
+/* IPv6 leases have identifiers that only dnsmasq knows: those still wanted are carried over, with its own identity. */
+static void keep_ipv6_leases(struct arena *arena, const struct dhcp_config *config, const struct dhcp_network *network,
+    struct buf *text)
+{
+    char mac[64], ip[64];
+    const char *line = read_file(arena, file(arena, config, network->id, "leases"));
+    for (; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+        bool lease = read_lease(line, &mac, &ip);
+        if (strncmp(line, "duid ", 5) == 0 || (lease && strchr(ip, ':') != NULL && lease_wanted(network, mac, ip)))
+            buf_printf(text, "%.*s\n", (int)strcspn(line, "\n"), line);
+    }
+}
+
 static struct fault *start(struct arena *arena, const struct dhcp_config *config, const struct dhcp_network *network,
     const char *const *argv)
 {
@@ -262,6 +303,7 @@ static struct fault *start(struct arena *arena, const struct dhcp_config *config
     bool ignored;
     pid_t pid;
     dhcp_text_leases(arena, config, network, &leases); /* else a restarted server would refuse renewals */
+    keep_ipv6_leases(arena, config, network, &leases);
     TRY(replace_file(arena, file(arena, config, network->id, "leases"), buf_text(&leases), &ignored));
     log_info("neutron.dhcp", "Starting dnsmasq for network %s", network->id);
     TRY(process_spawn(arena, &(struct process){ .argv = argv, .netns = dhcp_netns(arena, config, network->id) },
@@ -310,7 +352,7 @@ struct fault *dhcp_ensure(struct arena *arena, const struct dhcp_config *config,
     TRY(replace_file(arena, file(arena, config, network->id, "command"), buf_text(&line), &command_changed));
     pid_t pid = running(arena, config, network->id);
     enum dhcp_change change = DHCP_UNCHANGED;
-    if (pid == 0 || command_changed) {
+    if (pid == 0 || command_changed || (files_changed && has_stale_lease(arena, config, network))) {
         TRY(stop(arena, config, network->id));
         TRY(start(arena, config, network, argv));
         change = DHCP_STARTED;

@@ -8,8 +8,9 @@
  * adopts it by its pid file and command line.
  *
  * dhcp_ensure() is the only verb for "make it so": first start, restart after a crash, new ports, removed subnets. It
- * rewrites files only when they differ, restarts dnsmasq only when its command line must differ, sends SIGHUP only when
- * files changed, so with nothing to change it does nothing.
+ * rewrites files only when they differ. dnsmasq is restarted only when its command line must differ or it holds a lease of
+ * a port that is gone (it would refuse that address to the next port), gets SIGHUP when other files changed, and with
+ * nothing to change is left alone.
  *
  * File contents are neutron's (agent/linux/dhcp.py of 2023.1): --dhcp-hostsfile with "MAC,NAME,IP[,set:port-ID]", options
  * by subnet tag: dns-server, classless-static-route (121) and 249 with the metadata route, router (3), and the mtu (26).
