@@ -3,6 +3,7 @@
  * virt_drive: takes one guest through everything that the libvirt driver can do, on a libvirtd of its own.
  *
  *     virt_drive STATE_DIR NETNS GUEST.qcow2     prints a line a step, with its time; the first failure ends it, status 1
+ *         with the environment's VIRT_DRIVE_OVS_DB (unix:PATH) taps also go to that switch's br-int
  *     virt_drive STATE_DIR NETNS end             ends guests and libvirtd, whatever is left of them
  */
 #include "base/clock.h"
@@ -171,6 +172,21 @@ static void describe_guest(void)
     guest.nic_count = 1;
 }
 
+/* What the switch says, where there is one. */
+static void check_switch(const char *what, const char *column, const char *wanted)
+{
+    struct process_result result;
+    if (config.ovs_db == NULL)
+        return;
+    const char *db = arena_printf(arena, "--db=%s", config.ovs_db);
+    const char *const *argv = wanted != NULL ? ARGV("ovs-vsctl", db, "get", "Interface", nics[0].tap, column)
+                                             : ARGV("ovs-vsctl", db, "list-ports", "br-int");
+    struct fault *fault = process_run(arena, &(struct process){ .argv = argv }, &result);
+    if (fault != NULL)
+        die(what, fault);
+    check(what, wanted != NULL ? strstr(result.output, wanted) != NULL : result.output_length == 0);
+}
+
 static void show_resources(void)
 {
     struct virt_resources resources;
@@ -205,6 +221,10 @@ static void spawn(void)
     must("prepare", driver->prepare(host, arena, &guest));
     printf("   QEMU's process started %ld ms after the call\n", (long)(clock_monotonic_us() - began) / 1000 - age_ms(qemu_pid()));
     expect_state(VIRT_PAUSED);
+    check_switch("the port's id", "external_ids:iface-id", nics[0].port_id);
+    check_switch("the port's mac", "external_ids:attached-mac", nics[0].mac);
+    check_switch("the port's server", "external_ids:vm-uuid", guest.uuid);
+    check_switch("the port's device", "ofport", "1");
     must("prepare again", driver->prepare(host, arena, &guest));
     expect_state(VIRT_PAUSED);
     must("start", driver->start(host, arena, guest.uuid));
@@ -311,6 +331,7 @@ static void end_of_it(void)
     size_t removed, ended;
     must("destroy", driver->destroy(host, arena, guest.uuid));
     must("destroy again", driver->destroy(host, arena, guest.uuid));
+    check_switch("no port is left", NULL, NULL);
     must("cleanup", driver->cleanup(host, arena, guest.uuid));
     must("cleanup again", driver->cleanup(host, arena, guest.uuid));
     check("nothing of the guest is left", access(virt_instance_path(arena, state_dir, guest.uuid), F_OK) != 0);
@@ -344,7 +365,8 @@ int main(int argc, char **argv)
     netns = argv[2];
     if (strcmp(argv[3], "end") == 0)
         return end_everything();
-    config = (struct virt_config){ .state_dir = state_dir, .netns = netns, .hypervisor_hostname = "lab", .on_event = on_event };
+    config = (struct virt_config){ .state_dir = state_dir, .netns = netns, .hypervisor_hostname = "lab", .on_event = on_event,
+        .ovs_db = getenv("VIRT_DRIVE_OVS_DB") };
     step_began = clock_monotonic_us();
     must("load", virt_driver_load(arena, "libvirt", &driver));
     must("init", driver->init(arena, &config, &host));
