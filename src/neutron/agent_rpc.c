@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "neutron/agent_rpc.h"
+#include "neutron/security_groups.h"
 
 #include <string.h>
 
@@ -69,6 +70,8 @@ static struct fault *add_rules(struct context *cx, struct tx *tx, json_t *groups
         const char *remote = rows_text(rows, 6);
         json_t *rule = json_pack("{s:s, s:s, s:s?, s:s?, s:s?}", "direction", rows_text(rows, 0), "ethertype", rows_text(rows, 1),
             "protocol", rows_text(rows, 2), "remote_ip_prefix", rows_text(rows, 5), "remote_group_id", remote);
+        if (!rows_null(rows, 2))
+            json_object_set_new(rule, "protocol_number", json_integer(protocol_number(rows_text(rows, 2))));
         if (!rows_null(rows, 3))
             json_object_set_new(rule, "port_range_min", json_integer(rows_int(rows, 3)));
         if (!rows_null(rows, 4))

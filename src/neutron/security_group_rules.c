@@ -53,6 +53,12 @@ static const struct protocol *protocol_find(const char *text)
     return NULL;
 }
 
+int protocol_number(const char *text)
+{
+    const struct protocol *protocol = protocol_find(text);
+    return protocol != NULL ? protocol->number : atoi(text);
+}
+
 static struct fault *protocol_check(struct op *op, const struct field *field, struct value *value)
 {
     struct arena *arena = op->cx->arena;

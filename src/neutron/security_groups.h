@@ -15,5 +15,7 @@ enum security_group_rule_field {
 extern const struct resource security_group_resource;
 extern const struct resource security_group_rule_resource;
 extern const struct route_table security_group_rule_routes;
+/* IANA's number of a rule's protocol (a name or a number). */
+int protocol_number(const char *text);
 
 #endif

@@ -2,6 +2,7 @@
  *
  * service: neutron as tables.
  */
+#include "neutron/agent.h"
 #include "neutron/agent_rpc.h"
 #include "neutron/security_groups.h"
 
@@ -11,7 +12,10 @@ static const struct option_table *const options[] = { &neutron_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 
 static const struct role roles[] = {
-    { "neutron-server", plugin_start, NULL },
+    { "neutron-server",            plugin_start,         NULL                },
+    { "neutron-openvswitch-agent", ovs_agent_start,      ovs_agent_stop      },
+    { "neutron-metadata-agent",    metadata_agent_start, metadata_agent_stop },
+    { "neutron-dhcp-agent",        dhcp_agent_start,     dhcp_agent_stop     },
     { NULL, NULL, NULL },
 };
 

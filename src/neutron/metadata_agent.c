@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * metadata_agent: neutron-metadata-agent. Listens on 169.254.169.254 in every network's namespace; the network and the
+ * guest's address tell its port, the port its server, and the request goes to nova's metadata API, signed with the shared
+ * secret.
+ */
+#include "neutron/agent.h"
+#include "neutron/metadata/listener.h"
+
+#include "base/log.h"
+#include "base/map.h"
+
+#include <curl/curl.h>
+#include <openssl/hmac.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROXY_TIMEOUT_MS = 30000, ANSWER_LIMIT = 4 * 1024 * 1024, METADATA_PORT = 80 };
+
+struct metadata_agent {
+    struct app *app;
+    struct listener *listener;
+    struct agent_waker waker;
+    struct map networks; /* listened on */
+    bool started;
+};
+
+static struct metadata_agent *agent;
+
+/* ---- To nova ---- */
+
+static size_t take_body(char *data, size_t size, size_t count, void *to)
+{
+    struct buf *body = to;
+    if (body->length + size * count > ANSWER_LIMIT)
+        return 0;
+    buf_append(body, data, size * count);
+    return size * count;
+}
+
+static const char *signature(struct arena *arena, const char *secret, const char *instance_id)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
+    HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)instance_id, strlen(instance_id), digest, &length);
+    for (unsigned i = 0; i < length; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return text;
+}
+
+static struct curl_slist *headers_for(struct arena *arena, const struct listener_request *request, const char *device_id,
+    const char *project_id)
+{
+    const char *secret = config_str(agent->app->config, "DEFAULT", "metadata_proxy_shared_secret");
+    struct curl_slist *headers = NULL;
+    headers = curl_slist_append(headers, arena_printf(arena, "X-Forwarded-For: %s", request->peer_ip));
+    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID: %s", device_id));
+    headers = curl_slist_append(headers, arena_printf(arena, "X-Tenant-ID: %s", project_id));
+    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID-Signature: %s", signature(arena, secret, device_id)));
+    return curl_slist_append(headers, "Expect:");
+}
+
+static const char *metadata_url(struct arena *arena, const char *path)
+{
+    const char *host = config_str(agent->app->config, "DEFAULT", "nova_metadata_host");
+    const struct cloud *cloud = agent->app->cloud;
+    long port = config_int(agent->app->config, "DEFAULT", "nova_metadata_port");
+    if (host == NULL || host[0] == '\0')
+        return arena_printf(arena, "http://%s:%ld%s", strcmp(cloud->bind, "0.0.0.0") == 0 ? "127.0.0.1" : cloud->bind,
+            port + cloud->port_offset, path);
+    return arena_printf(arena, "http://%s:%ld%s", host, port, path);
+}
+
+static void proxy(struct arena *arena, const struct listener_request *request, const char *device_id, const char *project_id,
+    struct listener_answer *answer)
+{
+    CURL *curl = curl_easy_init();
+    if (curl == NULL) {
+        answer->status = 500;
+        return;
+    }
+    struct curl_slist *headers = headers_for(arena, request, device_id, project_id);
+    char *type = NULL;
+    long status = 0;
+    curl_easy_setopt(curl, CURLOPT_URL, metadata_url(arena, request->http->path));
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)PROXY_TIMEOUT_MS);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
+    if (strcmp(request->http->method, "POST") == 0) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->http->body);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->http->body_length);
+    }
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    if (code != CURLE_OK) {
+        log_warning("neutron.metadata", "nova's metadata API: %s", curl_easy_strerror(code));
+        buf_clear(&answer->body);
+        status = 502;
+    }
+    answer->status = (int)status;
+    if (type != NULL && code == CURLE_OK)
+        answer->content_type = arena_strdup(arena, type);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+}
+
+static void handle(void *context, struct arena *arena, const struct listener_request *request, struct listener_answer *answer)
+{
+    struct context cx = context_service(arena, agent->app);
+    json_t *port = NULL;
+    if (strcmp(request->http->method, "GET") != 0 && strcmp(request->http->method, "POST") != 0) {
+        answer->status = 405;
+        return;
+    }
+    struct fault *fault = agent_ask(&cx, "get_port_by_address",
+        json_pack("{s:s, s:s}", "network_id", request->network_id, "ip_address", request->peer_ip), &port);
+    const char *device_id = json_text_at(port, "device_id"), *project_id = json_text_at(port, "project_id");
+    if (fault != NULL) {
+        log_warning("neutron.metadata", "network %s: %s", request->network_id, fault_text(arena, fault));
+        answer->status = 500;
+    } else if (device_id == NULL || device_id[0] == '\0') {
+        answer->status = 404;
+    } else {
+        proxy(arena, request, device_id, project_id, answer);
+    }
+}
+
+/* ---- The turn ---- */
+
+static bool present(const char *const *networks, const char *id)
+{
+    for (; *networks != NULL; networks++)
+        if (strcmp(*networks, id) == 0)
+            return true;
+    return false;
+}
+
+/* A socket keeps its namespace alive: it goes when the network's DHCP server is gone. */
+static void listen_on(struct arena *arena, const struct app *app)
+{
+    struct dhcp_config config = agent_dhcp_config(arena, app);
+    const char *const *networks = dhcp_networks(arena, &config);
+    struct map_entry *entry;
+    for (size_t at = 0; (entry = map_next(&agent->networks, &at)) != NULL;)
+        if (!present(networks, entry->key)) {
+            listener_remove(agent->listener, entry->key);
+            map_remove(&agent->networks, entry->key);
+        }
+    for (; *networks != NULL; networks++) {
+        struct fault *fault = listener_add(arena, agent->listener, *networks, dhcp_netns(arena, &config, *networks), "169.254.169.254",
+            METADATA_PORT);
+        if (fault != NULL)
+            log_warning("neutron.metadata", "network %s: %s", *networks, fault_text(arena, fault));
+        else
+            map_set(&agent->networks, *networks, agent);
+    }
+}
+
+static struct fault *turn(struct context *cx, void *owner)
+{
+    if (cx->app->cloud->fake_compute <= 0)
+        listen_on(cx->arena, cx->app);
+    bool started = !agent->started;
+    agent->started = true;
+    return agent_state_report(cx, "Metadata agent", "neutron-metadata-agent", json_pack("{s:I}", "metadata_workers",
+        (json_int_t)config_int(cx->app->config, "DEFAULT", "metadata_workers")), started);
+}
+
+void metadata_agent_wake(void)
+{
+    if (agent != NULL && agent->waker.periodic != NULL)
+        periodic_wake(agent->waker.periodic);
+}
+
+struct fault *metadata_agent_start(struct context *cx)
+{
+    agent = calloc(1, sizeof(*agent));
+    if (agent == NULL)
+        abort();
+    agent->app = cx->app;
+    agent->listener = listener_create(handle, NULL, (unsigned)config_int(cx->app->config, "DEFAULT", "metadata_workers"));
+    agent->waker.periodic = periodic_start(cx->app, "metadata agent", 0, config_int(cx->app->config, "AGENT", "report_interval") * 1000,
+        turn, NULL);
+    return NULL;
+}
+
+void metadata_agent_stop(struct app *app)
+{
+    if (agent == NULL)
+        return;
+    struct periodic *periodic = agent->waker.periodic;
+    agent->waker.periodic = NULL;
+    periodic_stop(periodic);
+    listener_destroy(agent->listener);
+    map_release(&agent->networks);
+    free(agent);
+    agent = NULL;
+}
