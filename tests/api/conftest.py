@@ -155,7 +155,7 @@ class Cloud:
 
     def openstack(self, *words, check=True, parse=True, user_env=None):
         """Debian's openstack command. Parsed JSON, or the text with parse=False; check=False gives the process."""
-        env = dict(self.env, **self.rc, **(user_env or {}))
+        env = {**self.env, **self.rc, **(user_env or {})}
         command = ["/usr/bin/openstack", *words]
         if parse and check:
             command += ["-f", "json"]
