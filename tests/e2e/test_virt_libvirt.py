@@ -79,7 +79,8 @@ def switch(place, tmp_path):
         return
     folder = tmp_path / "o"
     folder.mkdir()
-    environment = dict(os.environ, OVS_RUNDIR=str(folder), OVS_DBDIR=str(folder), OVS_LOGDIR=str(folder), OVS_SYSCONFDIR=str(folder))
+    variables = ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVS_SYSCONFDIR")
+    environment = {**os.environ, **dict.fromkeys(variables, str(folder))}
     db = f"unix:{folder}/db.sock"
     daemons = [
         ["ovsdb-server", f"{folder}/conf.db", f"--remote=p{db}", f"--unixctl={folder}/db.ctl", f"--log-file={folder}/db.log"],
