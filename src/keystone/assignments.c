@@ -90,7 +90,8 @@ static struct fault *project_ids(struct tx *tx, const struct assignment_filter *
 static void actor_conditions(struct query *query, const struct assignment_filter *filter)
 {
     if (filter->user_id != NULL || filter->group_id != NULL) {
-        also(query, filter->user_id != NULL ? " AND type LIKE 'User%' AND actor_id = ?" : " AND type LIKE 'Group%' AND actor_id = ?");
+        also(query, filter->user_id != NULL ? " AND type LIKE 'User%'" : " AND type LIKE 'Group%'");
+        also(query, " AND actor_id = ?");
         bind(query, TEXT(filter->user_id != NULL ? filter->user_id : filter->group_id));
     }
     if (filter->role_id != NULL) {

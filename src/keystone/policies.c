@@ -36,8 +36,9 @@ static const struct policy_rule rules[] = {
 
     /* user */
     { "identity:get_user",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and token.domain.id:%(target.user.domain_id)s) or user_id:%(target.user.id)s", ANY_SCOPE,
-        "Show user." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and token.domain.id:%(target.user.domain_id)s) or user_id:%(target.user.id)s",
+        ANY_SCOPE, "Show user." },
     { "identity:list_users",
         ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.domain_id)s)", ANY_SCOPE,
         "List users." },
@@ -49,23 +50,27 @@ static const struct policy_rule rules[] = {
 
     /* project */
     { "identity:get_project",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s", ANY_SCOPE,
-        "Show project." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
+        ANY_SCOPE, "Show project." },
     { "identity:list_projects",
         ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.domain_id)s)", ANY_SCOPE,
         "List projects." },
     { "identity:list_user_projects",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(target.user.id)s", ANY_SCOPE,
-        "List user projects." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(target.user.id)s",
+        ANY_SCOPE, "List user projects." },
     { "identity:create_project", ADMIN, ANY_SCOPE, "Create project." },
     { "identity:update_project", ADMIN, ANY_SCOPE, "Update project." },
     { "identity:delete_project", ADMIN, ANY_SCOPE, "Delete project." },
     { "identity:list_project_tags",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s", ANY_SCOPE,
-        "List project tags." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
+        ANY_SCOPE, "List project tags." },
     { "identity:get_project_tag",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s", ANY_SCOPE,
-        "Show project tag." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
+        ANY_SCOPE, "Show project tag." },
     { "identity:update_project_tags", ADMIN, ANY_SCOPE, "Update project tags." },
     { "identity:create_project_tag", ADMIN, ANY_SCOPE, "Create project tag." },
     { "identity:delete_project_tags", ADMIN, ANY_SCOPE, "Delete project tags." },
@@ -73,8 +78,9 @@ static const struct policy_rule rules[] = {
 
     /* domain */
     { "identity:get_domain",
-        ADMIN_OR_SYSTEM_READER " or token.domain.id:%(target.domain.id)s or token.project.domain.id:%(target.domain.id)s", ANY_SCOPE,
-        "Show domain." },
+        ADMIN_OR_SYSTEM_READER
+        " or token.domain.id:%(target.domain.id)s or token.project.domain.id:%(target.domain.id)s",
+        ANY_SCOPE, "Show domain." },
     { "identity:list_domains",
         ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.domain.id)s)", ANY_SCOPE,
         "List domains." },
@@ -90,8 +96,9 @@ static const struct policy_rule rules[] = {
         ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.group.domain_id)s)", ANY_SCOPE,
         "List groups." },
     { "identity:list_groups_for_user",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(user_id)s", ANY_SCOPE,
-        "List groups for user." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.user.domain_id)s) or user_id:%(user_id)s",
+        ANY_SCOPE, "List groups for user." },
     { "identity:create_group", ADMIN, ANY_SCOPE, "Create group." },
     { "identity:update_group", ADMIN, ANY_SCOPE, "Update group." },
     { "identity:delete_group", ADMIN, ANY_SCOPE, "Delete group." },
@@ -100,8 +107,9 @@ static const struct policy_rule rules[] = {
         "List users in group." },
     { "identity:remove_user_from_group", ADMIN, ANY_SCOPE, "Remove user from group." },
     { "identity:check_user_in_group",
-        ADMIN_OR_SYSTEM_READER " or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)", ANY_SCOPE,
-        "Check user in group." },
+        ADMIN_OR_SYSTEM_READER
+        " or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)",
+        ANY_SCOPE, "Check user in group." },
     { "identity:add_user_to_group", ADMIN, ANY_SCOPE, "Add user to group." },
 
     /* role */

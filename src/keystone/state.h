@@ -38,9 +38,9 @@ extern const struct policy_table keystone_policies;
 enum { KEYSTONE_MIGRATIONS = 5 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
 
-extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes, project_tag_routes, domain_routes,
-    role_routes, implied_role_routes, grant_routes, role_assignment_routes, region_routes,
-    service_routes, endpoint_routes, revoke_event_routes;
+extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes,
+    project_tag_routes, domain_routes, role_routes, implied_role_routes, grant_routes, role_assignment_routes,
+    region_routes, service_routes, endpoint_routes, revoke_event_routes;
 
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);

@@ -144,7 +144,8 @@ def test_what_the_caller_may_have(cloud, user):
     answer = issue(cloud, one["name"], "first", {"project": {"id": project["id"]}})
     headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
     url = cloud.url("identity")
-    assert [p["id"] for p in requests.get(url + "/auth/projects", headers=headers, timeout=10).json()["projects"]] == [project["id"]]
+    mine = requests.get(url + "/auth/projects", headers=headers, timeout=10).json()["projects"]
+    assert [p["id"] for p in mine] == [project["id"]]
     assert requests.get(url + "/auth/catalog", headers=headers, timeout=10).json()["catalog"] == answer.json()["token"]["catalog"]
     unscoped = {"X-Auth-Token": issue(cloud, one["name"], "first", "unscoped").headers["X-Subject-Token"]}
     assert requests.get(url + "/auth/catalog", headers=unscoped, timeout=10).status_code == 403
@@ -241,7 +242,8 @@ PASSWORD = {"methods": ["password"], "password": {"user": {"name": "admin", "dom
     ({}, 400, EXPECTING.format("auth", "request body")),
     ({"auth": {}}, 400, "'identity' is a required property"),
     ({"auth": {"identity": {}}}, 400, "Invalid input for field 'identity': 'methods' is a required property"),
-    ({"auth": {"identity": {"methods": "password"}}}, 400, "Invalid input for field 'identity/methods': 'password' is not of type 'array'"),
+    ({"auth": {"identity": {"methods": "password"}}}, 400,
+     "Invalid input for field 'identity/methods': 'password' is not of type 'array'"),
     ({"auth": {"identity": {"methods": ["password"]}}}, 400, EXPECTING.format("password", "identity")),
     ({"auth": {"identity": {"methods": ["magic"], "magic": {}}}}, 401, "Attempted to authenticate with an unsupported method."),
     ({"auth": {"identity": {"methods": ["password"], "password": {}}}}, 400, EXPECTING.format("user", "password")),
@@ -268,7 +270,8 @@ def test_wrong_authentication(cloud, body, status, message):
 
 
 def test_malformed_json(cloud):
-    answer = requests.post(cloud.url("identity", "/auth/tokens"), data="{", headers={"Content-Type": "application/json"}, timeout=10)
+    answer = requests.post(cloud.url("identity", "/auth/tokens"), data="{", timeout=10,
+                           headers={"Content-Type": "application/json"})
     assert answer.status_code == 400 and error(answer) == EXPECTING.format("valid JSON", "request body")
 
 
@@ -292,7 +295,8 @@ def test_wrong_subject_token(cloud, token):
     ("domains", {}, "'name' is a required property"),
     ("roles", {"name": 1}, "Invalid input for field 'name': 1 is not of type 'string'"),
     ("services", {}, "'type' is a required property"),
-    ("endpoints", {"interface": "x", "service_id": "y", "url": "http://z"}, "Invalid input for field 'interface': 'x' is not one of"),
+    ("endpoints", {"interface": "x", "service_id": "y", "url": "http://z"},
+     "Invalid input for field 'interface': 'x' is not one of"),
     ("endpoints", {"interface": "public", "service_id": "y", "url": "http://z"},
      EXPECTING.format("endpoint service_id", "service table")),
     ("endpoints", {"interface": "public", "service_id": "y", "url": "http://$(secret)s"},
@@ -518,7 +522,8 @@ def test_members_see_themselves_and_no_more(cloud, user):
     others = make(cloud, "projects", name=name("others"))
     for method, path, body in (("GET", "/users", None), ("GET", "/projects", None), ("GET", f"/projects/{others['id']}", None),
                                ("GET", "/roles", None), ("GET", "/services", None), ("GET", "/role_assignments", None),
-                               ("PATCH", f"/users/{one['id']}", {"user": {"enabled": True}}), ("DELETE", f"/users/{one['id']}", None),
+                               ("PATCH", f"/users/{one['id']}", {"user": {"enabled": True}}),
+                               ("DELETE", f"/users/{one['id']}", None),
                                ("POST", "/users", {"user": {"name": "x"}}), ("POST", "/projects", {"project": {"name": "x"}}),
                                ("PUT", f"/projects/{project['id']}/users/{one['id']}/roles/{role(cloud, 'admin')}", None),
                                ("PUT", f"/system/users/{one['id']}/roles/{role(cloud, 'admin')}", None)):

@@ -37,8 +37,8 @@ def test_wrong_password(cloud):
 
 def test_user(cloud):
     one = name("user")
-    made = cloud.openstack("user", "create", "--domain", "default", "--password", "secret", "--email", "a@b.c", "--description", "d",
-                           one)
+    made = cloud.openstack("user", "create", "--domain", "default", "--password", "secret", "--email", "a@b.c",
+                           "--description", "d", one)
     assert (made["name"], made["email"], made["enabled"], made["domain_id"]) == (one, "a@b.c", True, "default")
     assert one in names(cloud.openstack("user", "list"))
     cloud.openstack("user", "set", "--disable", "--email", "x@y.z", one, parse=False)
