@@ -58,6 +58,28 @@ struct fault *service_report(struct arena *arena, struct db *db, const char *hos
     return db_write(arena, db, run_report, &(struct report){ host, binary, topic, ret });
 }
 
+struct reports {
+    const char *const *hosts;
+    size_t count;
+    const char *binary, *topic;
+};
+
+static struct fault *run_reports(struct tx *tx, void *argument)
+{
+    const struct reports *reports = argument;
+    struct service_row row;
+
+    for (size_t i = 0; i < reports->count; i++)
+        TRY(run_report(tx, &(struct report){ reports->hosts[i], reports->binary, reports->topic, &row }));
+    return NULL;
+}
+
+struct fault *service_report_many(struct arena *arena, struct db *db, const char *const *hosts, size_t count,
+    const char *binary, const char *topic)
+{
+    return db_write(arena, db, run_reports, &(struct reports){ hosts, count, binary, topic });
+}
+
 struct fault *service_list(struct tx *tx, const char *host, const char *binary, struct service_row **ret,
     size_t *ret_count)
 {
@@ -173,6 +195,25 @@ static struct fault *run_node_save(struct tx *tx, void *argument)
 struct fault *compute_node_save(struct arena *arena, struct db *db, struct compute_node *node)
 {
     return db_write(arena, db, run_node_save, node);
+}
+
+struct nodes {
+    struct compute_node *nodes;
+    size_t count;
+};
+
+static struct fault *run_nodes_save(struct tx *tx, void *argument)
+{
+    const struct nodes *nodes = argument;
+
+    for (size_t i = 0; i < nodes->count; i++)
+        TRY(run_node_save(tx, &nodes->nodes[i]));
+    return NULL;
+}
+
+struct fault *compute_nodes_save(struct arena *arena, struct db *db, struct compute_node *nodes, size_t count)
+{
+    return db_write(arena, db, run_nodes_save, &(struct nodes){ nodes, count });
 }
 
 struct fault *compute_node_list(struct tx *tx, const char *host, struct compute_node **ret, size_t *ret_count)

@@ -43,6 +43,10 @@ struct aggregate {
 struct fault *service_report(struct arena *arena, struct db *db, const char *host, const char *binary, const char *topic,
     struct service_row *ret);
 
+/* The heartbeats of many hosts of one process, in one transaction. */
+struct fault *service_report_many(struct arena *arena, struct db *db, const char *const *hosts, size_t count,
+    const char *binary, const char *topic);
+
 /* Filters may be NULL. In the transaction's arena, by id. */
 struct fault *service_list(struct tx *tx, const char *host, const char *binary, struct service_row **ret,
     size_t *ret_count);
@@ -52,6 +56,8 @@ bool service_is_up(const struct service_row *service, int64_t service_down_time_
 
 /* Writes what a compute host found (by host and hypervisor_hostname); uuid is filled in when the row is new and it has none. */
 struct fault *compute_node_save(struct arena *arena, struct db *db, struct compute_node *node);
+/* Many, in one transaction. */
+struct fault *compute_nodes_save(struct arena *arena, struct db *db, struct compute_node *nodes, size_t count);
 struct fault *compute_node_list(struct tx *tx, const char *host, struct compute_node **ret, size_t *ret_count);
 json_t *compute_node_to_json(struct arena *arena, const struct compute_node *node); /* new reference */
 void compute_node_from_json(struct arena *arena, const json_t *json, struct compute_node *ret);

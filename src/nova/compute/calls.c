@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * calls: what a compute host asks the conductor, and placement, by name.
+ */
+#include "base/clock.h"
+#include "nova/compute/compute.h"
+
+#include <string.h>
+
+enum { CONDUCTOR_TIMEOUT_MS = 60000 };
+
+static struct fault *conductor(struct context *cx, const char *method, const json_t *arguments, json_t **ret)
+{
+    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, method, arguments,
+        CONDUCTOR_TIMEOUT_MS, ret);
+}
+
+struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret)
+{
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "instance_uuid", uuid)), *result;
+    TRY(conductor(cx, RPC_INSTANCE_GET, arguments, &result));
+    instance_from_json(cx->arena, result, ret);
+    return NULL;
+}
+
+static json_t *texts(const char *const *list)
+{
+    json_t *array = json_array();
+    for (; *list != NULL; list++)
+        json_array_append_new(array, json_string(*list));
+    return array;
+}
+
+struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid, const struct instance_note *note)
+{
+    json_t *changes = note->changes != NULL ? note->changes : json_object();
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:o}", "instance_uuid", uuid, "changes", changes));
+    const struct fault *fault = note->fault;
+    const char *details = fault == NULL ? NULL : fault->detail != NULL ? fault->detail : fault->message;
+    if (note->expected != NULL)
+        json_object_set_new(arguments, "expected_task_states", texts(note->expected));
+    if (note->expected_vm != NULL)
+        json_object_set_new(arguments, "expected_vm_states", texts(note->expected_vm));
+    if (note->event_start != NULL)
+        json_object_set_new(arguments, "event_start", json_pack("{s:s, s:s}", "event", note->event_start, "host", host->name));
+    if (note->event_finish != NULL)
+        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish, "result",
+            fault == NULL ? "Success" : "Error", "details", fault != NULL ? fault->message : NULL, "traceback", details));
+    if (note->record_fault && fault != NULL)
+        json_object_set_new(changes, "fault", json_pack("{s:i, s:s, s:s, s:I, s:s}", "code", fault->status, "message",
+            fault->message, "details", details, "created", (json_int_t)clock_now_us(), "host", host->name));
+    return conductor(cx, note->destroy ? RPC_INSTANCE_DESTROY : RPC_INSTANCE_UPDATE, arguments, NULL);
+}
+
+enum rest_as caller_or_service(const struct context *cx)
+{
+    const struct caller *caller = cx->caller;
+    bool usable = caller != NULL && caller->token != NULL && (caller->expires_us == 0 || caller->expires_us > clock_now_us());
+    return usable ? AS_CALLER : AS_SERVICE;
+}
+
+struct fault *allocation_remove(struct context *cx, const char *uuid)
+{
+    struct rest_response answer;
+    return rest_call(cx, &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE, .version = "placement 1.36",
+        .path = arena_printf(cx->arena, "/allocations/%s", uuid), .accept_status = 404 }, &answer);
+}
