@@ -2,6 +2,7 @@
  * services: see services.h. */
 #include "nubo/services.h"
 
+#include "glance/glance.h"
 #include "keystone/keystone.h"
 #include "neutron/neutron.h"
 #include "placement/placement.h"
@@ -9,6 +10,7 @@
 const struct service *const services[] = {
     &keystone_service,
     &placement_service,
+    &glance_service,
     &neutron_service,
     NULL,
 };
