@@ -170,31 +170,41 @@ static struct fault *default_scope(struct context *cx, struct token_claims *clai
 
 /* ---- Methods ---- */
 
-static struct fault *locked(struct context *cx, const struct user *user)
+/* Takes one of the attempts that [security_compliance] lockout_failure_attempts leaves, in one statement and before the
+ * password is looked at, so that parallel attempts cannot have more of them. A right password gives all back. */
+static struct fault *take_attempt(struct context *cx, const struct user *user, bool *ret_counted)
 {
     const struct config *config = cx->app->config;
     int64_t attempts = config_int(config, "security_compliance", "lockout_failure_attempts");
-    int64_t failed_us;
+    int64_t now = clock_now_us(), duration_us = config_int(config, "security_compliance", "lockout_duration") * 1000000;
+    const char *free_again = clock_text(cx->arena, now - duration_us, CLOCK_SQL);
+    json_t *exempt = NULL;
+    struct tx *tx;
+    int64_t taken;
 
-    if (attempts == 0 || user->failed_count < attempts || user->failed_at == NULL || !clock_parse(user->failed_at, &failed_us))
+    *ret_counted = false;
+    if (attempts == 0)
         return NULL;
-    if (clock_now_us() >= failed_us + config_int(config, "security_compliance", "lockout_duration") * 1000000)
-        return NULL;
-    return FAULT(cx, 401, NULL, "The account is locked for user: %s.", user->id);
+    TRY(db_read(cx->arena, cx->app->db, &tx));
+    struct fault *fault = user_option(tx, user->id, "1002", &exempt);
+    tx_end(tx);
+    if (fault != NULL || json_is_true(exempt))
+        return fault;
+    TRY(db_exec(cx->arena, cx->app->db, "UPDATE local_user SET failed_auth_count = CASE WHEN failed_auth_at <= ? THEN 1"
+        " ELSE COALESCE(failed_auth_count, 0) + 1 END, failed_auth_at = ? WHERE id = ? AND (failed_auth_at IS NULL"
+        " OR failed_auth_at <= ? OR COALESCE(failed_auth_count, 0) < ?)",
+        BIND(TEXT(free_again), TEXT(clock_text(cx->arena, now, CLOCK_SQL)), INT(user->local_id), TEXT(free_again),
+            INT(attempts)), &taken));
+    if (taken == 0)
+        return FAULT(cx, 401, NULL, "The account is locked for user: %s.", user->id);
+    *ret_counted = true;
+    return NULL;
 }
 
-/* Counts in the database, in one statement: parallel attempts all count. */
-static struct fault *count_failure(struct context *cx, const struct user *user, bool right)
+static struct fault *give_attempts_back(struct context *cx, const struct user *user)
 {
-    if (config_int(cx->app->config, "security_compliance", "lockout_failure_attempts") == 0 ||
-        (right && user->failed_count == 0))
-        return NULL;
-    if (right)
-        return db_exec(cx->arena, cx->app->db, "UPDATE local_user SET failed_auth_count = 0, failed_auth_at = NULL"
-            " WHERE id = ?", BIND(INT(user->local_id)), NULL);
-    return db_exec(cx->arena, cx->app->db, "UPDATE local_user SET failed_auth_count = COALESCE(failed_auth_count, 0) + 1,"
-        " failed_auth_at = ? WHERE id = ?",
-        BIND(TEXT(clock_text(cx->arena, clock_now_us(), CLOCK_SQL)), INT(user->local_id)), NULL);
+    return db_exec(cx->arena, cx->app->db, "UPDATE local_user SET failed_auth_count = 0, failed_auth_at = NULL WHERE id = ?",
+        BIND(INT(user->local_id)), NULL);
 }
 
 /* The password of a user that was looked for (NULL: not found) in a domain (NULL: not found). */
@@ -202,17 +212,17 @@ static struct fault *check_password(struct context *cx, struct user *user, const
     const char *password, bool expired_is_fine)
 {
     bool usable = user != NULL && domain != NULL && domain->enabled && user->enabled;
-    struct fault *lock = usable ? locked(cx, user) : NULL;
     json_t *exempt = NULL;
+    bool counted = false;
     struct tx *tx;
 
-    if (lock != NULL)
-        return lock;
-    bool right = login_password_right(cx, usable ? user : NULL, password != NULL ? password : "") && password != NULL;
     if (usable)
-        TRY(count_failure(cx, user, right));
+        TRY(take_attempt(cx, user, &counted));
+    bool right = login_password_right(cx, usable ? user : NULL, password != NULL ? password : "") && password != NULL;
     if (!right)
         return keystone_unauthorized(cx, "Invalid username or password");
+    if (counted)
+        TRY(give_attempts_back(cx, user));
     if (user->password_expires_us == 0 || user->password_expires_us > clock_now_us() || expired_is_fine)
         return NULL;
     TRY(db_read(cx->arena, cx->app->db, &tx));

@@ -8,8 +8,7 @@
 
 #define USER_COLUMNS                                                                                                   \
     "SELECT u.id, COALESCE(l.name, n.name), u.domain_id, u.default_project_id, u.enabled, l.id, p.password_hash,"      \
-    " p.expires_at_int, l.failed_auth_count, l.failed_auth_at, u.created_at, u.last_active_at, p.expires_at"          \
-    " FROM `user` u"                                                                                                   \
+    " p.expires_at_int, p.expires_at FROM `user` u"                                                                    \
     " LEFT JOIN local_user l ON l.user_id = u.id LEFT JOIN nonlocal_user n ON n.user_id = u.id"                        \
     " LEFT JOIN password p ON p.local_user_id = l.id "
 
@@ -25,12 +24,10 @@ static struct fault *user_one(struct tx *tx, struct user **ret, const char *sql,
             .id = rows_text(rows, 0), .name = rows_text(rows, 1), .domain_id = rows_text(rows, 2),
             .default_project_id = rows_text(rows, 3), .enabled = rows_int(rows, 4) != 0, .local_id = rows_int(rows, 5),
             .password_hash = rows_text(rows, 6), .password_expires_us = rows_int(rows, 7),
-            .failed_count = rows_int(rows, 8), .failed_at = rows_text(rows, 9), .created_at = rows_text(rows, 10),
-            .last_active_at = rows_text(rows, 11),
         };
         /* rows that were written before the reference had expires_at_int */
-        if (user->password_expires_us == 0 && rows_text(rows, 12) != NULL)
-            clock_parse(rows_text(rows, 12), &user->password_expires_us);
+        if (user->password_expires_us == 0 && rows_text(rows, 8) != NULL)
+            clock_parse(rows_text(rows, 8), &user->password_expires_us);
         if (user->name == NULL)
             user->name = "";
         *ret = user;

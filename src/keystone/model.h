@@ -19,9 +19,6 @@ struct user {
     int64_t local_id;                /* local_user.id; 0: not a local user */
     const char *password_hash;       /* of the newest password; NULL: none */
     int64_t password_expires_us;     /* 0: never */
-    int64_t failed_count;            /* of authentications since the last good one */
-    const char *failed_at;           /* as stored, or NULL */
-    const char *created_at, *last_active_at;
 };
 
 struct project {

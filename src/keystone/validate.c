@@ -156,6 +156,14 @@ static void fill_caller(struct caller *caller, struct arena *arena, const struct
     caller->is_admin_project = true;
 }
 
+/* 404 in the reference's words, with as much of the token as may stand in a log. */
+static struct fault *no_such_token(struct context *cx, const char *text)
+{
+    enum { SHOWN = 16 };
+
+    return keystone_not_found(cx, "token", strlen(text) <= SHOWN ? text : arena_printf(cx->arena, "%.8s***", text));
+}
+
 /* Opens and reads a token into an arena of its own, which becomes the caller's. */
 static struct fault *read_token(struct context *cx, struct arena *arena, const char *text, const unsigned char *digest,
     struct caller **ret)
@@ -171,10 +179,10 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
     validated->generation = atomic_load(&keystone->generation);
     validated->read_us = clock_monotonic_us();
     if (!provider_open(cx, arena, text, &claims))
-        return keystone_not_found(cx, "token", text);
+        return no_such_token(cx, text);
     struct fault *fault = token_build(cx, arena, &claims, &token, &revoked);
     if (fault != NULL && fault->status == 401)
-        return fault_because(keystone_not_found(cx, "token", text), fault);
+        return fault_because(no_such_token(cx, text), fault);
     if (fault != NULL)
         return fault;
     if (revoked)
@@ -203,7 +211,7 @@ static struct fault *validate_counted(struct context *cx, const char *text, int6
     struct caller *caller;
 
     if (length > LONGEST_TOKEN || EVP_Digest(text, length, digest, NULL, EVP_sha256(), NULL) != 1)
-        return keystone_not_found(cx, "token", "(too long)");
+        return no_such_token(cx, text);
     caller = cache_get(keystone, digest);
     if (caller == NULL) {
         struct arena *arena = arena_create();

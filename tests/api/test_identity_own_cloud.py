@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identity with settings of its own, and across a restart."""
+import concurrent.futures
+import time
+
+import pytest
+import requests
+
+from conftest import dispose, new_cloud
+
+COMPLIANCE = {
+    "OS_SECURITY_COMPLIANCE__LOCKOUT_FAILURE_ATTEMPTS": "3",
+    "OS_SECURITY_COMPLIANCE__LOCKOUT_DURATION": "3",
+    "OS_SECURITY_COMPLIANCE__UNIQUE_LAST_PASSWORD_COUNT": "2",
+    "OS_SECURITY_COMPLIANCE__PASSWORD_REGEX": "^[a-z0-9-]{4,}$",
+}
+
+
+@pytest.fixture(scope="module")
+def strict():
+    it = new_cloud(env=COMPLIANCE).start()
+    yield it
+    dispose(it)
+
+
+def user(cloud, name, password):
+    answer = cloud.post("identity", "/users", {"user": {"name": name, "password": password}})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["user"]["id"]
+
+
+def test_parallel_guesses_cannot_pass_the_lock(strict):
+    user(strict, "guessed", "right-one")
+
+    def guess(number):
+        answer = strict.login("guessed", f"wrong-{number}", None)
+        assert answer.status_code == 401
+        return "locked" in answer.json()["error"]["message"]
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert sum(not locked for locked in pool.map(guess, range(12))) == 3
+    assert "locked" in strict.login("guessed", "right-one", None).json()["error"]["message"]
+    time.sleep(3.2)
+    assert strict.login("guessed", "right-one", None).status_code == 201
+    assert not guess(0)
+
+
+def test_passwords_do_not_come_again(strict):
+    one = user(strict, "changing", "first-1")
+    url = strict.url("identity", f"/users/{one}/password")
+
+    def change(old, new):
+        return requests.post(url, json={"user": {"original_password": old, "password": new}}, timeout=30)
+    assert change("first-1", "first-1").status_code == 400
+    assert change("first-1", "second-2").status_code == 204
+    assert "The new password cannot be identical to a previous password." in change("second-2", "first-1").text
+    assert change("second-2", "third-3").status_code == 204
+    assert change("third-3", "first-1").status_code == 204
+
+
+def test_password_pattern(strict):
+    answer = strict.post("identity", "/users", {"user": {"name": "weak", "password": "A"}})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("The password does not match the requirements")
+
+
+def test_a_restart_keeps_tokens_and_makes_nothing_twice(own_cloud):
+    token = own_cloud.token()
+
+    def counts():
+        return {plural: len(own_cloud.get("identity", f"/{plural}").json()[plural])
+                for plural in ("users", "roles", "projects", "domains", "services", "endpoints", "regions", "role_assignments")}
+    before = counts()
+    assert own_cloud.stop() == 0
+    (own_cloud.state_dir / "run" / "ready").unlink(missing_ok=True)
+    own_cloud.start()
+    assert own_cloud.get("identity", "/auth/tokens", token=token, headers={"X-Subject-Token": token}).status_code == 200
+    assert counts() == before
