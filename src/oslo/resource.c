@@ -230,10 +230,27 @@ struct fault *resource_load(struct op *op)
     return fault;
 }
 
+/* Our own columns hold "YYYY-MM-DD HH:MM:SS.ffffff": two of the formats are cut out of it, without a calendar. */
+static bool time_cut(enum clock_format format, const char *text, char cut[24])
+{
+    if ((format != CLOCK_ISO && format != CLOCK_SQL) || strlen(text) != 26 || text[10] != ' ' || text[19] != '.')
+        return false;
+    memcpy(cut, text, 19);
+    cut[19] = '\0';
+    if (format == CLOCK_ISO) {
+        cut[10] = 'T';
+        memcpy(cut + 19, "Z", 2);
+    }
+    return true;
+}
+
 static void write_time(struct op *op, const struct field *field, const char *name, const char *text, struct json_writer *w)
 {
+    char cut[24];
     int64_t moment;
-    if (text != NULL && clock_parse(text, &moment))
+    if (text != NULL && time_cut(field->format, text, cut))
+        text = cut;
+    else if (text != NULL && clock_parse(text, &moment))
         text = clock_text(op->cx->arena, moment, field->format);
     json_text(w, name, text);
 }

@@ -362,18 +362,15 @@ static struct fault *where_marker(struct op *op, const struct order *order, stru
 
 /* ---- Rows ---- */
 
-static void value_read(struct op *op, struct rows *rows, int column, const struct field *field, struct value *value)
+static void value_read(struct rows *rows, int column, const struct field *field, struct value *value)
 {
-    if (rows_null(rows, column)) {
-        value->state = VALUE_NULL;
+    if (field->type == INT || field->type == BOOL) {
+        value->state = rows_null(rows, column) ? VALUE_NULL : VALUE_SET;
+        value->integer = rows_int(rows, column);
         return;
     }
-    value->state = VALUE_SET;
-    if (field->type == INT || field->type == BOOL)
-        value->integer = rows_int(rows, column);
-    else
-        value->text = rows_text(rows, column);
-    (void)op;
+    value->text = rows_text(rows, column);
+    value->state = value->text != NULL ? VALUE_SET : VALUE_NULL;
 }
 
 static void extra_read(struct op *op, struct row *row, const char *text)
@@ -418,7 +415,7 @@ static void row_read(struct op *op, struct rows *rows, struct row *row)
     row->values = ARENA_ARRAY(op->cx->arena, struct value, resource->count);
     for (size_t i = 0; i < resource->count; i++)
         if (resource->fields[i].from.column != NULL)
-            value_read(op, rows, column++, &resource->fields[i], &row->values[i]);
+            value_read(rows, column++, &resource->fields[i], &row->values[i]);
     if (resource->extra_column != NULL)
         extra_read(op, row, rows_text(rows, column));
 }
