@@ -47,6 +47,9 @@ const char *keystone_url(struct request *rq, const char *path);
 /* The same with the query of the request behind it: `links.self` of collections. */
 const char *keystone_self_url(struct request *rq);
 
+/* Responds with the JSON home document; hrefs begin with the prefix. */
+void json_home_write(struct request *rq, const char *prefix);
+
 /* ---- Faults in keystone's words (keystone/exception.py) ---- */
 
 /* 401 "The request you have made requires authentication."; the reason goes to the log only. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The version documents: the list of versions (300) and v3.
+ * The version documents: the list of versions (300) and v3; to who asks for it, the JSON home document instead.
  */
 #include "keystone/state.h"
 
 #include "oslo/json.h"
+
+#include <string.h>
 
 
 static void write_version(struct request *rq, const char *name)
@@ -30,8 +32,20 @@ static void write_version(struct request *rq, const char *name)
     json_end(w);
 }
 
+static bool wants_home(const struct request *rq)
+{
+    const char *accept = request_header(rq, "Accept");
+
+    return accept != NULL && strncmp(accept, "application/json-home", strlen("application/json-home")) == 0;
+}
+
 static struct fault *versions_list(struct request *rq)
 {
+    if (wants_home(rq)) {
+        json_home_write(rq, "/v3");
+        rq->status = 200;
+        return NULL;
+    }
     json_begin(&rq->json, NULL);
     json_begin(&rq->json, "versions");
     json_begin_array(&rq->json, "values");
@@ -46,6 +60,10 @@ static struct fault *versions_list(struct request *rq)
 
 static struct fault *version_show(struct request *rq)
 {
+    if (wants_home(rq)) {
+        json_home_write(rq, "");
+        return NULL;
+    }
     json_begin(&rq->json, NULL);
     write_version(rq, "version");
     json_end(&rq->json);

@@ -70,6 +70,18 @@ def test_version_documents(cloud):
     assert versions.headers["Location"] == version["links"][0]["href"]
 
 
+def test_json_home(cloud):
+    root = cloud.url("identity")[:-3]
+    rel = "https://docs.openstack.org/api/openstack-identity/3/rel/"
+    for url, prefix in ((root + "/", "/v3"), (root + "/v3", "")):
+        answer = requests.get(url, headers={"Accept": "application/json-home"}, timeout=10)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json-home")
+        resources = answer.json()["resources"]
+        assert resources[rel + "users"] == {"href": prefix + "/users"}
+        assert resources[rel + "user"]["href-template"] == prefix + "/users/{user_id}"
+        assert list(resources[rel + "user"]["href-vars"]) == ["user_id"]
+
+
 def test_project_token(cloud, user):
     one, project = user
     answer = ok(issue(cloud, one["name"], "first", {"project": {"id": project["id"]}}), 201)
