@@ -35,10 +35,11 @@ static const struct property image_properties[] = {
     { "size", "[\"null\", \"integer\"]", "Size of image file in bytes", "", true },
     { "virtual_size", "[\"null\", \"integer\"]", "Virtual size of image in bytes", "", true },
     { "container_format", "[\"null\", \"string\"]", "Format of the container",
-        ", \"enum\": [null, \"ami\", \"ari\", \"aki\", \"bare\", \"ovf\", \"ova\", \"docker\", \"compressed\"]", false },
+        ", \"enum\": [null, \"ami\", \"ari\", \"aki\", \"bare\", \"ovf\", \"ova\", \"docker\","
+        " \"compressed\"]", false },
     { "disk_format", "[\"null\", \"string\"]", "Format of the disk",
-        ", \"enum\": [null, \"ami\", \"ari\", \"aki\", \"vhd\", \"vhdx\", \"vmdk\", \"raw\", \"qcow2\", \"vdi\", \"iso\","
-        " \"ploop\"]", false },
+        ", \"enum\": [null, \"ami\", \"ari\", \"aki\", \"vhd\", \"vhdx\", \"vmdk\", \"raw\", \"qcow2\", \"vdi\","
+        " \"iso\", \"ploop\"]", false },
     { "created_at", "\"string\"", "Date and time of image registration", "", true },
     { "updated_at", "\"string\"", "Date and time of the last image modification", "", true },
     { "tags", "\"array\"", "List of strings related to the image",

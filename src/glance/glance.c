@@ -25,7 +25,7 @@ static const struct option_table *const option_tables[] = { &options, NULL };
 
 #define MEMBER   "role:admin or (role:member and project_id:%(project_id)s)"
 #define READER   "role:admin or (role:reader and project_id:%(project_id)s)"
-#define SEES     "project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"                    \
+#define SEES     "project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"                 \
                  " or 'public':%(visibility)s or 'shared':%(visibility)s"
 #define SHARED   "role:admin or (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
 #define OLD      POLICY_DEPRECATED(.check = "rule:default", .since = "W")
@@ -66,11 +66,13 @@ static const struct policy_rule policy_rows[] = {
 static const struct policy_table policies = POLICY_TABLE(policy_rows);
 static const struct policy_table *const policy_tables[] = { &policies, NULL };
 
-static const struct route_table *const routes[] = { &glance_image_routes, &glance_image_list_routes, &glance_image_patch_routes,
-    &glance_image_data_routes, &glance_image_member_routes, &glance_image_tag_routes, &glance_discovery_routes, NULL };
+static const struct route_table *const routes[] = { &glance_image_routes, &glance_image_list_routes,
+    &glance_image_patch_routes, &glance_image_data_routes, &glance_image_member_routes, &glance_image_tag_routes,
+    &glance_discovery_routes, NULL };
 
 /* Upstream's tables of images, as its migrations up to 2023.1 leave them. */
-#define LIFE "created_at DATETIME NOT NULL, updated_at DATETIME NULL, deleted_at DATETIME NULL, deleted BOOLEAN NOT NULL"
+#define LIFE                                                                                                           \
+    "created_at DATETIME NOT NULL, updated_at DATETIME NULL, deleted_at DATETIME NULL, deleted BOOLEAN NOT NULL"
 static const char tables[] =
     "CREATE TABLE images (id VARCHAR(36) NOT NULL PRIMARY KEY, name VARCHAR(255) NULL, size BIGINT NULL,"
     " status VARCHAR(30) NOT NULL, " LIFE ", disk_format VARCHAR(20) NULL, container_format VARCHAR(20) NULL,"

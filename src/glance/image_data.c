@@ -136,8 +136,8 @@ static struct fault *take(struct upload *upload, const unsigned char *data, size
     return upload->glance->driver->write(upload->rq->cx.arena, upload->writer, data, size);
 }
 
-/* What the bytes themselves say: an image that reaches for other files of a host does not come in, whatever it is called
- * (CVE-2024-32498). */
+/* What the bytes themselves say: an image that reaches for other files of a host does not come in, whatever it is
+ * called (CVE-2024-32498). */
 static struct fault *inspect(struct upload *upload)
 {
     struct image_format format;
@@ -292,7 +292,7 @@ static struct fault *download_data(struct request *rq)
 }
 
 static const struct route rows[] = {
-    ROUTE(PUT, "/v2/images/{image_id}/file", "upload_image",   upload_data,   HANDLER_POLICY, .flags = STREAM, .status = 204),
+    ROUTE(PUT, "/v2/images/{image_id}/file", "upload_image",   upload_data,   HANDLER_POLICY, .flags = STREAM),
     ROUTE(GET, "/v2/images/{image_id}/file", "download_image", download_data, HANDLER_POLICY),
 };
 const struct route_table glance_image_data_routes = ROUTES(rows);

@@ -186,7 +186,8 @@ static struct fault *filter(struct list *list, const char *name, const char *val
     if (strcmp(name, "changes-since") == 0)
         return bad(list, "%s", "The \"changes-since\" filter is no longer available on v2.");
     if (strcmp(name, "tag") == 0) {
-        condition(list, "EXISTS (SELECT 1 FROM image_tags t WHERE t.image_id = i.id AND t.deleted = 0 AND t.value = ?)");
+        condition(list,
+            "EXISTS (SELECT 1 FROM image_tags t WHERE t.image_id = i.id AND t.deleted = 0 AND t.value = ?)");
         bind(list, TEXT(value));
         return NULL;
     }

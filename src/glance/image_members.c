@@ -46,7 +46,8 @@ static struct fault *load_shared(struct tx *tx, struct change *change, const cha
 static bool owns(struct request *rq, const struct image *image)
 {
     const char *project = rq->cx.caller->project_id;
-    return glance_caller_is_admin(rq) || (image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0);
+    return glance_caller_is_admin(rq) ||
+        (image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0);
 }
 
 static struct fault *look(struct tx *tx, struct change *change, bool *ret_found)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * image_rows: images between the database and the handlers. The tables are upstream's; a deleted image is really deleted,
- * and rows that upstream's own soft deletion left are not seen.
+ * image_rows: images between the database and the handlers. The tables are upstream's; a deleted image is really
+ * deleted, and rows that upstream's own soft deletion left are not seen.
  */
 #include "base/clock.h"
 #include "glance/images.h"
@@ -164,8 +164,9 @@ struct fault *image_save_tags(struct tx *tx, const struct image *image)
 }
 
 #define TARGET(image)                                                                                                  \
-    POLICY_TARGET({ "project_id", (image)->owner }, { "owner", (image)->owner }, { "visibility", (image)->visibility }, \
-        { "member_id", (image)->member }, { "image_id", (image)->id }, { "id", (image)->id })
+    POLICY_TARGET({ "project_id", (image)->owner }, { "owner", (image)->owner },                                       \
+        { "visibility", (image)->visibility }, { "member_id", (image)->member }, { "image_id", (image)->id },          \
+        { "id", (image)->id })
 
 struct fault *image_enforce(struct request *rq, const char *rule, const struct image *image)
 {

@@ -41,8 +41,8 @@ struct fault *image_load(struct request *rq, struct tx *tx, const char *id, stru
 /* Reads the columns of a row selected with IMAGE_COLUMNS; properties and tags are empty. */
 #define IMAGE_COLUMNS                                                                                                  \
     "i.id, i.name, i.disk_format, i.container_format, i.status, i.visibility, i.checksum, i.os_hash_algo,"             \
-    " i.os_hash_value, i.owner, i.size, i.virtual_size, i.min_disk, i.min_ram, i.protected, i.os_hidden, i.created_at," \
-    " i.updated_at"
+    " i.os_hash_value, i.owner, i.size, i.virtual_size, i.min_disk, i.min_ram, i.protected, i.os_hidden,"              \
+    " i.created_at, i.updated_at"
 void image_read(struct rows *rows, struct arena *arena, struct image *ret);
 
 /* Fills properties and tags of a page of images: two queries, whatever their number. */
@@ -74,7 +74,7 @@ extern const char *const image_disk_formats[], *const image_container_formats[];
 /* Members that a client cannot set: 403 "Attribute 'X' is read-only." or "... is reserved.". */
 struct fault *image_check_reserved(struct request *rq, const char *name);
 
-extern const struct route_table glance_image_routes, glance_image_list_routes, glance_image_patch_routes, glance_image_data_routes,
-    glance_image_member_routes, glance_image_tag_routes, glance_discovery_routes;
+extern const struct route_table glance_image_routes, glance_image_list_routes, glance_image_patch_routes,
+    glance_image_data_routes, glance_image_member_routes, glance_image_tag_routes, glance_discovery_routes;
 
 #endif

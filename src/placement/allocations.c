@@ -57,7 +57,8 @@ static const struct schema item_1_38 = { OBJECT,
     .properties = SCHEMA_PROPERTIES({ "allocations", &map_any }, OWNER, { "consumer_generation", &integer_or_null },
         { "mappings", &mappings }, { "consumer_type", &type_text }) };
 
-#define CONSUMERS(item, least) { OBJECT, .min_properties = (least), .patterns = SCHEMA_PROPERTIES({ UUID_CHARS, &item }) }
+#define CONSUMERS(item, least)                                                                                         \
+    { OBJECT, .min_properties = (least), .patterns = SCHEMA_PROPERTIES({ UUID_CHARS, &item }) }
 static const struct schema post_1_13 = CONSUMERS(item_1_13, 1);
 static const struct schema post_1_28 = CONSUMERS(item_1_28, 1);
 static const struct schema post_1_34 = CONSUMERS(item_1_34, 1);
@@ -154,7 +155,8 @@ static struct fault *put_allocations(struct request *rq)
 static struct fault *post_allocations(struct request *rq)
 {
     TRY(request_validate(rq, placement_allocations_schema(rq, false)));
-    struct claim claim = { .rq = rq, .consumers = placement_consumers_read(rq, rq->body), .count = json_object_size(rq->body) };
+    struct claim claim = { .rq = rq, .consumers = placement_consumers_read(rq, rq->body),
+        .count = json_object_size(rq->body) };
     struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &claim);
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "Unable to allocate inventory %s", fault->message);

@@ -22,9 +22,9 @@ struct claim {
     size_t count;
 };
 
-/* Gives every consumer exactly its new allocations, within a transaction begun by placement_change_begin(). Faults: 404 for an
- * unknown class (the sentence alone, for the caller to word), 400 for an unknown provider, 409 for a generation that
- * changed, an inventory that is not there, a unit rule or a capacity that does not allow it. */
+/* Gives every consumer exactly its new allocations, within a transaction begun by placement_change_begin(). Faults: 404
+ * for an unknown class (the sentence alone, for the caller to word), 400 for an unknown provider, 409 for a generation
+ * that changed, an inventory that is not there, a unit rule or a capacity that does not allow it. */
 struct fault *claim_run(struct tx *tx, const struct claim *claim);
 
 /* The consumers of a POST body ({uuid: {...}}). In the arena. */

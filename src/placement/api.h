@@ -47,7 +47,8 @@ struct fault *placement_answer_empty(struct request *rq, int status);
 /* Checks the query, as an object of strings, against a schema. */
 struct fault *placement_query_validate(struct request *rq, const struct schema *schema);
 
-/* As request_validate() where the path names a provider: one that does not exist is told (404) before the body's faults. */
+/* As request_validate() where the path names a provider: one that does not exist is told (404) before the body's
+ * faults. */
 struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema);
 
 /* The last value of a query parameter, as webob's GET gives it; NULL: absent. */
@@ -63,8 +64,9 @@ int64_t placement_moment(const char *created_at, const char *updated_at);
 const char *placement_timestamp_now(struct arena *arena);
 
 /* The handlers' files: one table of routes each. */
-extern const struct route_table placement_root_routes, placement_provider_routes, placement_inventory_routes, placement_aggregate_routes, placement_trait_routes,
-    placement_class_routes, placement_usage_routes, placement_allocation_routes, placement_candidate_routes, placement_reshaper_routes;
+extern const struct route_table placement_root_routes, placement_provider_routes, placement_inventory_routes,
+    placement_aggregate_routes, placement_trait_routes, placement_class_routes, placement_usage_routes,
+    placement_allocation_routes, placement_candidate_routes, placement_reshaper_routes;
 
 extern const struct schema placement_schema_uuid, placement_schema_inventories_put;
 

@@ -440,7 +440,8 @@ static struct fault *check_subtrees(struct parse *parse, const struct words *sub
                 list_add(&unknown, "'", "", subtrees[i].items[j]);
         }
     if (unknown.length > 0)
-        return bad(parse, CODE_BAD_VALUE, "Real suffixes should be specified in `same_subtree`: [%s] not found in [%s].",
+        return bad(parse, CODE_BAD_VALUE,
+            "Real suffixes should be specified in `same_subtree`: [%s] not found in [%s].",
             buf_text(&unknown), buf_text(&known));
     return NULL;
 }

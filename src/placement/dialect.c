@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dialect: how placement speaks: microversions, content types, and errors in the form that webob gives to the reference.
+ * dialect: how placement speaks: microversions, content types, and errors in the form that webob gives to the
+ * reference.
  */
 #include "base/clock.h"
 #include "base/random.h"

@@ -102,8 +102,9 @@ static struct fault *update(struct tx *tx, const struct provider_row *provider, 
     return sql_exec_changed(tx,
         "UPDATE inventories SET updated_at = ?, total = ?, reserved = ?, min_unit = ?, max_unit = ?, step_size = ?,"
         " allocation_ratio = ? WHERE resource_provider_id = ? AND resource_class_id = ?",
-        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(values->total), INT(values->reserved), INT(values->min_unit),
-            INT(values->max_unit), INT(values->step_size), REAL(values->allocation_ratio), INT(provider->id),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(values->total), INT(values->reserved),
+            INT(values->min_unit), INT(values->max_unit), INT(values->step_size), REAL(values->allocation_ratio),
+            INT(provider->id),
             INT(values->class_id)),
         ret_changed);
 }
@@ -222,7 +223,8 @@ static struct fault *create_inventory(struct request *rq)
     struct inventory_input input = { json_text_at(rq->body, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1 };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
-    response_headerf(rq, "Location", "%s/resource_providers/%s/inventories/%s", rq->base_url, change.provider.uuid, input.class_name);
+    response_headerf(rq, "Location", "%s/resource_providers/%s/inventories/%s", rq->base_url,
+        change.provider.uuid, input.class_name);
     write_inventory(rq, &input.values, change.provider.generation);
     placement_cache_headers(rq, 0);
     rq->status = 201;

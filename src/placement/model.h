@@ -4,9 +4,9 @@
  *
  * The database is the truth; this is a cache of it that may be dropped at any moment. Every write transaction notes the
  * providers that it touched in the table nubo_placement_changes, whose key grows in the order of the commits (the
- * transactions are serialised by store.h's placement_change_begin()). model_refresh() reads what came after the last key it saw and
- * loads those providers anew. So a process learns of the writes of all processes, its own included, in the same way,
- * before it answers.
+ * transactions are serialised by store.h's placement_change_begin()). model_refresh() reads what came after the last
+ * key it saw and loads those providers anew. So a process learns of the writes of all processes, its own included, in
+ * the same way, before it answers.
  *
  * Providers are read between model_read_begin() and model_read_end(); no I/O is done there.
  */
@@ -122,7 +122,7 @@ const struct inventory *provider_inventory(const struct provider *provider, int6
 bool provider_has_trait(const struct provider *provider, int64_t trait_id);
 bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate);
 const struct provider_list *provider_index_find(const struct provider_index *index, int64_t key); /* never NULL */
-const struct name *placement_names_by_text(const struct names *names, const char *text);                     /* NULL: none */
+const struct name *placement_names_by_text(const struct names *names, const char *text); /* NULL: none */
 const char *placement_names_text(const struct names *names, int64_t id);
 
 #endif

@@ -110,9 +110,10 @@ static const struct policy_rule policy_rows[] = {
 static const struct policy_table policies = POLICY_TABLE(policy_rows);
 static const struct policy_table *const policy_tables[] = { &policies, NULL };
 
-static const struct route_table *const routes[] = { &placement_root_routes, &placement_provider_routes, &placement_inventory_routes,
-    &placement_aggregate_routes, &placement_trait_routes, &placement_class_routes, &placement_usage_routes, &placement_allocation_routes, &placement_candidate_routes,
-    &placement_reshaper_routes, NULL };
+static const struct route_table *const routes[] = { &placement_root_routes, &placement_provider_routes,
+    &placement_inventory_routes, &placement_aggregate_routes, &placement_trait_routes, &placement_class_routes,
+    &placement_usage_routes, &placement_allocation_routes, &placement_candidate_routes, &placement_reshaper_routes,
+    NULL };
 
 /* Upstream's tables, as its migrations b4ed3a175331 to 422ece571366 leave them, and two of our own (store.h). */
 #define TIMES "created_at DATETIME NULL, updated_at DATETIME NULL"

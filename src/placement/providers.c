@@ -28,15 +28,19 @@ static const struct schema put_1_14 = { .types = SCHEMA_OBJECT, .required = SCHE
 static const struct schema list_1_0 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }) };
 static const struct schema list_1_3 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid },
+        { "member_of", &any_string }) };
 static const struct schema list_1_4 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid },
+        { "member_of", &any_string },
         { "resources", &any_string }) };
 static const struct schema list_1_14 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid },
+        { "member_of", &any_string },
         { "resources", &any_string }, { "in_tree", &placement_schema_uuid }) };
 static const struct schema list_1_18 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid }, { "member_of", &any_string },
+    .properties = SCHEMA_PROPERTIES({ "name", &any_string }, { "uuid", &placement_schema_uuid },
+        { "member_of", &any_string },
         { "resources", &any_string }, { "in_tree", &placement_schema_uuid }, { "required", &any_string }) };
 
 static struct fault *show_versions(struct request *rq)
@@ -75,7 +79,8 @@ static void write_provider(struct request *rq, const struct provider_row *provid
     static const struct {
         int from;
         const char *name;
-    } relations[] = { { 0, "inventories" }, { 0, "usages" }, { 1, "aggregates" }, { 6, "traits" }, { 11, "allocations" } };
+    } relations[] = { { 0, "inventories" }, { 0, "usages" }, { 1, "aggregates" }, { 6, "traits" },
+        { 11, "allocations" } };
     struct json_writer *w = &rq->json;
     json_begin(w, NULL);
     json_text(w, "uuid", provider->uuid);

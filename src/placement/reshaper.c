@@ -74,7 +74,8 @@ static struct fault *reshape_all(struct request *rq)
     struct reshape reshape = {
         .rq = rq,
         .inventories = json_object_get(rq->body, "inventories"),
-        .claim = { .rq = rq, .consumers = placement_consumers_read(rq, allocations), .count = json_object_size(allocations) },
+        .claim = { .rq = rq, .consumers = placement_consumers_read(rq, allocations),
+            .count = json_object_size(allocations) },
     };
     struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &reshape);
     if (fault != NULL && fault->status == 404)

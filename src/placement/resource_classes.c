@@ -24,7 +24,8 @@ static struct fault *insert(struct tx *tx, const char *name)
     int64_t highest;
     TRY(sql_int_of(tx, &highest, 0, "SELECT MAX(id) FROM resource_classes", NO_BIND));
     TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
-        BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(highest < CUSTOM_CLASS_ID ? CUSTOM_CLASS_ID : highest + 1),
+        BIND(TEXT(placement_timestamp_now(tx_arena(tx))),
+            INT(highest < CUSTOM_CLASS_ID ? CUSTOM_CLASS_ID : highest + 1),
             TEXT(name))));
     return placement_change_provider(tx, CHANGED_NAMES);
 }

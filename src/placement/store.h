@@ -2,11 +2,11 @@
  *
  * store: what placement's transactions have in common.
  *
- * Every function that changes something starts with placement_change_begin(), which puts the transactions in a row (on MariaDB by
- * the lock of one row, on SQLite there is one writer anyway), and names the providers it touched with
+ * Every function that changes something starts with placement_change_begin(), which puts the transactions in a row (on
+ * MariaDB by the lock of one row, on SQLite there is one writer anyway), and names the providers it touched with
  * placement_change_provider(). So the capacity that a claim read is still free when it commits, and the keys of
- * nubo_placement_changes grow in the order of the commits, which model.h stands on. Generations are compared and swapped
- * as in the reference, for the clients, and for a reference that writes to the same database.
+ * nubo_placement_changes grow in the order of the commits, which model.h stands on. Generations are compared and
+ * swapped as in the reference, for the clients, and for a reference that writes to the same database.
  */
 #ifndef PLACEMENT_STORE_H
 #define PLACEMENT_STORE_H

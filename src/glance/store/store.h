@@ -3,8 +3,8 @@
  * store: where the bytes of images lie. A driver is a struct of functions; file.c is the one of this machine's disk.
  *
  * A write is a writer: begin, write..., then keep (the bytes are durable and have their final place) and end, or end
- * alone, which leaves nothing. The writer holds a lock until end(), so that a sweep by another process that starts knows
- * bytes that are on their way from bytes that a killed process left.
+ * alone, which leaves nothing. The writer holds a lock until end(), so that a sweep by another process that starts
+ * knows bytes that are on their way from bytes that a killed process left.
  */
 #ifndef GLANCE_STORE_STORE_H
 #define GLANCE_STORE_STORE_H
@@ -29,7 +29,8 @@ struct image_store_driver {
     struct fault *(*keep)(struct arena *arena, struct image_writer *writer, const char **ret_url);
     void (*end)(struct image_writer *writer); /* NULL is allowed; without keep() before, the bytes are gone */
     /* Opens for reading; the caller closes *ret_fd. Fault 404 when the bytes are not there. */
-    struct fault *(*open)(struct arena *arena, struct image_store *store, const char *url, int *ret_fd, off_t *ret_size);
+    struct fault *(*open)(struct arena *arena, struct image_store *store, const char *url, int *ret_fd,
+        off_t *ret_size);
     void (*remove)(struct image_store *store, const char *url);
     /* Start-up: removes what killed writes left, and the bytes of ids for which known(owner, id) is false. */
     struct fault *(*sweep)(struct arena *arena, struct image_store *store,
