@@ -114,12 +114,10 @@ struct fault *entity_load(struct tx *tx, const struct entity *entity, const char
 
 /* ---- Responses ---- */
 
-void entity_write_links(struct request *rq, const struct entity *entity, struct json_writer *w, const char *id)
+static void write_links(struct request *rq, const struct entity *entity, struct json_writer *w, const char *id)
 {
     json_begin(w, "links");
     json_text(w, "self", keystone_url(rq, arena_printf(rq->cx.arena, "/%s/%s", entity->plural, id)));
-    if (entity->links != NULL)
-        entity->links(rq, w, id);
     json_end(w);
 }
 
@@ -143,7 +141,7 @@ void entity_begin(struct request *rq, const struct entity *entity, const json_t 
         if (!hidden(entity, name) && strcmp(name, "links") != 0)
             json_value(w, name, value);
     }
-    entity_write_links(rq, entity, w, json_text_at(document, "id"));
+    write_links(rq, entity, w, json_text_at(document, "id"));
 }
 
 void entity_finish(struct request *rq)

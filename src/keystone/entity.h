@@ -49,7 +49,6 @@ struct entity {
     const char *options_table, *options_key; /* NULL: it has no options */
     const struct entity_option *options;    /* ends with a NULL name */
     bool tags;                              /* project_tag */
-    void (*links)(struct request *rq, struct json_writer *w, const char *id); /* further links; may be NULL */
 };
 
 /* One more condition of a list: our own text with bound values. */

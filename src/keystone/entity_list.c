@@ -30,6 +30,7 @@ struct list {
     size_t inexact_count;
     struct map options, tags; /* id to a document of them; arena's */
     bool has_extra_filter;
+    const char *url;          /* of the collection: what links begin with */
 };
 
 static struct fault *add_condition(struct list *list, const char *sql, const struct sql_value *values, size_t count)
@@ -246,7 +247,9 @@ static void write_row(struct list *list, struct rows *rows)
         else
             json_raw(w, "tags", "[]");
     }
-    entity_write_links(list->rq, entity, w, id);
+    json_begin(w, "links");
+    json_textf(w, "self", "%s/%s", list->url, id);
+    json_end(w);
     json_end(w);
 }
 
@@ -296,6 +299,7 @@ struct fault *entity_list(struct request *rq, const struct entity *entity, const
     list->rq = rq;
     list->entity = entity;
     list->where = "";
+    list->url = keystone_url(rq, arena_printf(rq->cx.arena, "/%s", entity->plural));
     arena_defer(rq->cx.arena, release_map, &list->options);
     arena_defer(rq->cx.arena, release_map, &list->tags);
     if (entity->fixed != NULL)

@@ -13,6 +13,5 @@ const char *entity_select(struct arena *arena, const struct entity *entity);
 bool entity_column_null(const struct attribute *attribute, const char *text);
 /* NULL: no option of the entity. */
 const char *entity_option_name(const struct entity *entity, const char *id);
-void entity_write_links(struct request *rq, const struct entity *entity, struct json_writer *w, const char *id);
 
 #endif

@@ -281,6 +281,15 @@ def test_wrong_authentication(cloud, body, status, message):
         assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
 
 
+def test_a_method_named_often_is_tried_once(cloud):
+    """Each try hashes a password: one small request must not keep the machine busy for minutes."""
+    begin = time.time()
+    identity = dict(PASSWORD, methods=["password"] * 1000)
+    answer = requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": {"identity": identity}}, timeout=30)
+    assert answer.status_code == 401 and time.time() - begin < 5
+    assert issue(cloud, "nobody", "x", {"project": {"name": "admin", "domain": {"name": "Default"}}}).status_code == 401
+
+
 def test_malformed_json(cloud):
     answer = requests.post(cloud.url("identity", "/auth/tokens"), data="{", timeout=10,
                            headers={"Content-Type": "application/json"})
