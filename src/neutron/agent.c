@@ -11,8 +11,6 @@ struct fault *agent_ask(struct context *cx, const char *method, json_t *argument
     const struct rpc_target target = { .topic = "q-plugin", .version = "1.0" };
     json_t *result = NULL;
     TRY(rpc_call(cx, &target, method, json_keep(cx->arena, arguments), ASK_TIMEOUT_MS, &result));
-    if (result != NULL)
-        json_keep(cx->arena, result);
     if (ret_result != NULL)
         *ret_result = result;
     return NULL;
