@@ -72,11 +72,12 @@ static struct fault *port_make(struct context *cx, const char *host, const char 
     return resource_commit(op);
 }
 
-static struct fault *port_amend(struct context *cx, const char *port_id, json_t *wanted)
+/* Naming the host again binds a port that no living OVS agent could bind when it was made. */
+static struct fault *port_amend(struct context *cx, const char *host, const char *port_id, json_t *wanted)
 {
     struct op *op = op_create(cx, NULL, &port_resource, OP_UPDATE);
     page_create(op, 1);
-    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O}", "fixed_ips", wanted)), &op->page.rows[0]));
+    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O, s:s}", "fixed_ips", wanted, "binding:host_id", host)), &op->page.rows[0]));
     op->page.rows[0].values[PORT_ID] = VALUE_STR(port_id);
     return resource_commit(op);
 }
@@ -109,7 +110,7 @@ static struct fault *read_ports(struct context *cx, struct tx *tx, const char *n
     json_t *list = json_array();
     struct rows *rows;
     json_object_set_new(network, "ports", list);
-    TRY(sql_query(tx, &rows, "SELECT id, mac_address, device_owner, fixed_ips, extra_dhcp_opts, device_id FROM ports WHERE network_id = ? "
+    TRY(sql_query(tx, &rows, "SELECT id, mac_address, device_owner, fixed_ips, extra_dhcp_opts, device_id, vif_type FROM ports WHERE network_id = ? "
         "ORDER BY id", BIND(TEXT(network_id))));
     while (rows_next(rows)) {
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", rows_text(rows, 0), "mac_address", rows_text(rows, 1),
@@ -117,6 +118,7 @@ static struct fault *read_ports(struct context *cx, struct tx *tx, const char *n
         if (strcmp(rows_text(rows, 5), own_device) == 0) {
             json_object_set_new(network, "own_port", json_string(rows_text(rows, 0)));
             json_object_set_new(network, "own_ips", document(cx, rows, 3));
+            json_object_set_new(network, "own_vif", json_string(rows_text(rows, 6)));
         }
     }
     return rows_fault(rows);
@@ -141,12 +143,14 @@ static struct fault *complete_network(struct context *cx, const char *host, json
     TRY(read_network(cx, host, network));
     json_t *wanted = wanted_addresses(cx, json_object_get(network, "subnets"));
     own = json_text_at(network, "own_port");
-    if (json_array_size(wanted) == 0 || (own != NULL && addresses_fit(wanted, json_object_get(network, "own_ips"))))
+    const char *vif = json_text_at(network, "own_vif");
+    bool bound = vif != NULL && strcmp(vif, "binding_failed") != 0;
+    if (json_array_size(wanted) == 0 || (own != NULL && bound && addresses_fit(wanted, json_object_get(network, "own_ips"))))
         return NULL;
     if (own == NULL)
         TRY(port_make(cx, host, id, json_text_at(network, "project_id"), wanted));
     else
-        TRY(port_amend(cx, own, wanted));
+        TRY(port_amend(cx, host, own, wanted));
     return read_network(cx, host, network);
 }
 

@@ -145,8 +145,9 @@ struct fault *agent_report(struct context *cx, struct tx *tx, const struct agent
 /* Simulated hosts' agents are there as soon as they are needed. */
 struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host);
 
-/* ---- extensions.c, tags.c ---- */
+/* ---- availability.c, extensions.c, tags.c ---- */
 
+extern const struct route_table availability_routes;
 extern const struct route_table extension_routes;
 extern const struct route_table tag_routes;
 /* The filter of a `tags` field: every tag of the comma-separated list. */

@@ -7,7 +7,8 @@
 #include "neutron/security_groups.h"
 
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
-    &security_group_rule_routes, &agent_routes, &quota_routes, &tag_routes, &extension_routes, NULL };
+    &security_group_rule_routes, &agent_routes, &quota_routes, &tag_routes,
+    &availability_routes, &extension_routes, NULL };
 static const struct option_table *const options[] = { &neutron_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 

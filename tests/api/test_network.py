@@ -177,6 +177,16 @@ def test_extensions_and_versions(cloud):
     assert cloud.get("network", "/v2.0/networks", token="").status_code == 401
 
 
+def test_ip_availability(cloud, net):
+    make(cloud, "subnet", network_id=net["id"], ip_version=4, cidr="10.6.0.0/24")
+    make(cloud, "subnet", network_id=net["id"], ip_version=6, cidr="fd00:6::/64")
+    make(cloud, "port", network_id=net["id"])
+    shown = cloud.get("network", "/v2.0/network-ip-availabilities/" + net["id"]).json()["network_ip_availability"]
+    assert shown["used_ips"] == 2 and shown["total_ips"] == 253 + 2 ** 64 - 2
+    listed = cloud.get("network", f"/v2.0/network-ip-availabilities?network_name={net['name']}").json()
+    assert listed["network_ip_availabilities"] == [shown]
+
+
 def test_tags(cloud, net):
     url = f"/v2.0/networks/{net['id']}/tags"
     assert cloud.call("PUT", "network", url + "/red").status_code == 201
