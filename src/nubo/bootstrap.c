@@ -39,6 +39,28 @@ const char *const *bootstrap_config_files(struct arena *arena, const char *state
     return files;
 }
 
+/* Two services share the secret that signs guests' metadata requests; each reads it from an option of its own. */
+static const struct secret_option {
+    const char *service, *group;
+} metadata_secret[] = {
+    { "neutron", "DEFAULT" },
+    { "nova",    "neutron" },
+};
+
+static struct fault *write_metadata_secret(struct arena *arena, const struct settings *settings, const char *service, struct buf *text)
+{
+    const char *path = arena_printf(arena, "%s/keys/metadata_proxy_shared_secret", settings->state_dir), *secret;
+    for (size_t i = 0; i < sizeof(metadata_secret) / sizeof(metadata_secret[0]); i++) {
+        if (strcmp(metadata_secret[i].service, service) != 0)
+            continue;
+        if (!file_exists(path))
+            TRY(file_write(arena, path, 0600, random_password(arena, PASSWORD_LENGTH)));
+        TRY(file_read(arena, path, &secret));
+        buf_printf(text, "\n[%s]\nmetadata_proxy_shared_secret = %s\n", metadata_secret[i].group, secret);
+    }
+    return NULL;
+}
+
 /* What an operator would write by hand. The password is made here and is nowhere else. */
 static struct fault *write_config(struct arena *arena, const struct settings *settings, const char *service)
 {
@@ -59,6 +81,7 @@ static struct fault *write_config(struct arena *arena, const struct settings *se
                           "project_name = service\nusername = %s\npassword = %s\n", service,
             random_password(arena, PASSWORD_LENGTH));
     }
+    TRY(write_metadata_secret(arena, settings, service, &text));
     return file_write(arena, path, 0600, buf_text(&text));
 }
 
