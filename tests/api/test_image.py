@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -158,6 +159,30 @@ def test_kill_in_the_middle_of_an_upload():
         assert files(cloud) == [kept["id"]]
         assert cloud.get("image", f"/v2/images/{kept['id']}/file").content == b"kept"
     finally:
+        dispose(cloud)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+def test_full_disk():
+    """413 in the store's words, queued again, nothing left; and the same image fits once there is room."""
+    cloud = new_cloud().start()
+    folder = cloud.state_dir / "images"
+    try:
+        cloud.stop()
+        (cloud.state_dir / "run" / "ready").unlink(missing_ok=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False).returncode:
+            pytest.skip("this machine lets nobody mount a tmpfs")
+        cloud.start()
+        cloud.forget_tokens()
+        image = create(cloud)
+        answer = upload(cloud, image["id"], os.urandom(3 << 20))
+        assert answer.status_code == 413 and "Image storage media is full" in answer.text
+        assert show(cloud, image["id"]).json()["status"] == "queued" and files(cloud) == []
+        assert upload(cloud, image["id"], b"small").status_code == 204
+    finally:
+        cloud.stop()
+        subprocess.run(["umount", str(folder)], check=False)
+        cloud.process = None
         dispose(cloud)
 
 
