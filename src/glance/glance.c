@@ -17,6 +17,9 @@ static const struct option option_rows[] = {
         .min = 1, .max = 1000 },
     { "DEFAULT", "api_limit_max", OPTION_INT, "1000", "Maximum number of results that could be returned by a request.",
         .min = 1, .max = 100000 },
+    { "oslo_policy", "enforce_scope", OPTION_BOOL, "true",
+        "Whether the scope of the token must be one of the policy's." },
+    { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "true", "Whether deprecated policy defaults are ignored." },
     { "glance_store", "filesystem_store_datadir", OPTION_STR, NULL,
         "Directory to which the filesystem backend store writes images. Default: images in the state directory." },
 };
@@ -168,6 +171,8 @@ static struct fault *start(struct context *cx)
     glance->size_cap = config_int(config, "DEFAULT", "image_size_cap");
     glance->list_default = config_int(config, "DEFAULT", "limit_param_default");
     glance->list_max = config_int(config, "DEFAULT", "api_limit_max");
+    glance->new_defaults = config_bool(config, "oslo_policy", "enforce_new_defaults") ||
+        config_bool(config, "oslo_policy", "enforce_scope");
     if (directory == NULL)
         directory = arena_printf(cx->arena, "%s/images", cx->app->cloud->state_dir);
     TRY(file_store_create(cx->arena, directory, &glance->store));

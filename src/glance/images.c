@@ -169,7 +169,8 @@ static struct fault *enforce_create(struct request *rq, const struct image *imag
     const struct policy_target *target = POLICY_TARGET({ "project_id", image->owner }, { "owner", image->owner },
         { "visibility", image->visibility });
     bool own = image->owner != NULL && project != NULL && strcmp(image->owner, project) == 0;
-    if (!request_allowed(rq, "add_image", target) || (!own && image->owner != NULL && !glance_caller_is_admin(rq))) {
+    bool strange = !own && image->owner != NULL && !glance_of(rq)->new_defaults && !glance_caller_is_admin(rq);
+    if (strange || !request_allowed(rq, "add_image", target)) {
         if (!own && image->owner != NULL)
             return FAULT(RQ(rq), 403, NULL, "You are not permitted to create images owned by '%s'.", image->owner);
         TRY(request_enforce(rq, "add_image", target));

@@ -29,6 +29,7 @@ struct glance {
     struct image_store *store;
     int64_t size_cap;
     int64_t list_default, list_max;
+    bool new_defaults; /* [oslo_policy] enforce_new_defaults or enforce_scope */
 };
 struct glance *glance_of(const struct request *rq);
 

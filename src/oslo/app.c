@@ -51,10 +51,12 @@ const char *app_url(struct arena *arena, const struct app *app)
 
 static struct fault *read_config(struct arena *arena, struct app *app, const char *const *files)
 {
-    const struct option_table *tables[32] = { &common_options };
-    size_t count = 1;
-    for (const struct option_table *const *t = app->service->options; t != NULL && *t != NULL && count < 32; t++)
+    const struct option_table *tables[32];
+    size_t count = 0;
+    /* A service's own rows come first: they hold where its default of a common option is another. */
+    for (const struct option_table *const *t = app->service->options; t != NULL && *t != NULL && count < 31; t++)
         tables[count++] = *t;
+    tables[count++] = &common_options;
     struct config_source sources[32] = { { NULL } };
     size_t source_count = 0;
     for (; files != NULL && *files != NULL && source_count < 32; files++)

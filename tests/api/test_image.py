@@ -215,6 +215,20 @@ def test_visibility_and_members(cloud):
     assert show(cloud, image["id"], token="").status_code == 401
 
 
+def test_readers_only_read(cloud):
+    """The defaults of 2023.1 (enforce_new_defaults): a reader creates, changes and uploads nothing."""
+    member = cloud.make_user("image-four", "member", "image-project-four")
+    reader = cloud.make_user("image-five", "reader", "image-project-four")
+    assert cloud.post("image", "/v2/images", {}, token=reader).status_code == 403
+    image = create(cloud, token=member)
+    assert show(cloud, image["id"], token=reader).status_code == 200
+    assert image["id"] in [i["id"] for i in cloud.get("image", "/v2/images", token=reader).json()["images"]]
+    assert upload(cloud, image["id"], b"x", token=reader).status_code == 403
+    assert patch(cloud, image["id"], {"op": "add", "path": "/x", "value": "y"}, token=reader).status_code == 403
+    assert cloud.call("DELETE", "image", f"/v2/images/{image['id']}", token=reader).status_code == 403
+    assert upload(cloud, image["id"], b"x", token=member).status_code == 204
+
+
 def test_protected_and_deactivated(cloud):
     member = cloud.make_user("image-three", "member", "image-project-three")
     image = create(cloud, token=member, protected=True)

@@ -61,6 +61,8 @@ def test_writes_that_only_admins_may(cloud, role):
     for row in routes():
         if row["path"].endswith("/auth/tokens") and row["method"] == "DELETE":
             continue
+        if role == "member" and (row["method"], row["path"]) == ("POST", "/v2/images"):
+            continue  # {} is an image, and members may make images
         status = call(cloud, row, token).status_code
         refused_for_good = row["method"] != "GET" and row["method"] != "HEAD" and status < 300
         if status >= 500 or refused_for_good:
