@@ -103,11 +103,18 @@ static uint64_t digest_of(const char *text, uint64_t digest)
     return digest;
 }
 
-/* The provider's generation; it is made when it is not there. */
-static struct fault *ensure_provider(struct context *cx, const struct compute_host *host, int64_t *ret_generation)
+/* The provider's generation; it is made when it is not there. `known` (uuid -> generation + 1) spares the question. */
+static struct fault *ensure_provider(struct context *cx, const struct compute_host *host, const struct map *known,
+    int64_t *ret_generation)
 {
-    struct rest_response answer;
-    TRY(placement(cx, GET, arena_printf(cx->arena, "/resource_providers/%s", host->provider), NULL, &answer));
+    struct rest_response answer = { .status = 404 };
+    intptr_t listed = known != NULL ? (intptr_t)map_get(known, host->provider) : 0;
+    if (listed > 0) {
+        *ret_generation = listed - 1;
+        return NULL;
+    }
+    if (known == NULL)
+        TRY(placement(cx, GET, arena_printf(cx->arena, "/resource_providers/%s", host->provider), NULL, &answer));
     if (answer.status == 404) {
         json_t *body = json_keep(cx->arena, json_pack("{s:s, s:s}", "name", host->node, "uuid", host->provider));
         TRY(placement(cx, POST, "/resource_providers", body, &answer));
@@ -115,6 +122,19 @@ static struct fault *ensure_provider(struct context *cx, const struct compute_ho
     if (answer.status != 200)
         return refused(cx, "the resource provider", host, &answer);
     *ret_generation = json_int_at(answer.body, "generation", 0);
+    return NULL;
+}
+
+/* All providers at once, when there is much to tell. */
+static struct fault *list_providers(struct context *cx, struct map *known)
+{
+    struct rest_response answer;
+    TRY(placement(cx, GET, "/resource_providers", NULL, &answer));
+    const json_t *list = json_object_get(answer.body, "resource_providers");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *provider = json_array_get(list, i);
+        map_set(known, json_text_at(provider, "uuid"), (void *)(intptr_t)(json_int_at(provider, "generation", 0) + 1));
+    }
     return NULL;
 }
 
@@ -152,7 +172,8 @@ static struct fault *put_traits(struct context *cx, const struct compute_host *h
     return answer.status < 400 || answer.status == 409 ? NULL : refused(cx, "the traits", host, &answer);
 }
 
-static struct fault *tell_placement(struct context *cx, struct compute_host *host, const struct virt_resources *have)
+static struct fault *tell_placement(struct context *cx, struct compute_host *host, const struct virt_resources *have,
+    const struct map *known)
 {
     json_t *wanted = json_keep(cx->arena, inventories(cx, have));
     uint64_t digest = digest_of(json_dump(cx->arena, wanted), UINT64_C(0xcbf29ce484222325));
@@ -165,7 +186,7 @@ static struct fault *tell_placement(struct context *cx, struct compute_host *hos
         int64_t generation;
         if (tries == GENERATION_TRIES)
             return FAULT(cx, 409, NULL, "The resource provider of %s changes too often.", host->name);
-        TRY(ensure_provider(cx, host, &generation));
+        TRY(ensure_provider(cx, host, tries == 0 ? known : NULL, &generation));
         TRY(put_inventories(cx, host, wanted, &generation, &again));
         if (!again)
             TRY(put_traits(cx, host, have, generation, &again));
@@ -182,14 +203,16 @@ struct fault *update_available_resource(struct context *cx, void *owner)
         if (compute->hosts[i].virt != NULL)
             TRY(compute->driver->resources(compute->hosts[i].virt, cx->arena, &have[i]));
     TRY(tell_nodes(cx, compute, have));
-    for (size_t i = 0; i < compute->host_count; i++) {
+    struct map known = { 0 };
+    bool first = compute->hosts[0].inventory_digest == 0;
+    struct fault *fault = first ? list_providers(cx, &known) : NULL;
+    for (size_t i = 0; i < compute->host_count && fault == NULL; i++) {
         if (compute->hosts[i].virt == NULL)
             continue;
         ARENA_CLEANUP struct arena *arena = arena_create();
         struct context child = context_child(cx, arena);
-        struct fault *fault = tell_placement(&child, &compute->hosts[i], &have[i]);
-        if (fault != NULL)
-            return fault_copy(cx->arena, fault);
+        fault = fault_copy(cx->arena, tell_placement(&child, &compute->hosts[i], &have[i], first ? &known : NULL));
     }
-    return NULL;
+    map_release(&known);
+    return fault;
 }

@@ -39,7 +39,7 @@ static struct fault *forget_claims(const struct selection *selection)
     return NULL;
 }
 
-struct fault *claim(const struct selection *selection, struct host *const *chosen, bool *ret_again)
+struct fault *claim_allocations(const struct selection *selection, struct host *const *chosen, bool *ret_again)
 {
     struct context *cx = selection->cx;
     struct rest_response answer;

@@ -172,7 +172,7 @@ static const char *requested_removes(const struct selection *selection, const st
     return NULL;
 }
 
-const struct filter filters[] = {
+const struct filter scheduler_filters[] = {
     { "RequestedDestination",           requested_removes },
     { "RetryFilter",                    retry_removes },
     { "AvailabilityZoneFilter",         zone_removes },

@@ -161,7 +161,7 @@ static void run_filters(const struct selection *selection, struct host *hosts, s
             buf_printf(out, "force_hosts: the host that was asked for has no room, or is not there; %zu others have.\n", count);
         return;
     }
-    for (const struct filter *filter = filters; filter->name != NULL && left > 0; filter++) {
+    for (const struct filter *filter = scheduler_filters; filter->name != NULL && left > 0; filter++) {
         size_t removed = 0;
         const char *why = NULL;
         for (size_t i = 0; i < count; i++)
@@ -255,7 +255,7 @@ static struct fault *select_destinations(struct context *cx, void *owner, const 
         if (count == 0)
             return no_valid_host(&selection, explain_placement(&selection));
         TRY(choose_all(&selection, hosts, count, chosen));
-        TRY(claim(&selection, chosen, &again));
+        TRY(claim_allocations(&selection, chosen, &again));
     }
     *ret_result = destinations(&selection, chosen);
     return NULL;

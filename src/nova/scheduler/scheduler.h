@@ -66,7 +66,7 @@ struct filter {
     const char *name;
     const char *(*removes)(const struct selection *selection, const struct host *host);
 };
-extern const struct filter filters[];  /* ends with a NULL name */
+extern const struct filter scheduler_filters[];  /* ends with a NULL name */
 
 /* Extra specs' operators (nova.scheduler.filters.extra_specs_ops): ">= 4", "<in> sse", "<or> a <or> b", "s== x". */
 bool extra_spec_matches(const char *value, const char *wanted);
@@ -83,7 +83,7 @@ struct fault *load_hosts(struct selection *selection, const json_t *candidates, 
 const char *explain_placement(struct selection *selection);
 
 /* The chosen hosts of all instances become allocations. *ret_again: something changed meanwhile, choose anew. */
-struct fault *claim(const struct selection *selection, struct host *const *chosen, bool *ret_again);
+struct fault *claim_allocations(const struct selection *selection, struct host *const *chosen, bool *ret_again);
 
 #define PLACEMENT_VERSION "placement 1.36"
 
