@@ -11,6 +11,8 @@ import pytest
 from conftest import BIN
 
 TYPES = {"keystone": "identity", "placement": "placement", "glance": "image", "nova": "compute", "neutron": "network"}
+# Anybody may end their own token, and an image needs nothing to be created (add_image, with its deprecated default).
+OPEN_TO_ALL = {("DELETE", "/v3/auth/tokens"), ("POST", "/v2/images")}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -59,7 +61,7 @@ def test_writes_that_only_admins_may(cloud, role):
     token = cloud.make_user("persona-" + role, role, "persona-project")
     wrong = []
     for row in routes():
-        if row["path"].endswith("/auth/tokens") and row["method"] == "DELETE":
+        if (row["method"], row["path"]) in OPEN_TO_ALL:
             continue
         if role == "member" and (row["method"], row["path"]) == ("POST", "/v2/images"):
             continue  # {} is an image, and members may make images
