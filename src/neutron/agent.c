@@ -19,14 +19,17 @@ struct fault *agent_ask(struct context *cx, const char *method, json_t *argument
 struct fault *agent_state_report(struct context *cx, const char *type, const char *binary, json_t *configurations, bool started)
 {
     const char *zone = config_str(cx->app->config, "AGENT", "availability_zone");
-    return agent_ask(cx, "report_state", json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:o, s:b}}", "agent_state", "agent_type", type, "binary",
-        binary, "topic", "N/A", "host", cx->app->cloud->host, "availability_zone", zone, "configurations", configurations, "start_flag",
+    return agent_ask(cx, "report_state", json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:o, s:b}}", "agent_state",
+        "agent_type", type, "binary",
+        binary, "topic", "N/A", "host", cx->app->cloud->host, "availability_zone", zone, "configurations",
+            configurations, "start_flag",
         (int)started), NULL);
 }
 
 struct ovs_daemon agent_switch(struct arena *arena, const struct cloud *cloud)
 {
-    return (struct ovs_daemon){ .dir = arena_printf(arena, "%s/run/ovs", cloud->state_dir), .netns = cloud->netns, .host = cloud->host };
+    return (struct ovs_daemon){ .dir = arena_printf(arena, "%s/run/ovs", cloud->state_dir), .netns = cloud->netns,
+        .host = cloud->host };
 }
 
 struct dhcp_config agent_dhcp_config(struct arena *arena, const struct app *app)

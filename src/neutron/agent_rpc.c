@@ -64,7 +64,8 @@ static struct fault *add_rules(struct context *cx, struct tx *tx, json_t *groups
         return NULL;
     }
     json_object_set_new(groups, group_id, rules);
-    TRY(sql_query(tx, &rows, "SELECT direction, ethertype, protocol, port_range_min, port_range_max, normalized_cidr, remote_group_id "
+    TRY(sql_query(tx, &rows, "SELECT direction, ethertype, protocol, port_range_min, port_range_max, normalized_cidr, "
+        "remote_group_id "
         "FROM security_group_rules WHERE security_group_id = ? ORDER BY id", BIND(TEXT(group_id))));
     while (rows_next(rows)) {
         const char *remote = rows_text(rows, 6);
@@ -114,7 +115,8 @@ static json_t *member_of_row(struct context *cx, struct rows *rows, int column)
     return value != NULL ? json_incref(value) : json_array();
 }
 
-static struct fault *add_device(struct context *cx, struct tx *tx, const char *device, const char *host, json_t *result, json_t *remotes)
+static struct fault *add_device(struct context *cx, struct tx *tx, const char *device, const char *host,
+    json_t *result, json_t *remotes)
 {
     struct rows *rows;
     TRY(sql_query(tx, &rows, "SELECT p.id, p.network_id, p.mac_address, p.admin_state_up, p.device_owner, p.port_security_enabled, "
@@ -130,14 +132,16 @@ static struct fault *add_device(struct context *cx, struct tx *tx, const char *d
         json_array_append_new(json_object_get(result, "devices"),
             json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:o, s:o, s:O, s:s, s:s?, s:I, s:I, s:s}", "device", rows_text(rows, 0),
                 "network_id", rows_text(rows, 1), "mac_address", rows_text(rows, 2), "admin_state_up", (int)rows_int(rows, 3),
-                "device_owner", rows_text(rows, 4), "port_security_enabled", (int)rows_int(rows, 5), "fixed_ips", member_of_row(cx, rows, 6),
+                "device_owner", rows_text(rows, 4), "port_security_enabled", (int)rows_int(rows, 5), "fixed_ips",
+                    member_of_row(cx, rows, 6),
                 "allowed_address_pairs", member_of_row(cx, rows, 7), "security_groups", groups, "network_type", rows_text(rows, 9),
                 "physical_network", rows_text(rows, 10), "segmentation_id", (json_int_t)rows_int(rows, 11), "mtu",
                 (json_int_t)rows_int(rows, 12), "status", rows_text(rows, 13)));
     rows_end(rows);
     struct fault *fault = NULL;
     for (size_t i = 0; i < json_array_size(groups) && fault == NULL; i++)
-        fault = add_rules(cx, tx, json_object_get(result, "security_groups"), json_string_value(json_array_get(groups, i)), remotes);
+        fault = add_rules(cx, tx, json_object_get(result, "security_groups"), json_string_value(json_array_get(groups,
+            i)), remotes);
     json_decref(groups);
     return fault;
 }
@@ -147,7 +151,8 @@ static struct fault *devices_details(struct context *cx, void *owner, const json
 {
     const json_t *devices = json_object_get(arguments, "devices");
     const char *host = json_text_at(arguments, "host"), *group_id;
-    json_t *result = json_keep(cx->arena, json_pack("{s:[], s:[], s:{}, s:{}}", "devices", "failed_devices", "security_groups", "members"));
+    json_t *result = json_keep(cx->arena, json_pack("{s:[], s:[], s:{}, s:{}}", "devices", "failed_devices",
+        "security_groups", "members"));
     json_t *remotes = json_keep(cx->arena, json_object()), *unused;
     struct tx *tx;
 
@@ -176,7 +181,8 @@ static struct fault *tunnel_sync(struct context *cx, void *owner, const json_t *
     struct tx *tx;
     *ret_result = json_pack("{s:o}", "tunnels", tunnels);
     TRY(db_read(cx->arena, cx->app->db, &tx));
-    TRY(sql_query(tx, &rows, "SELECT host, configurations FROM agents WHERE agent_type = 'Open vSwitch agent' ORDER BY host", NO_BIND));
+    TRY(sql_query(tx, &rows, "SELECT host, configurations FROM agents WHERE agent_type = 'Open vSwitch agent' ORDER BY "
+        "host", NO_BIND));
     while (rows_next(rows)) {
         const char *ip = json_text_at(json_parse_own(cx->arena, rows_text(rows, 1)), "tunneling_ip");
         if (ip != NULL && (host == NULL || strcmp(host, rows_text(rows, 0)) != 0))

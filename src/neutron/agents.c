@@ -9,7 +9,8 @@
 #include <strings.h>
 
 enum {
-    ID, TYPE, BINARY, TOPIC, HOST, ADMIN_STATE_UP, CREATED, STARTED, HEARTBEAT, ALIVE, CONFIGURATIONS, DESCRIPTION, ZONE, SYNCED, FIELDS
+    ID, TYPE, BINARY, TOPIC, HOST, ADMIN_STATE_UP, CREATED, STARTED, HEARTBEAT, ALIVE, CONFIGURATIONS, DESCRIPTION,
+        ZONE, SYNCED, FIELDS
 };
 
 static bool is_alive(struct context *cx, const char *heartbeat)
@@ -32,7 +33,8 @@ static struct fault *load_null(struct op *op, struct page *page, size_t field)
     return NULL;
 }
 
-static struct fault *alive_filter(struct op *op, const struct field *field, const char *const *values, size_t count, struct where *where)
+static struct fault *alive_filter(struct op *op, const struct field *field, const char *const *values, size_t count,
+    struct where *where)
 {
     int64_t down = config_int(op->cx->app->config, "DEFAULT", "agent_down_time");
     const char *since = clock_text(op->cx->arena, clock_now_us() - down * 1000000, CLOCK_SQL_US);
@@ -75,7 +77,8 @@ struct fault *agent_alive(struct context *cx, struct tx *tx, const char *type, c
 {
     struct rows *rows;
     *ret_configurations = NULL;
-    TRY(sql_query(tx, &rows, "SELECT configurations, heartbeat_timestamp, admin_state_up FROM agents WHERE agent_type = ? AND host = ?",
+    TRY(sql_query(tx, &rows, "SELECT configurations, heartbeat_timestamp, admin_state_up FROM agents WHERE agent_type "
+        "= ? AND host = ?",
         BIND(TEXT(type), TEXT(host))));
     if (rows_next(rows)) {
         if (is_alive(cx, rows_text(rows, 1)))
@@ -88,7 +91,8 @@ struct fault *agent_alive(struct context *cx, struct tx *tx, const char *type, c
 static struct fault *agent_insert(struct context *cx, struct tx *tx, const struct agent_report *report)
 {
     const char *now = clock_text(cx->arena, clock_now_us(), CLOCK_SQL_US);
-    return sql_exec(tx, "INSERT INTO agents (id, agent_type, `binary`, topic, host, admin_state_up, availability_zone, configurations, "
+    return sql_exec(tx, "INSERT INTO agents (id, agent_type, `binary`, topic, host, admin_state_up, availability_zone, "
+        "configurations, "
         "created_at, started_at, heartbeat_timestamp) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
         BIND(TEXT(uuid_new(cx->arena)), TEXT(report->type), TEXT(report->binary), TEXT(report->topic), TEXT(report->host),
         TEXT(report->zone), TEXT(report->configurations), TEXT(now), TEXT(now), TEXT(now)));
@@ -98,7 +102,8 @@ struct fault *agent_report(struct context *cx, struct tx *tx, const struct agent
 {
     const char *now = clock_text(cx->arena, clock_now_us(), CLOCK_SQL_US);
     int64_t changed;
-    TRY(sql_exec_changed(tx, "UPDATE agents SET `binary` = ?, topic = ?, availability_zone = ?, configurations = ?, heartbeat_timestamp = ? "
+    TRY(sql_exec_changed(tx, "UPDATE agents SET `binary` = ?, topic = ?, availability_zone = ?, configurations = ?, "
+        "heartbeat_timestamp = ? "
         "WHERE agent_type = ? AND host = ?", BIND(TEXT(report->binary), TEXT(report->topic), TEXT(report->zone),
         TEXT(report->configurations), TEXT(now), TEXT(report->type), TEXT(report->host)), &changed));
     if (changed > 0 && report->started)
@@ -113,8 +118,10 @@ struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host
     TRY(agent_alive(cx, tx, "Open vSwitch agent", host, &found));
     if (found != NULL)
         return NULL;
-    struct agent_report report = { .type = "Open vSwitch agent", .binary = "neutron-openvswitch-agent", .topic = "N/A", .host = host,
-        .configurations = "{\"tunnel_types\":[\"vxlan\"],\"bridge_mappings\":{\"provider\":\"br-provider\"},\"datapath_type\":\"netdev\"}" };
+    struct agent_report report = { .type = "Open vSwitch agent", .binary = "neutron-openvswitch-agent",
+        .topic = "N/A", .host = host,
+        .configurations = "{\"tunnel_types\":[\"vxlan\"],\"bridge_mappings\":{\"provider\":\"br-provider\"},"
+                          "\"datapath_type\":\"netdev\"}" };
     return agent_report(cx, tx, &report);
 }
 
@@ -125,7 +132,8 @@ static struct fault *networks_of_agent(struct request *rq)
     struct op *op = op_create(RQ(rq), NULL, &network_resource, OP_LIST);
     struct where *where = ARENA_NEW(op->cx->arena, struct where);
     where_init(where, op->cx->arena);
-    where_and(where, "id IN (SELECT network_id FROM network_dhcp_agents WHERE agent_id = ?)", BIND(TEXT(request_argument(rq, "id"))));
+    where_and(where, "id IN (SELECT network_id FROM network_dhcp_agents WHERE agent_id = ?)",
+        BIND(TEXT(request_argument(rq, "id"))));
     TRY(db_read(op->cx->arena, op->cx->app->db, &op->tx));
     TRY(resource_select(op, where));
     TRY(resource_load(op));
@@ -140,7 +148,8 @@ static struct fault *agents_of_network(struct request *rq)
     struct op *op = op_create(RQ(rq), rq, &agent_resource, OP_LIST);
     struct where *where = ARENA_NEW(op->cx->arena, struct where);
     where_init(where, op->cx->arena);
-    where_and(where, "id IN (SELECT agent_id FROM network_dhcp_agents WHERE network_id = ?)", BIND(TEXT(request_argument(rq, "id"))));
+    where_and(where, "id IN (SELECT agent_id FROM network_dhcp_agents WHERE network_id = ?)",
+        BIND(TEXT(request_argument(rq, "id"))));
     return resource_respond_list(op, where);
 }
 

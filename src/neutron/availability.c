@@ -31,7 +31,8 @@ static address_number pool_size(const struct subnet_info *subnet)
     return total;
 }
 
-static struct fault *write_subnets(struct request *rq, struct tx *tx, const char *network_id, address_number *ret_total, int64_t *ret_used)
+static struct fault *write_subnets(struct request *rq, struct tx *tx, const char *network_id,
+    address_number *ret_total, int64_t *ret_used)
 {
     struct json_writer *w = &rq->json;
     struct subnet_info *subnets;

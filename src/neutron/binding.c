@@ -66,8 +66,10 @@ struct fault *port_bind(struct op *op, struct row *row, const struct network_inf
     }
     unbind(row, "ovs");
     const char *datapath = json_text_at(configurations, "datapath_type");
-    row->values[PORT_VIF_DETAILS] = VALUE_RAW(arena_printf(cx->arena, "{\"port_filter\":true,\"connectivity\":\"l2\",\"ovs_hybrid_plug\":false,"
-        "\"datapath_type\":\"%s\",\"bridge_name\":\"br-int\",\"bound_drivers\":{\"0\":\"openvswitch\"}}", datapath != NULL ? datapath : "system"));
+    row->values[PORT_VIF_DETAILS] = VALUE_RAW(arena_printf(cx->arena,
+        "{\"port_filter\":true,\"connectivity\":\"l2\",\"ovs_hybrid_plug\":false,"
+        "\"datapath_type\":\"%s\",\"bridge_name\":\"br-int\",\"bound_drivers\":{\"0\":\"openvswitch\"}}",
+            datapath != NULL ? datapath : "system"));
     return NULL;
 }
 
@@ -140,7 +142,8 @@ static void simulated_run(void *argument)
 void port_simulate(struct op *op, struct row *row)
 {
     const char *device = row_text(row, PORT_DEVICE_ID);
-    if (op->cx->app->cloud->fake_compute <= 0 || strcmp(row_text(row, PORT_VIF_TYPE), "ovs") != 0 || device == NULL || device[0] == '\0')
+    if (op->cx->app->cloud->fake_compute <= 0 || strcmp(row_text(row, PORT_VIF_TYPE), "ovs") != 0 || device == NULL ||
+        device[0] == '\0')
         return;
     if (op->kind == OP_UPDATE && !row_changed(row, PORT_HOST_ID) && !row_changed(row, PORT_DEVICE_ID))
         return;

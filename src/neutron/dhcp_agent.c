@@ -36,7 +36,8 @@ static struct dhcp_subnet subnet_of(struct arena *arena, const json_t *document)
         wanted[i] = (struct dhcp_route){ json_text_at(json_array_get(routes, i), "destination"),
             json_text_at(json_array_get(routes, i), "nexthop") };
     return (struct dhcp_subnet){
-        .id = json_text_at(document, "id"), .cidr = json_text_at(document, "cidr"), .gateway_ip = json_text_at(document, "gateway_ip"),
+        .id = json_text_at(document, "id"), .cidr = json_text_at(document, "cidr"),
+            .gateway_ip = json_text_at(document, "gateway_ip"),
         .ip_version = (int)json_int_at(document, "ip_version", 4), .enable_dhcp = json_bool_at(document, "enable_dhcp", false),
         .ipv6_address_mode = json_text_at(document, "ipv6_address_mode"), .ipv6_ra_mode = json_text_at(document, "ipv6_ra_mode"),
         .dns_nameservers = texts(arena, json_object_get(document, "dns_nameservers")), .host_routes = wanted,
@@ -56,7 +57,8 @@ static struct dhcp_port port_of(struct arena *arena, const json_t *document)
         extra[i] = (struct dhcp_option){ json_text_at(json_array_get(options, i), "opt_name"),
             json_text_at(json_array_get(options, i), "opt_value"), (int)json_int_at(json_array_get(options, i), "ip_version", 4) };
     return (struct dhcp_port){
-        .id = json_text_at(document, "id"), .mac = json_text_at(document, "mac_address"), .device_owner = json_text_at(document, "device_owner"),
+        .id = json_text_at(document, "id"), .mac = json_text_at(document, "mac_address"),
+            .device_owner = json_text_at(document, "device_owner"),
         .fixed_ips = addresses, .fixed_ip_count = json_array_size(ips), .options = extra, .option_count = json_array_size(options),
     };
 }
@@ -67,7 +69,8 @@ static struct dhcp_network network_of(struct arena *arena, const json_t *documen
     const char *own = json_text_at(document, "own_port");
     struct dhcp_subnet *wanted = ARENA_ARRAY(arena, struct dhcp_subnet, json_array_size(subnets) + 1);
     struct dhcp_port *all = ARENA_ARRAY(arena, struct dhcp_port, json_array_size(ports) + 1);
-    struct dhcp_network network = { .id = json_text_at(document, "id"), .mtu = (int)json_int_at(document, "mtu", 0), .subnets = wanted,
+    struct dhcp_network network = { .id = json_text_at(document, "id"), .mtu = (int)json_int_at(document, "mtu", 0),
+        .subnets = wanted,
         .subnet_count = json_array_size(subnets), .ports = all, .port_count = json_array_size(ports) };
     for (size_t i = 0; i < network.subnet_count; i++)
         wanted[i] = subnet_of(arena, json_array_get(subnets, i));
@@ -110,7 +113,8 @@ static struct fault *turn(struct context *cx, void *owner)
     const json_t *networks = json_object_get(answer, "networks");
     struct dhcp_config config = agent_dhcp_config(arena, cx->app);
     const char *datapath = config_str(cx->app->config, "ovs", "datapath_type");
-    struct ovs_switch sw = { .db = agent->db, .datapath_type = datapath != NULL && datapath[0] != '\0' ? datapath : switch_datapath_type() };
+    struct ovs_switch sw = { .db = agent->db, .datapath_type = datapath != NULL && datapath[0] != '\0' ? datapath
+        : switch_datapath_type() };
     for (size_t i = 0; i < json_array_size(networks); i++) {
         struct dhcp_network network = network_of(arena, json_array_get(networks, i));
         if (network.own == NULL)

@@ -23,9 +23,11 @@ static struct fault *schedule_run(struct tx *tx, void *argument)
         BIND(TEXT(work->host))));
     if (agent_id == NULL)
         return NULL;
-    return sql_exec(tx, "INSERT INTO network_dhcp_agents (network_id, agent_id) SELECT n.id, ? FROM networks n WHERE EXISTS (SELECT 1 FROM "
+    return sql_exec(tx, "INSERT INTO network_dhcp_agents (network_id, agent_id) SELECT n.id, ? FROM networks n WHERE "
+        "EXISTS (SELECT 1 FROM "
         "subnets s WHERE s.network_id = n.id AND s.enable_dhcp = 1) AND (SELECT COUNT(*) FROM network_dhcp_agents d WHERE "
-        "d.network_id = n.id) < ? AND NOT EXISTS (SELECT 1 FROM network_dhcp_agents d WHERE d.network_id = n.id AND d.agent_id = ?)",
+        "d.network_id = n.id) < ? AND NOT EXISTS (SELECT 1 FROM network_dhcp_agents d WHERE d.network_id = n.id AND "
+            "d.agent_id = ?)",
         BIND(TEXT(agent_id), INT(most), TEXT(agent_id)));
 }
 
@@ -53,7 +55,8 @@ static bool addresses_fit(const json_t *wanted, const json_t *present)
     for (size_t i = 0; i < json_array_size(wanted); i++) {
         bool found = false;
         for (size_t k = 0; k < json_array_size(present) && !found; k++)
-            found = strcmp(json_text_at(json_array_get(wanted, i), "subnet_id"), json_text_at(json_array_get(present, k), "subnet_id")) == 0;
+            found = strcmp(json_text_at(json_array_get(wanted, i), "subnet_id"), json_text_at(json_array_get(present,
+                k), "subnet_id")) == 0;
         if (!found)
             return false;
     }
@@ -77,7 +80,8 @@ static struct fault *port_amend(struct context *cx, const char *host, const char
 {
     struct op *op = op_create(cx, NULL, &port_resource, OP_UPDATE);
     page_create(op, 1);
-    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O, s:s}", "fixed_ips", wanted, "binding:host_id", host)), &op->page.rows[0]));
+    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O, s:s}", "fixed_ips", wanted, "binding:host_id",
+        host)), &op->page.rows[0]));
     op->page.rows[0].values[PORT_ID] = VALUE_STR(port_id);
     return resource_commit(op);
 }
@@ -95,7 +99,8 @@ static struct fault *read_subnets(struct context *cx, struct tx *tx, const char 
     json_t *list = json_array();
     struct rows *rows;
     json_object_set_new(network, "subnets", list);
-    TRY(sql_query(tx, &rows, "SELECT id, cidr, gateway_ip, ip_version, enable_dhcp, ipv6_address_mode, ipv6_ra_mode, dns_nameservers, "
+    TRY(sql_query(tx, &rows, "SELECT id, cidr, gateway_ip, ip_version, enable_dhcp, ipv6_address_mode, ipv6_ra_mode, "
+        "dns_nameservers, "
         "host_routes FROM subnets WHERE network_id = ? ORDER BY id", BIND(TEXT(network_id))));
     while (rows_next(rows))
         json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:I, s:b, s:s?, s:s?, s:o, s:o}", "id", rows_text(rows, 0), "cidr",
@@ -110,10 +115,12 @@ static struct fault *read_ports(struct context *cx, struct tx *tx, const char *n
     json_t *list = json_array();
     struct rows *rows;
     json_object_set_new(network, "ports", list);
-    TRY(sql_query(tx, &rows, "SELECT id, mac_address, device_owner, fixed_ips, extra_dhcp_opts, device_id, vif_type FROM ports WHERE network_id = ? "
+    TRY(sql_query(tx, &rows, "SELECT id, mac_address, device_owner, fixed_ips, extra_dhcp_opts, device_id, vif_type "
+        "FROM ports WHERE network_id = ? "
         "ORDER BY id", BIND(TEXT(network_id))));
     while (rows_next(rows)) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", rows_text(rows, 0), "mac_address", rows_text(rows, 1),
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", rows_text(rows, 0), "mac_address",
+            rows_text(rows, 1),
             "device_owner", rows_text(rows, 2), "fixed_ips", document(cx, rows, 3), "extra_dhcp_opts", document(cx, rows, 4)));
         if (strcmp(rows_text(rows, 5), own_device) == 0) {
             json_object_set_new(network, "own_port", json_string(rows_text(rows, 0)));
@@ -164,10 +171,12 @@ struct fault *dhcp_networks_info(struct context *cx, void *owner, const json_t *
         return FAULT(cx, 400, "BadRequest", "No host is named");
     TRY(db_write(cx->arena, cx->app->db, schedule_run, &work));
     TRY(db_read(cx->arena, cx->app->db, &tx));
-    TRY(sql_query(tx, &rows, "SELECT n.id, n.project_id, n.mtu FROM networks n JOIN network_dhcp_agents d ON d.network_id = n.id JOIN agents a "
+    TRY(sql_query(tx, &rows, "SELECT n.id, n.project_id, n.mtu FROM networks n JOIN network_dhcp_agents d ON "
+        "d.network_id = n.id JOIN agents a "
         "ON a.id = d.agent_id WHERE a.host = ? AND n.admin_state_up = 1 ORDER BY n.id", BIND(TEXT(work.host))));
     while (rows_next(rows))
-        json_array_append_new(networks, json_pack("{s:s, s:s?, s:I}", "id", rows_text(rows, 0), "project_id", rows_text(rows, 1), "mtu",
+        json_array_append_new(networks, json_pack("{s:s, s:s?, s:I}", "id", rows_text(rows, 0), "project_id",
+            rows_text(rows, 1), "mtu",
             (json_int_t)rows_int(rows, 2)));
     struct fault *fault = rows_fault(rows);
     tx_end(tx);
@@ -176,7 +185,8 @@ struct fault *dhcp_networks_info(struct context *cx, void *owner, const json_t *
         fault = complete_network(cx, work.host, json_array_get(networks, i));
         if (fault == NULL)
             continue;
-        log_warning("neutron.dhcp", "network %s: %s", json_text_at(json_array_get(networks, i), "id"), fault_text(cx->arena, fault));
+        log_warning("neutron.dhcp", "network %s: %s", json_text_at(json_array_get(networks, i), "id"),
+            fault_text(cx->arena, fault));
         json_array_remove(networks, i);
     }
     *ret_result = json_incref(result);

@@ -29,15 +29,19 @@ static const struct extension {
     { "provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00" },
     { "quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00" },
     { "quota_details", "Quota details management support", "Expose functions for quotas usage statistics per project", "2017-02-10T10:00:00-00:00" },
-    { "revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00" },
+    { "revision-if-match", "If-Match constraints based on revision_number",
+        "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00" },
     { "security-group", "security-group", "The security groups extension.", "2012-10-05T10:00:00-00:00" },
-    { "security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "Add new field with normalized remote_ip_prefix cidr in SG rule", "2020-12-10T12:00:00-00:00" },
+    { "security-groups-normalized-cidr", "Normalized CIDR field for security group rules",
+        "Add new field with normalized remote_ip_prefix cidr in SG rule", "2020-12-10T12:00:00-00:00" },
     { "service-type", "Neutron Service Type Management", "API for retrieving service providers for Neutron advanced services", "2013-01-20T00:00:00-00:00" },
     { "sorting", "Sorting support", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00" },
     { "standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00" },
     { "standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources.", "2016-04-11T10:00:00-00:00" },
-    { "standard-attr-tag", "Tag support for resources with standard attribute: network, port, security_group, subnet", "Enables to set tag on resources with standard attribute.", "2017-01-01T00:00:00-00:00" },
-    { "standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00" },
+    { "standard-attr-tag", "Tag support for resources with standard attribute: network, port, security_group, subnet",
+        "Enables to set tag on resources with standard attribute.", "2017-01-01T00:00:00-00:00" },
+    { "standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron "
+        "resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00" },
     { "stateful-security-group", "Stateful security group", "Indicates if the security group is stateful or not", "2019-11-26T09:00:00-00:00" },
 };
 enum { EXTENSIONS = sizeof(extensions) / sizeof(extensions[0]) };

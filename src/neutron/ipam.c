@@ -235,7 +235,8 @@ static struct fault *choose_address(struct chooser *chooser, const struct subnet
             "subnet is configured for automatic addresses", text, subnet->id);
     TRY(address_taken(chooser, subnet->id, address, &taken));
     if (taken)
-        return FAULT(chooser->cx, 409, "IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", text, subnet->id);
+        return FAULT(chooser->cx, 409, "IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s",
+            text, subnet->id);
     chooser->chosen[chooser->count++] = (struct allocation){ subnet->id, address };
     return NULL;
 }

@@ -5,19 +5,15 @@
  * secret.
  */
 #include "neutron/agent.h"
-#include "neutron/metadata/listener.h"
+#include "neutron/metadata/proxy.h"
 
 #include "base/log.h"
 #include "base/map.h"
 
-#include <curl/curl.h>
-#include <openssl/hmac.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROXY_TIMEOUT_MS = 30000, ANSWER_LIMIT = 4 * 1024 * 1024, METADATA_PORT = 80 };
+enum { METADATA_PORT = 80 };
 
 struct metadata_agent {
     struct app *app;
@@ -29,39 +25,7 @@ struct metadata_agent {
 
 static struct metadata_agent *agent;
 
-/* ---- To nova ---- */
-
-static size_t take_body(char *data, size_t size, size_t count, void *to)
-{
-    struct buf *body = to;
-    if (body->length + size * count > ANSWER_LIMIT)
-        return 0;
-    buf_append(body, data, size * count);
-    return size * count;
-}
-
-static const char *signature(struct arena *arena, const char *secret, const char *instance_id)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
-    HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)instance_id, strlen(instance_id), digest, &length);
-    for (unsigned i = 0; i < length; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return text;
-}
-
-static struct curl_slist *headers_for(struct arena *arena, const struct listener_request *request, const char *device_id,
-    const char *project_id)
-{
-    const char *secret = config_str(agent->app->config, "DEFAULT", "metadata_proxy_shared_secret");
-    struct curl_slist *headers = NULL;
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Forwarded-For: %s", request->peer_ip));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID: %s", device_id));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Tenant-ID: %s", project_id));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID-Signature: %s", signature(arena, secret, device_id)));
-    return curl_slist_append(headers, "Expect:");
-}
+/* ---- One request ---- */
 
 static const char *metadata_url(struct arena *arena, const char *path)
 {
@@ -74,50 +38,16 @@ static const char *metadata_url(struct arena *arena, const char *path)
     return arena_printf(arena, "http://%s:%ld%s", host, port, path);
 }
 
-static void proxy(struct arena *arena, const struct listener_request *request, const char *device_id, const char *project_id,
-    struct listener_answer *answer)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL) {
-        answer->status = 500;
-        return;
-    }
-    struct curl_slist *headers = headers_for(arena, request, device_id, project_id);
-    char *type = NULL;
-    long status = 0;
-    curl_easy_setopt(curl, CURLOPT_URL, metadata_url(arena, request->http->path));
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)PROXY_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
-    if (strcmp(request->http->method, "POST") == 0) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->http->body);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->http->body_length);
-    }
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    if (code != CURLE_OK) {
-        log_warning("neutron.metadata", "nova's metadata API: %s", curl_easy_strerror(code));
-        buf_clear(&answer->body);
-        status = 502;
-    }
-    answer->status = (int)status;
-    if (type != NULL && code == CURLE_OK)
-        answer->content_type = arena_strdup(arena, type);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-}
-
 static void handle(void *context, struct arena *arena, const struct listener_request *request, struct listener_answer *answer)
 {
     struct context cx = context_service(arena, agent->app);
     json_t *port = NULL;
     if (strcmp(request->http->method, "GET") != 0 && strcmp(request->http->method, "POST") != 0) {
         answer->status = 405;
+        return;
+    }
+    if (request->http->path[0] != '/') { /* "@host/..." would make nova's address a user name */
+        answer->status = 400;
         return;
     }
     struct fault *fault = agent_ask(&cx, "get_port_by_address",
@@ -129,7 +59,10 @@ static void handle(void *context, struct arena *arena, const struct listener_req
     } else if (device_id == NULL || device_id[0] == '\0') {
         answer->status = 404;
     } else {
-        proxy(arena, request, device_id, project_id, answer);
+        const struct metadata_call call = { .url = metadata_url(arena, request->http->path),
+            .secret = config_str(agent->app->config, "DEFAULT", "metadata_proxy_shared_secret"), .peer_ip = request->peer_ip,
+            .device_id = device_id, .project_id = project_id, .http = request->http };
+        metadata_proxy(arena, &call, answer);
     }
 }
 
@@ -155,7 +88,8 @@ static void listen_on(struct arena *arena, const struct app *app)
             map_remove(&agent->networks, entry->key);
         }
     for (; *networks != NULL; networks++) {
-        struct fault *fault = listener_add(arena, agent->listener, *networks, dhcp_netns(arena, &config, *networks), "169.254.169.254",
+        struct fault *fault = listener_add(arena, agent->listener, *networks, dhcp_netns(arena, &config, *networks),
+            "169.254.169.254",
             METADATA_PORT);
         if (fault != NULL)
             log_warning("neutron.metadata", "network %s: %s", *networks, fault_text(arena, fault));
@@ -187,7 +121,8 @@ struct fault *metadata_agent_start(struct context *cx)
         abort();
     agent->app = cx->app;
     agent->listener = listener_create(handle, NULL, (unsigned)config_int(cx->app->config, "DEFAULT", "metadata_workers"));
-    agent->waker.periodic = periodic_start(cx->app, "metadata agent", 0, config_int(cx->app->config, "AGENT", "report_interval") * 1000,
+    agent->waker.periodic = periodic_start(cx->app, "metadata agent", 0, config_int(cx->app->config, "AGENT",
+        "report_interval") * 1000,
         turn, NULL);
     return NULL;
 }

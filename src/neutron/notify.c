@@ -71,7 +71,8 @@ static void send_batch(struct nova_event *batch)
     struct rest_response response;
     struct fault *fault = rest_call(&cx, &call, &response);
     if (fault != NULL)
-        log_warning("neutron.notifiers.nova", "nova was not told of %zu events: %s", json_array_size(events), fault_text(arena, fault));
+        log_warning("neutron.notifiers.nova", "nova was not told of %zu events: %s", json_array_size(events),
+            fault_text(arena, fault));
     arena_destroy(arena);
 }
 

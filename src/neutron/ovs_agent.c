@@ -207,13 +207,15 @@ static struct fault *turn(struct context *cx, void *owner)
         switch_vlans_fill(agent->vlans, stage.ports, stage.port_count);
     }
     if (!agent->started)
-        TRY(agent_state_report(cx, "Open vSwitch agent", "neutron-openvswitch-agent", configurations(cx, arena, datapath, &stage), true));
+        TRY(agent_state_report(cx, "Open vSwitch agent", "neutron-openvswitch-agent", configurations(cx, arena,
+            datapath, &stage), true));
     agent->started = true;
     TRY(ask_details(cx, &stage));
     TRY(wire(arena, &sw, &stage));
     TRY(apply(arena, &daemon, &stage));
     TRY(tell(cx, &stage));
-    return agent_state_report(cx, "Open vSwitch agent", "neutron-openvswitch-agent", configurations(cx, arena, datapath, &stage), false);
+    return agent_state_report(cx, "Open vSwitch agent", "neutron-openvswitch-agent", configurations(cx, arena,
+        datapath, &stage), false);
 }
 
 /* ---- Watching the switch ---- */
@@ -256,7 +258,8 @@ struct fault *ovs_agent_start(struct context *cx)
 {
     struct arena *arena = cx->arena;
     if (cx->app->cloud->fake_compute > 0) {
-        heart = periodic_start(cx->app, "simulated agents", 0, config_int(cx->app->config, "AGENT", "report_interval") * 1000, beat, NULL);
+        heart = periodic_start(cx->app, "simulated agents", 0, config_int(cx->app->config, "AGENT",
+            "report_interval") * 1000, beat, NULL);
         return NULL;
     }
     struct ovs_daemon daemon = agent_switch(arena, cx->app->cloud);

@@ -28,7 +28,8 @@ static void want_port(struct arena *arena, const struct ovs_wired *wired, struct
         .mac = json_text_at(device, "mac_address"), .pairs = wanted, .pair_count = json_array_size(pairs) };
     port->fixed_ips = texts(arena, json_object_get(device, "fixed_ips"), "ip_address", &port->fixed_ip_count);
     port->group_ids = texts(arena, json_object_get(device, "security_groups"), NULL, &port->group_count);
-    port->port_security = json_bool_at(device, "port_security_enabled", true) && strncmp(owner != NULL ? owner : "", "network:", 8) != 0;
+    port->port_security = json_bool_at(device, "port_security_enabled", true) && strncmp(owner != NULL ? owner : "",
+        "network:", 8) != 0;
     for (size_t i = 0; i < json_array_size(pairs); i++) {
         const char *mac = json_text_at(json_array_get(pairs, i), "mac_address");
         wanted[i] = (struct flows_pair){ mac != NULL ? mac : port->mac, json_text_at(json_array_get(pairs, i), "ip_address") };
@@ -56,7 +57,8 @@ static void want_networks(struct arena *arena, const struct ovs_stage *stage, st
         networks[ret->network_count++] = (struct flows_network){ .id = id, .vlan = stage->wired[i].vlan,
             .segment = segment_of(json_text_at(device, "network_type")),
             .segmentation_id = (unsigned)json_int_at(device, "segmentation_id", 0),
-            .physical_network = json_text_at(device, "physical_network"), .tunnels = stage->tunnels, .tunnel_count = stage->tunnel_count };
+            .physical_network = json_text_at(device, "physical_network"), .tunnels = stage->tunnels,
+                .tunnel_count = stage->tunnel_count };
     }
     ret->networks = networks;
 }
@@ -77,7 +79,8 @@ static struct flows_rule rule_of(const json_t *rule)
 
 static void want_groups(struct arena *arena, const struct ovs_stage *stage, struct flows_wanted *ret)
 {
-    json_t *groups = json_object_get(stage->details, "security_groups"), *members = json_object_get(stage->details, "members"), *list;
+    json_t *groups = json_object_get(stage->details, "security_groups"), *members = json_object_get(stage->details,
+        "members"), *list;
     struct flows_group *wanted = ARENA_ARRAY(arena, struct flows_group, json_object_size(groups) + 1);
     struct flows_members *remote = ARENA_ARRAY(arena, struct flows_members, json_object_size(members) + 1);
     const char *id;
@@ -90,7 +93,8 @@ static void want_groups(struct arena *arena, const struct ovs_stage *stage, stru
     json_object_foreach(members, id, list) {
         struct flows_member *all = ARENA_ARRAY(arena, struct flows_member, json_array_size(list) + 1);
         for (size_t i = 0; i < json_array_size(list); i++)
-            all[i] = (struct flows_member){ json_text_at(json_array_get(list, i), "address"), json_text_at(json_array_get(list, i), "mac") };
+            all[i] = (struct flows_member){ json_text_at(json_array_get(list, i), "address"),
+                json_text_at(json_array_get(list, i), "mac") };
         remote[ret->members_count++] = (struct flows_members){ id, all, json_array_size(list) };
     }
     ret->groups = wanted;

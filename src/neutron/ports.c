@@ -72,19 +72,22 @@ static const struct field port_fields[PORT_FIELDS] = {
     [PORT_ID]               = { "id",                    UUID,   COLUMN("id"),                    FILTER | SORT, .automatic = NEW_UUID },
     [PORT_NAME]             = { "name",                  STR,    COLUMN("name"),                  CREATE | UPDATE | FILTER | SORT, .def = STR_DEF("") },
     [PORT_NETWORK_ID]       = { "network_id",            UUID,   COLUMN("network_id"),            CREATE | FILTER | SORT | REQUIRED },
-    [PORT_TENANT]           = { "project_id",            STR,    COLUMN("project_id"),            CREATE | FILTER | SORT, .alias = "tenant_id", .check = check_project, .def = CALLER_PROJECT },
+    [PORT_TENANT]           = { "project_id",            STR,    COLUMN("project_id"),
+                   CREATE | FILTER | SORT, .alias = "tenant_id", .check = check_project, .def = CALLER_PROJECT },
     [PORT_MAC]              = { "mac_address",           STR,    COLUMN("mac_address"),           CREATE | UPDATE | FILTER | SORT | PER_FIELD, .check = mac_check },
     [PORT_ADMIN_STATE_UP]   = { "admin_state_up",        BOOL,   COLUMN("admin_state_up"),        CREATE | UPDATE | FILTER | SORT, .def = TRUE_DEF },
     [PORT_STATUS]           = { "status",                ENUM,   COLUMN("status"),                FILTER | SORT, .names = status_names, .def = STR_DEF("DOWN") },
     [PORT_DEVICE_ID]        = { "device_id",             STR,    COLUMN("device_id"),             CREATE | UPDATE | FILTER | SORT, .def = STR_DEF("") },
     [PORT_DEVICE_OWNER]     = { "device_owner",          STR,    COLUMN("device_owner"),          CREATE | UPDATE | FILTER | SORT | PER_FIELD, .def = STR_DEF("") },
-    [PORT_FIXED_IPS]        = { "fixed_ips",             LIST,   COLUMN("fixed_ips"),             CREATE | UPDATE | FILTER | PER_FIELD, .check = fixed_ips_check, .filter = fixed_ips_filter },
+    [PORT_FIXED_IPS]        = { "fixed_ips",             LIST,   COLUMN("fixed_ips"),
+                    CREATE | UPDATE | FILTER | PER_FIELD, .check = fixed_ips_check, .filter = fixed_ips_filter },
     [PORT_ADDRESS_PAIRS]    = { "allowed_address_pairs", LIST,   COLUMN("allowed_address_pairs"), CREATE | UPDATE | PER_FIELD, .check = port_pairs_check, .def = JSON_DEF("[]") },
     [PORT_DHCP_OPTS]        = { "extra_dhcp_opts",       LIST,   COLUMN("extra_dhcp_opts"),       CREATE | UPDATE, .check = port_dhcp_opts_check, .def = JSON_DEF("[]") },
     [PORT_SECURITY_GROUPS]  = { "security_groups",       LIST,   COLUMN("security_groups"),       CREATE | UPDATE | FILTER, .check = port_groups_check, .filter = groups_filter },
     [PORT_SECURITY_ENABLED] = { "port_security_enabled", BOOL,   COLUMN("port_security_enabled"), CREATE | UPDATE | FILTER | PER_FIELD },
     [PORT_HOST_ID]          = { "binding:host_id",       STR,    COLUMN("host_id"),               CREATE | UPDATE | FILTER | PER_FIELD | NULLABLE, .def = STR_DEF("") },
-    [PORT_VNIC_TYPE]        = { "binding:vnic_type",     ENUM,   COLUMN("vnic_type"),             CREATE | UPDATE | FILTER | PER_FIELD, .names = vnic_names, .def = STR_DEF("normal") },
+    [PORT_VNIC_TYPE]        = { "binding:vnic_type",     ENUM,   COLUMN("vnic_type"),
+                    CREATE | UPDATE | FILTER | PER_FIELD, .names = vnic_names, .def = STR_DEF("normal") },
     [PORT_PROFILE]          = { "binding:profile",       OBJECT, COLUMN("profile"),               CREATE | UPDATE | PER_FIELD | NULLABLE, .def = JSON_DEF("{}") },
     [PORT_VIF_TYPE]         = { "binding:vif_type",      STR,    COLUMN("vif_type"),              PER_FIELD, .def = STR_DEF("unbound") },
     [PORT_VIF_DETAILS]      = { "binding:vif_details",   OBJECT, COLUMN("vif_details"),           PER_FIELD, .def = JSON_DEF("{}") },
@@ -138,7 +141,8 @@ static struct fault *enforce_members(struct op *op, struct row *row, size_t fiel
     for (; *members != NULL; members++)
         for (size_t i = 0; i < json_array_size(list); i++)
             if (json_object_get(json_array_get(list, i), *members) != NULL) {
-                TRY(resource_enforce_rule(op, arena_printf(op->cx->arena, "%s:%s:%s", verb, port_fields[field].name, *members), row));
+                TRY(resource_enforce_rule(op, arena_printf(op->cx->arena, "%s:%s:%s", verb, port_fields[field].name,
+                    *members), row));
                 break;
             }
     return NULL;
@@ -324,7 +328,8 @@ static struct fault *port_change(struct op *op, struct row *row)
     if (row_given(row, PORT_DHCP_OPTS))
         merge_dhcp_opts(op, row);
     if (row_given(row, PORT_SECURITY_GROUPS)) {
-        TRY(groups_exist(op->cx, op->tx, value_json(op, &row->values[PORT_SECURITY_GROUPS]), row_text(row, PORT_TENANT), op->sees_all));
+        TRY(groups_exist(op->cx, op->tx, value_json(op, &row->values[PORT_SECURITY_GROUPS]), row_text(row,
+            PORT_TENANT), op->sees_all));
         TRY(sql_exec(op->tx, "DELETE FROM port_security_groups WHERE port_id = ?", BIND(TEXT(row_text(row, PORT_ID)))));
         TRY(groups_write(op, row));
     }

@@ -31,7 +31,8 @@ static struct fault *quota_limit(struct context *cx, struct tx *tx, const char *
 
 static struct fault *quota_used(struct context *cx, struct tx *tx, const char *project_id, const char *table, int64_t *ret)
 {
-    return sql_int_of(tx, ret, 0, arena_printf(cx->arena, "SELECT COUNT(*) FROM %s WHERE project_id = ?", table), BIND(TEXT(project_id)));
+    return sql_int_of(tx, ret, 0, arena_printf(cx->arena, "SELECT COUNT(*) FROM %s WHERE project_id = ?", table),
+        BIND(TEXT(project_id)));
 }
 
 struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t more)
@@ -42,11 +43,13 @@ struct fault *quota_check(struct op *op, const char *resource, const char *table
         int64_t limit, used, wanted = 0;
         bool counted = project == NULL || project[0] == '\0';
         for (size_t k = 0; k < i && !counted; k++)
-            counted = row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k], project_field), project) == 0;
+            counted = row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k],
+                project_field), project) == 0;
         if (counted)
             continue;
         for (size_t k = i; k < op->page.count; k++)
-            wanted += row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k], project_field), project) == 0;
+            wanted += row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k],
+                project_field), project) == 0;
         TRY(quota_limit(op->cx, op->tx, project, resource, &limit));
         if (limit < 0)
             continue;
@@ -186,7 +189,8 @@ static struct fault *quota_set(struct request *rq)
     json_t *body = json_object_get(rq->body, "quota"), *limit;
     const char *name;
     if (!json_is_object(body))
-        return FAULT(RQ(rq), 400, "HTTPBadRequest", rq->body == NULL ? "Resource body required" : "Unable to find 'quota' in request body");
+        return FAULT(RQ(rq), 400, "HTTPBadRequest", rq->body == NULL ? "Resource body required"
+            : "Unable to find 'quota' in request body");
     change.limits = json_keep(rq->cx.arena, json_object());
     json_object_foreach(body, name, limit) {
         int64_t number = json_integer_value(limit);

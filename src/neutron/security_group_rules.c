@@ -76,8 +76,10 @@ static struct fault *protocol_check(struct op *op, const struct field *field, st
         const char *names[PROTOCOLS];
         for (size_t i = 0; i < PROTOCOLS; i++)
             names[i] = protocols[i].name;
-        return FAULT(op->cx, 400, "SecurityGroupRuleInvalidProtocol", "Security group rule protocol %s not supported. Only protocol "
-            "values [None, %s and integer representations [0 to 255] are supported.", lower, texts_repr(arena, names, PROTOCOLS) + 1);
+        return FAULT(op->cx, 400, "SecurityGroupRuleInvalidProtocol", "Security group rule protocol %s not supported. "
+            "Only protocol "
+            "values [None, %s and integer representations [0 to 255] are supported.", lower, texts_repr(arena, names,
+                PROTOCOLS) + 1);
     }
     return NULL;
 }
@@ -89,7 +91,8 @@ static struct fault *ethertype_check(struct op *op, const struct field *field, s
     else if (strcasecmp(value->text, "ipv6") == 0)
         value->text = "IPv6";
     else
-        return FAULT(op->cx, 400, "SecurityGroupRuleInvalidEtherType", "Security group rule for ethertype '%s' not supported. Allowed "
+        return FAULT(op->cx, 400, "SecurityGroupRuleInvalidEtherType", "Security group rule for ethertype '%s' not "
+            "supported. Allowed "
             "values are ['IPv4', 'IPv6'].", value->text);
     return NULL;
 }
@@ -121,11 +124,13 @@ static struct fault *load_null(struct op *op, struct page *page, size_t field)
 
 static const struct field rule_fields[RULE_FIELDS] = {
     [RULE_ID]            = { "id",                      UUID, COLUMN("id"),                FILTER | SORT, .automatic = NEW_UUID },
-    [RULE_TENANT]        = { "project_id",              STR,  COLUMN("project_id"),        CREATE | FILTER | SORT, .alias = "tenant_id", .check = check_project, .def = CALLER_PROJECT },
+    [RULE_TENANT]        = { "project_id",              STR,  COLUMN("project_id"),        CREATE | FILTER | SORT,
+        .alias = "tenant_id", .check = check_project, .def = CALLER_PROJECT },
     [RULE_GROUP_ID]      = { "security_group_id",       UUID, COLUMN("security_group_id"), CREATE | FILTER | SORT | REQUIRED },
     [RULE_ETHERTYPE]     = { "ethertype",               STR,  COLUMN("ethertype"),         CREATE | FILTER | SORT, .check = ethertype_check, .def = STR_DEF("IPv4") },
     [RULE_DIRECTION]     = { "direction",               ENUM, COLUMN("direction"),         CREATE | FILTER | SORT | REQUIRED, .names = direction_names },
-    [RULE_PROTOCOL]      = { "protocol",                STR,  COLUMN("protocol"),          CREATE | FILTER | SORT | NULLABLE | NUMBERS, .max = 40, .check = protocol_check, .def = NULL_DEF },
+    [RULE_PROTOCOL]      = { "protocol",                STR,  COLUMN("protocol"),
+                 CREATE | FILTER | SORT | NULLABLE | NUMBERS, .max = 40, .check = protocol_check, .def = NULL_DEF },
     [RULE_PORT_MIN]      = { "port_range_min",          INT,  COLUMN("port_range_min"),    CREATE | FILTER | SORT | NULLABLE, .check = port_check, .def = NULL_DEF },
     [RULE_PORT_MAX]      = { "port_range_max",          INT,  COLUMN("port_range_max"),    CREATE | FILTER | SORT | NULLABLE, .check = port_check, .def = NULL_DEF },
     [RULE_PREFIX]        = { "remote_ip_prefix",        STR,  COLUMN("remote_ip_prefix"),  CREATE | FILTER | SORT | NULLABLE, .max = 64, .check = prefix_check, .def = NULL_DEF },
@@ -168,12 +173,14 @@ static struct fault *port_ranges(struct op *op, struct row *row)
     if (protocol != NULL && (protocol->number == 1 || protocol->number == 58))
         return icmp_ranges(op, row);
     if (protocol == NULL || !protocol->ports)
-        return FAULT(op->cx, 400, "SecurityGroupInvalidProtocolForPort", "Ports cannot be specified for protocol %s. Ports are only "
+        return FAULT(op->cx, 400, "SecurityGroupInvalidProtocolForPort",
+            "Ports cannot be specified for protocol %s. Ports are only "
             "supported for dccp, sctp, tcp, udp, udplite.", name);
     if ((low && row_int(row, RULE_PORT_MIN) == 0) || (high && row_int(row, RULE_PORT_MAX) == 0))
         return FAULT(op->cx, 400, "SecurityGroupInvalidPortValue", "Invalid value for port 0");
     if (!low || !high || row_int(row, RULE_PORT_MIN) > row_int(row, RULE_PORT_MAX))
-        return FAULT(op->cx, 400, "SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max");
+        return FAULT(op->cx, 400, "SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= "
+            "port_range_max");
     return NULL;
 }
 
@@ -184,18 +191,21 @@ static struct fault *rule_validate(struct op *op, struct row *row)
     struct network_prefix prefix;
     bool exact;
     if (row_text(row, RULE_ADDRESS_GROUP) != NULL)
-        return FAULT(op->cx, 404, "AddressGroupNotFound", "Address group %s could not be found.", row_text(row, RULE_ADDRESS_GROUP));
+        return FAULT(op->cx, 404, "AddressGroupNotFound", "Address group %s could not be found.", row_text(row,
+            RULE_ADDRESS_GROUP));
     TRY(port_ranges(op, row));
     if (cidr != NULL && row_text(row, RULE_REMOTE_GROUP) != NULL)
         return FAULT(op->cx, 400, "SecurityGroupMultipleRemoteEntites", "Only one of remote_ip_prefix or remote_group_id or "
             "remote_address_group_id may be provided.");
     if (protocol != NULL && protocol->six && strcmp(ethertype, "IPv4") == 0)
-        return FAULT(op->cx, 400, "SecurityGroupEthertypeConflictWithProtocol", "Invalid ethertype %s for protocol %s.", ethertype, name);
+        return FAULT(op->cx, 400, "SecurityGroupEthertypeConflictWithProtocol",
+            "Invalid ethertype %s for protocol %s.", ethertype, name);
     if (cidr == NULL)
         return NULL;
     prefix_parse(cidr, &prefix, &exact);
     if (prefix.first.version != (strcmp(ethertype, "IPv4") == 0 ? 4 : 6))
-        return FAULT(op->cx, 400, "SecurityGroupRuleParameterConflict", "Conflicting value ethertype %s for CIDR %s", ethertype, cidr);
+        return FAULT(op->cx, 400, "SecurityGroupRuleParameterConflict", "Conflicting value ethertype %s for CIDR %s",
+            ethertype, cidr);
     row->values[RULE_NORMALIZED] = VALUE_STR(prefix_text(op->cx->arena, &prefix));
     return NULL;
 }
@@ -235,20 +245,26 @@ static struct fault *rule_create(struct op *op, struct row *row)
     TRY(resource_select(others, where));
     for (size_t i = 0; i < others->page.count; i++) {
         const struct row *other = &others->page.rows[i];
-        bool equal = other->values[RULE_PORT_MIN].state == (row->values[RULE_PORT_MIN].state == VALUE_SET ? VALUE_SET : VALUE_NULL) &&
-                     other->values[RULE_PORT_MAX].state == (row->values[RULE_PORT_MAX].state == VALUE_SET ? VALUE_SET : VALUE_NULL) &&
-                     row_int(other, RULE_PORT_MIN) == row_int(row, RULE_PORT_MIN) && row_int(other, RULE_PORT_MAX) == row_int(row, RULE_PORT_MAX);
+        bool equal = other->values[RULE_PORT_MIN].state == (row->values[RULE_PORT_MIN].state == VALUE_SET ? VALUE_SET
+            : VALUE_NULL) &&
+                     other->values[RULE_PORT_MAX].state == (row->values[RULE_PORT_MAX].state == VALUE_SET ? VALUE_SET
+                         : VALUE_NULL) &&
+                     row_int(other, RULE_PORT_MIN) == row_int(row, RULE_PORT_MIN) && row_int(other,
+                         RULE_PORT_MAX) == row_int(row, RULE_PORT_MAX);
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]) && equal; k++)
             equal = same(row_text(other, texts[k]), row_text(row, texts[k]));
         if (equal)
-            return FAULT(op->cx, 409, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.", row_text(other, RULE_ID));
+            return FAULT(op->cx, 409, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.",
+                row_text(other, RULE_ID));
     }
-    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row, RULE_GROUP_ID))));
+    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row,
+        RULE_GROUP_ID))));
 }
 
 static struct fault *rule_remove(struct op *op, struct row *row)
 {
-    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row, RULE_GROUP_ID))));
+    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row,
+        RULE_GROUP_ID))));
 }
 
 static struct fault *rule_after(struct op *op)
@@ -262,7 +278,8 @@ static struct fault *rule_after(struct op *op)
 
 static struct fault *rule_visible(struct op *op, struct where *where)
 {
-    where_or(where, "security_group_id IN (SELECT id FROM security_groups WHERE project_id = ?)", BIND(TEXT(op->cx->caller->project_id)));
+    where_or(where, "security_group_id IN (SELECT id FROM security_groups WHERE project_id = ?)",
+        BIND(TEXT(op->cx->caller->project_id)));
     return NULL;
 }
 
@@ -275,7 +292,8 @@ static struct fault *rule_target(struct op *op, struct row *row, const char *nam
     struct tx *tx = op->tx;
     if (tx == NULL)
         TRY(db_read(op->cx->arena, op->cx->app->db, &tx));
-    struct fault *fault = sql_text_of(tx, ret, "SELECT project_id FROM security_groups WHERE id = ?", BIND(TEXT(row_text(row, RULE_GROUP_ID))));
+    struct fault *fault = sql_text_of(tx, ret, "SELECT project_id FROM security_groups WHERE id = ?",
+        BIND(TEXT(row_text(row, RULE_GROUP_ID))));
     if (op->tx == NULL)
         tx_end(tx);
     return fault;

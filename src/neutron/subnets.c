@@ -99,7 +99,8 @@ static struct fault *pools_check(struct op *op, const struct field *field, struc
         if (!json_is_object(item) || json_object_size(item) != 2 || start == NULL || end == NULL)
             return invalid_value(op->cx, field->name, "Invalid data format for IP pool: '%s'", json_shown(op->cx->arena, item));
         if (!address_parse(start, &address) || !address_parse(end, &address))
-            return invalid_value(op->cx, field->name, "'%s' is not a valid IP address", !address_parse(start, &address) ? start : end);
+            return invalid_value(op->cx, field->name, "'%s' is not a valid IP address", !address_parse(start,
+                &address) ? start : end);
     }
     return NULL;
 }
@@ -172,7 +173,8 @@ static struct fault *version_checks(struct op *op, struct row *row, const struct
     if (ra != NULL && mode != NULL && strcmp(ra, mode) != 0)
         return invalid_input(op->cx, "ipv6_ra_mode set to '%s' with ipv6_address_mode set to '%s' is not valid. If both "
             "attributes are set, they must be the same value", ra, mode);
-    if (prefix->length != 64 && ((ra != NULL && strcmp(ra, "dhcpv6-stateful") != 0) || (mode != NULL && strcmp(mode, "dhcpv6-stateful") != 0)))
+    if (prefix->length != 64 && ((ra != NULL && strcmp(ra, "dhcpv6-stateful") != 0) || (mode != NULL && strcmp(mode,
+        "dhcpv6-stateful") != 0)))
         return invalid_input(op->cx, "Invalid CIDR %s for IPv6 address mode. OpenStack uses the EUI-64 address format, which "
             "requires the prefix to be /64", row_text(row, CIDR));
     return NULL;
@@ -220,7 +222,8 @@ static void pools_default(struct op *op, struct row *row, const struct network_p
     address_number last = prefix_last(prefix).number - (version == 4 && !narrow ? 1 : 0);
     json_t *pools = json_keep(op->cx->arena, json_array());
     struct address gateway;
-    if (row_text(row, GATEWAY) != NULL && address_parse(row_text(row, GATEWAY), &gateway) && gateway.number >= first && gateway.number <= last) {
+    if (row_text(row, GATEWAY) != NULL && address_parse(row_text(row, GATEWAY), &gateway) &&
+        gateway.number >= first && gateway.number <= last) {
         pool_append(pools, op->cx->arena, version, first, gateway.number - 1);
         pool_append(pools, op->cx->arena, version, gateway.number + 1, last);
     } else {
@@ -244,10 +247,12 @@ static struct fault *pools_validate(struct op *op, struct row *row, const struct
             pools[i].last.number < pools[i].first.number)
             return FAULT(op->cx, 400, "InvalidAllocationPool", "The allocation pool %s is not valid.", text);
         if (!prefix_holds(prefix, pools[i].first) || !prefix_holds(prefix, pools[i].last))
-            return FAULT(op->cx, 400, "OutOfBoundsAllocationPool", "The allocation pool %s spans beyond the subnet cidr %s.", text, cidr);
+            return FAULT(op->cx, 400, "OutOfBoundsAllocationPool", "The allocation pool %s spans beyond the subnet "
+                "cidr %s.", text, cidr);
         for (size_t k = 0; k < i; k++)
             if (pools[k].first.number <= pools[i].last.number && pools[i].first.number <= pools[k].last.number)
-                return FAULT(op->cx, 409, "OverlappingAllocationPools", "Found overlapping allocation pools: %s-%s %s for subnet %s.",
+                return FAULT(op->cx, 409, "OverlappingAllocationPools",
+                    "Found overlapping allocation pools: %s-%s %s for subnet %s.",
                     address_text(arena, pools[k].first), address_text(arena, pools[k].last), text, cidr);
         if (has_gateway && gateway.number >= pools[i].first.number && gateway.number <= pools[i].last.number)
             return FAULT(op->cx, 409, "GatewayConflictWithAllocationPools", "Gateway ip %s conflicts with allocation pool %s.",
@@ -351,7 +356,8 @@ static struct fault *subnet_remove(struct op *op, struct row *row)
             "allocation from this subnet.", id);
     /* DHCP ports keep their other addresses; the DHCP agent removes a port that has none left. */
     struct rows *rows;
-    TRY(sql_query(op->tx, &rows, "SELECT p.id, p.fixed_ips FROM ports p JOIN ip_allocations a ON a.port_id = p.id WHERE a.subnet_id = ?",
+    TRY(sql_query(op->tx, &rows, "SELECT p.id, p.fixed_ips FROM ports p JOIN ip_allocations a ON a.port_id = p.id "
+        "WHERE a.subnet_id = ?",
         BIND(TEXT(id))));
     while (rows_next(rows)) {
         json_t *ips = json_keep(op->cx->arena, json_deep_copy(json_parse_own(op->cx->arena, rows_text(rows, 1))));

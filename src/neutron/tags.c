@@ -63,7 +63,8 @@ static struct fault *tag_run(struct tx *tx, void *argument)
     }
     if (json_array_size(tags) > TAGS_MAX)
         return FAULT(op->cx, 400, "HTTPBadRequest", "The number of tags exceed the per-resource limit of %d", TAGS_MAX);
-    return sql_exec(tx, arena_printf(op->cx->arena, "UPDATE %s SET tags = ?, revision = revision + 1 WHERE id = ?", op->resource->table),
+    return sql_exec(tx, arena_printf(op->cx->arena, "UPDATE %s SET tags = ?, revision = revision + 1 WHERE id = ?",
+        op->resource->table),
         BIND(TEXT(json_dump(op->cx->arena, tags)), TEXT(op->id)));
 }
 

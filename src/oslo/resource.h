@@ -16,8 +16,10 @@
  *     enum { ID, NAME, PROJECT_ID, FIELDS };
  *     static const struct field color_fields[] = {
  *         [ID]         = { "id",         UUID, COLUMN("id"),         FILTER | SORT },
- *         [NAME]       = { "name",       STR,  COLUMN("name"),       CREATE | UPDATE | FILTER | SORT, .max = 255, .def = STR_DEF("") },
- *         [PROJECT_ID] = { "project_id", STR,  COLUMN("project_id"), CREATE | FILTER | SORT, .alias = "tenant_id", .def = CALLER_PROJECT },
+ *         [NAME]       = { "name",       STR,  COLUMN("name"),       CREATE | UPDATE | FILTER | SORT, .max = 255,
+ * .def = STR_DEF("") },
+ *         [PROJECT_ID] = { "project_id", STR,  COLUMN("project_id"), CREATE | FILTER | SORT, .alias = "tenant_id",
+ * .def = CALLER_PROJECT },
  *     };
  *     static const struct resource color = { .name = "color", .plural = "colors", .table = "colors", .fields = color_fields,
  *                                            .count = FIELDS, .id = ID, .owner = PROJECT_ID, .dialect = &neutron_resources };
@@ -146,7 +148,8 @@ struct field {
     enum field_type type;
     struct source from;
     unsigned flags;
-    int64_t min, max;                   /* INT: range, when one is not 0. STR: length in characters; LIST: members. max 0: 255 for STR, 1024 members */
+    int64_t min, max;                   /* INT: range,
+        when one is not 0. STR: length in characters; LIST: members. max 0: 255 for STR, 1024 members */
     const char *const *names;           /* ENUM, NULL-terminated */
     const char *pattern;                /* STR: PCRE, anchored by itself */
     struct field_default def;           /* on create, when absent */
@@ -201,7 +204,8 @@ struct resource {
     struct fault *(*update)(struct op *op, struct row *row);    /* before UPDATE; row->before holds the old values */
     struct fault *(*updated)(struct op *op, struct row *row);   /* after UPDATE */
     struct fault *(*remove)(struct op *op, struct row *row);    /* before DELETE */
-    struct fault *(*after)(struct op *op);                      /* after the commit: wake agents, notify. Its fault is logged, not answered */
+    struct fault *(*after)(struct op *op);                      /* after the commit: wake agents,
+        notify. Its fault is logged, not answered */
     /* A violated unique key, in the service's words; NULL: 409 "Conflict". */
     struct fault *(*duplicate)(struct op *op, struct row *row);
     void (*render_row)(struct op *op, struct row *row, struct json_writer *w); /* more members behind the fields */

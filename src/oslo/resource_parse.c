@@ -357,7 +357,8 @@ struct fault *resource_parse(struct op *op)
     const struct resource *resource = op->resource;
     const json_t *body = op->rq->body;
     const json_t *one = json_is_object(body) ? json_object_get(body, resource->name) : NULL;
-    const json_t *many = json_is_object(body) && resource->bulk && op->kind == OP_CREATE ? json_object_get(body, resource->plural) : NULL;
+    const json_t *many = json_is_object(body) && resource->bulk && op->kind == OP_CREATE ? json_object_get(body,
+        resource->plural) : NULL;
 
     if (one == NULL && many != NULL) {
         if (!json_is_array(many) || json_array_size(many) == 0)

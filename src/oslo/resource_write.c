@@ -52,7 +52,8 @@ bool row_changed(const struct row *row, size_t field)
         return false;
     if (a->json != NULL || b->json != NULL)
         return a->json == NULL || b->json == NULL ? a != b : !json_equal(a->json, b->json);
-    return a->integer != b->integer || (a->text != b->text && (a->text == NULL || b->text == NULL || strcmp(a->text, b->text) != 0));
+    return a->integer != b->integer || (a->text != b->text && (a->text == NULL || b->text == NULL || strcmp(a->text,
+        b->text) != 0));
 }
 
 static void automatic_create(struct op *op, const struct field *field, struct value *value)
