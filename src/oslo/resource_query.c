@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SORT_KEYS = 8, FILTER_VALUES = 1000 };
+enum { SORT_KEYS = 8, FILTER_VALUES = 1000, PAGE_MAX = 1000000000 };
 
 /* ---- Conditions ---- */
 
@@ -232,6 +232,8 @@ static struct fault *limit_read(struct op *op)
         op->limit = 0;
         TRY(op_invalid(op, NULL, INVALID_LIMIT, "limit", json_keep(op->cx->arena, json_string(limit))));
     }
+    if (op->limit > PAGE_MAX)
+        op->limit = PAGE_MAX;
     if (most > 0 && (op->limit == 0 || op->limit > most))
         op->limit = most;
     op->marker = request_query(op->rq, "marker");

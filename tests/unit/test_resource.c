@@ -279,6 +279,7 @@ static void test_lists(void **state)
     page = list(&one, arena_printf(arena, "tenant_id=p1&sort_key=name&limit=1&page_reverse=true&marker=%s", marker));
     assert_string_equal(json_text_at(json_array_get(page, 0), "name"), "b");
 
+    assert_int_equal(json_array_size(list(&one, "limit=9223372036854775807")), 4); /* no overflow behind it */
     struct fault *fault;
     ask(&one, resource_list, "get_color", NULL, "smell=x", NULL, &fault);
     assert_int_equal(fault->status, 400);

@@ -37,7 +37,8 @@ static struct curl_slist *headers_for(struct arena *arena, const struct metadata
     headers = curl_slist_append(headers, arena_printf(arena, "X-Forwarded-For: %s", call->peer_ip));
     headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID: %s", call->device_id));
     headers = curl_slist_append(headers, arena_printf(arena, "X-Tenant-ID: %s", call->project_id));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID-Signature: %s", signature(arena, call->secret, call->device_id)));
+    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID-Signature: %s", signature(arena,
+        call->secret, call->device_id)));
     return curl_slist_append(headers, "Expect:");
 }
 
