@@ -63,6 +63,7 @@ static struct fault *network_run(struct flow *flow)
     struct instance instance;
     json_t *info;
     TRY(fetch(flow, &instance));
+    vif_expect(host, flow->key);
     TRY(network_allocate(&flow->cx, host, &instance, &info));
     json_object_set(flow->state, "network_info", info);
     return tell_task(flow, json_pack("{s:O, s:s}", "network_info", info, "task_state", TASK_BLOCK_DEVICE_MAPPING),
@@ -77,7 +78,7 @@ static struct fault *network_undo(struct flow *flow)
         instance = (struct instance){ .uuid = flow->key };
     else if (fault != NULL)
         return fault;
-    vif_forget(flow->owner, flow->key, json_object_get(flow->state, "network_info"));
+    vif_forget(flow->owner, flow->key);
     return network_release(&flow->cx, &instance);
 }
 
@@ -102,7 +103,6 @@ static struct fault *prepare_run(struct flow *flow)
     TRY(tell_task(flow, json_pack("{s:s}", "task_state", TASK_SPAWNING), STATES(TASK_BLOCK_DEVICE_MAPPING, TASK_SPAWNING)));
     TRY(fetch(flow, &instance));
     guest_describe(&flow->cx, host, &instance, &spawn);
-    vif_expect(host, flow->key, json_object_get(flow->state, "network_info"));
     return host->compute->driver->prepare(host->virt, flow->cx.arena, &spawn);
 }
 
@@ -176,7 +176,7 @@ static struct fault *report_run(struct flow *flow)
         (int)info.state, "launched_at", (json_int_t)clock_now_us(), "progress", 0, "network_info", network_info);
     TRY(instance_tell(&flow->cx, host, flow->key, &(struct instance_note){ .changes = changes, .event_finish = EVENT_BUILD,
         .expected = STATES(TASK_SPAWNING, "") }));
-    vif_forget(host, flow->key, network_info);
+    vif_forget(host, flow->key);
     return NULL;
 }
 

@@ -35,7 +35,7 @@ struct compute_host {
     struct virt_host *virt;    /* NULL until it could be opened */
     uint64_t inventory_digest; /* of what placement was told last; 0: nothing yet */
     pthread_mutex_t lock;      /* of `events` */
-    struct map events;         /* "instance/port" -> enum vif_event, of ports that a build waits for */
+    struct map events;         /* "instance/port" -> enum vif_event, of instances that are built; and "instance" itself */
 };
 
 struct compute {
@@ -103,8 +103,9 @@ struct fault *network_waiting(struct context *cx, const char *uuid, size_t *ret_
 /* ---- events.c ---- */
 
 enum vif_event { VIF_PENDING = 1, VIF_PLUGGED, VIF_FAILED };
-void vif_expect(struct compute_host *host, const char *uuid, const json_t *network_info);
-void vif_forget(struct compute_host *host, const char *uuid, const json_t *network_info);
+/* From now on until vif_forget() events about the instance's ports are remembered. */
+void vif_expect(struct compute_host *host, const char *uuid);
+void vif_forget(struct compute_host *host, const char *uuid);
 /* The worst of the instance's VIFs: failed, pending, or plugged. */
 enum vif_event vif_state(struct compute_host *host, const char *uuid, const json_t *network_info);
 struct fault *external_instance_event(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);

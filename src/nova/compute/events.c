@@ -17,27 +17,31 @@ static const char *key_of(char *to, const char *uuid, const char *port_id)
     return to;
 }
 
+/* The instance's own key says that a build waits for it; events may come before the build has heard of its ports' ids. */
 static void mark(struct compute_host *host, const char *uuid, const char *port_id, enum vif_event event)
 {
     char key[KEY_MAX];
     pthread_mutex_lock(&host->lock);
-    if (event == VIF_PENDING || map_has(&host->events, key_of(key, uuid, port_id)))
+    if (map_has(&host->events, uuid))
         map_set(&host->events, key_of(key, uuid, port_id), (void *)(intptr_t)event);
     pthread_mutex_unlock(&host->lock);
 }
 
-void vif_expect(struct compute_host *host, const char *uuid, const json_t *network_info)
+void vif_expect(struct compute_host *host, const char *uuid)
 {
-    for (size_t i = 0; i < json_array_size(network_info); i++)
-        mark(host, uuid, json_text_at(json_array_get(network_info, i), "id"), VIF_PENDING);
+    pthread_mutex_lock(&host->lock);
+    map_set(&host->events, uuid, (void *)(intptr_t)VIF_PENDING);
+    pthread_mutex_unlock(&host->lock);
 }
 
-void vif_forget(struct compute_host *host, const char *uuid, const json_t *network_info)
+void vif_forget(struct compute_host *host, const char *uuid)
 {
-    char key[KEY_MAX];
+    struct map_entry *entry;
+    size_t length = strlen(uuid);
     pthread_mutex_lock(&host->lock);
-    for (size_t i = 0; i < json_array_size(network_info); i++)
-        map_remove(&host->events, key_of(key, uuid, json_text_at(json_array_get(network_info, i), "id")));
+    for (size_t at = 0; (entry = map_next(&host->events, &at)) != NULL;)
+        if (strncmp(entry->key, uuid, length) == 0)
+            map_remove(&host->events, entry->key);
     pthread_mutex_unlock(&host->lock);
 }
 
