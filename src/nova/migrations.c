@@ -65,8 +65,7 @@ static const char first[] =
     "CREATE TABLE quotas (project_id VARCHAR(255) NOT NULL, user_id VARCHAR(255) NOT NULL, resource VARCHAR(64) NOT NULL,"
     " hard_limit BIGINT NOT NULL, PRIMARY KEY (project_id, user_id, resource));\n";
 
-const struct migration nova_migrations[] = {
+const struct migration nova_migrations[NOVA_MIGRATIONS] = {
     { 1, "nova's tables",   first },
     { 2, "flows under way", flow_migration },
 };
-const size_t nova_migration_count = sizeof(nova_migrations) / sizeof(nova_migrations[0]);

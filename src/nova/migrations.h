@@ -7,7 +7,7 @@
 
 #include "oslo/sql.h"
 
-extern const struct migration nova_migrations[];
-extern const size_t nova_migration_count;
+enum { NOVA_MIGRATIONS = 2 };
+extern const struct migration nova_migrations[NOVA_MIGRATIONS];
 
 #endif

@@ -20,7 +20,7 @@ static struct db *db;
 static int open_database(void **state)
 {
     arena = arena_create();
-    return db_open(arena, "sqlite://", &db) != NULL || db_sync(arena, db, nova_migrations, nova_migration_count, NULL) != NULL;
+    return db_open(arena, "sqlite://", &db) != NULL || db_sync(arena, db, nova_migrations, NOVA_MIGRATIONS, NULL) != NULL;
 }
 
 static int close_database(void **state)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * nova: the service's tables: options, policies, routes, roles.
+ */
+#include "nova/nova.h"
+
+#include "nova/api.h"
+#include "nova/migrations.h"
+#include "nova/roles.h"
+
+static const struct option option_rows[] = {
+    { "DEFAULT", "default_availability_zone", OPTION_STR, "nova", "The zone of hosts that are in no aggregate with one." },
+    { "DEFAULT", "default_schedule_zone", OPTION_STR, NULL, "The zone of servers that ask for none." },
+    { "DEFAULT", "internal_service_availability_zone", OPTION_STR, "internal", "The zone in which services but nova-compute are listed." },
+    { "DEFAULT", "service_down_time", OPTION_INT, "60", "Seconds without a report after which a service counts as down.", .min = 1, .max = INT32_MAX },
+    { "DEFAULT", "report_interval", OPTION_INT, "10", "Seconds between reports of services.", .min = 1, .max = INT32_MAX },
+    { "DEFAULT", "force_config_drive", OPTION_BOOL, "false", "Give every server a config drive." },
+    { "api", "max_limit", OPTION_INT, "1000", "The most rows of one answer.", .min = 0, .max = INT32_MAX },
+    { "api", "enable_instance_password", OPTION_BOOL, "true", "Whether the answer to a new server has its password." },
+    { "quota", "instances", OPTION_INT, "10", "Servers of a project; -1 for no limit.", .min = -1, .max = INT32_MAX },
+    { "quota", "cores", OPTION_INT, "20", "Virtual CPUs of a project.", .min = -1, .max = INT32_MAX },
+    { "quota", "ram", OPTION_INT, "51200", "Megabytes of memory of a project.", .min = -1, .max = INT32_MAX },
+    { "quota", "metadata_items", OPTION_INT, "128", "Metadata items of a server.", .min = -1, .max = INT32_MAX },
+    { "quota", "injected_files", OPTION_INT, "5", "Files put into a server.", .min = -1, .max = INT32_MAX },
+    { "quota", "injected_file_content_bytes", OPTION_INT, "10240", "Bytes of one such file.", .min = -1, .max = INT32_MAX },
+    { "quota", "injected_file_path_length", OPTION_INT, "255", "Length of its path.", .min = -1, .max = INT32_MAX },
+    { "quota", "key_pairs", OPTION_INT, "100", "Key pairs of a user.", .min = -1, .max = INT32_MAX },
+    { "quota", "server_groups", OPTION_INT, "10", "Server groups of a project.", .min = -1, .max = INT32_MAX },
+    { "quota", "server_group_members", OPTION_INT, "10", "Servers of a user in a server group.", .min = -1, .max = INT32_MAX },
+};
+const struct option_table nova_options = OPTION_TABLE(option_rows);
+static const struct option_table *const option_tables[] = { &nova_options, &nova_scheduler_options, &nova_compute_options,
+    &nova_metadata_options, NULL };
+
+static const struct policy_table *const policy_tables[] = { &nova_policies, NULL };
+
+static const struct route_table *const route_tables[] = { &version_routes, &flavor_routes, &flavor_extra_routes, &keypair_routes,
+    &server_routes, &server_action_routes, &server_metadata_routes, &server_tag_routes, &instance_action_routes,
+    &interface_routes, &hypervisor_routes, &service_routes, &zone_routes, &aggregate_routes, &limit_routes, &quota_routes,
+    &server_group_routes, &external_event_routes, NULL };
+
+static const struct route_table *const metadata_tables[] = { &nova_metadata_routes, NULL };
+
+static const struct listener listeners[] = {
+    { "metadata", 8775, metadata_tables },
+    { NULL, 0, NULL },
+};
+
+static struct fault *api_start(struct context *cx)
+{
+    struct service_row row;
+
+    return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-api", "api", &row);
+}
+
+static const struct role roles[] = {
+    { "nova-api",          api_start,            NULL },
+    { "nova-conductor",    nova_conductor_start, NULL },
+    { "nova-scheduler",    nova_scheduler_start, NULL },
+    { "nova-compute",      nova_compute_start,   nova_compute_stop },
+    { NULL, NULL, NULL },
+};
+
+const struct service nova_service = {
+    .name = "nova",
+    .type = "compute",
+    .endpoint = "/v2.1",
+    .port = 8774,
+    .dialect = &nova_dialect,
+    .routes = route_tables,
+    .options = option_tables,
+    .policies = policy_tables,
+    .migrations = nova_migrations,
+    .migration_count = NOVA_MIGRATIONS,
+    .flows = nova_flows,
+    .roles = roles,
+    .listeners = listeners,
+};

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * server_view: how a server looks in answers, for every microversion.
+ */
+#ifndef NOVA_SERVER_VIEW_H
+#define NOVA_SERVER_VIEW_H
+
+#include "nova/hosts.h"
+#include "nova/instance.h"
+#include "oslo/http.h"
+
+struct server_view {
+    struct request *rq;
+    bool full;             /* false: PUT before 2.75 leaves most members out */
+    bool extended;         /* the caller sees hosts */
+    bool specs;            /* and the flavor's extra specs */
+    bool admin;
+    bool groups;           /* server_groups: only one server's own view has them */
+    enum { HOST_STATUS_HIDDEN, HOST_STATUS_UNKNOWN, HOST_STATUS_ALL } host_status;
+    const struct aggregate *aggregates;
+    size_t aggregate_count;
+    const struct service_row *services;
+    size_t service_count;
+};
+
+/* Looks up once what all servers of an answer need. `project_id`: whose server it is, or NULL for the caller's. */
+struct fault *server_view_init(struct server_view *view, struct request *rq, struct tx *tx, const char *project_id);
+
+/* One server with details; `name` NULL in a list. */
+void server_view_write(const struct server_view *view, const struct instance *instance, const char *name);
+
+/* id, name and links. */
+void server_view_basic(struct request *rq, const struct instance *instance);
+
+/* "addresses": {label: [..]} as os-ips shows it, too; only one network when `label` is not NULL: false when it is unknown. */
+bool server_view_addresses(struct request *rq, const struct instance *instance, bool extended, const char *label);
+
+/* ACTIVE, BUILD, ... */
+const char *server_status(const struct instance *instance);
+/* The vm_states that a status means (lists of texts, NULL-terminated; empty: no such status); *ret_task_states NULL when any. */
+void server_states_of(struct arena *arena, const char *const *statuses, const char *const **ret_vm_states,
+    const char *const **ret_task_states);
+
+/* "UP", "DOWN", "UNKNOWN", "MAINTENANCE" or "" (no host). */
+const char *server_host_status(const struct server_view *view, const struct instance *instance);
+
+#endif
