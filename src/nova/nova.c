@@ -50,7 +50,7 @@ static struct fault *api_start(struct context *cx)
 {
     struct service_row row;
 
-    return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-api", "api", &row);
+    return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-osapi_compute", "osapi_compute", &row);
 }
 
 static const struct role roles[] = {

@@ -1,261 +1,293 @@
 /* SPDX-License-Identifier: Apache-2.0
- * services: the programs that report. API reference: Compute services (os-services). */
+ *
+ * services: nova's own programs: which report, which are disabled; and the availability zones that hosts make. API reference:
+ * Compute services, Availability zones.
+ */
 #include "nova/api.h"
 
-#include "base/random.h"
-#include "oslo/rest.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* 11 forced_down, 53 UUIDs and PUT on one service. */
-enum { V_FORCED_DOWN = 11, V_UUID = 53, V_STRICT = 75 };
+/* The API's own programs report, too, but are not listed (as nova). */
+#define API_BINARY "nova-osapi_compute"
 
-static void write_service(struct request *rq, const struct service_row *s, const char *zone, const char *name)
-{
-    struct json_writer *w = &rq->json;
-    json_begin(w, name);
-    json_text(w, "binary", s->binary);
-    json_text(w, "host", s->host);
-    if (rq->version >= V_UUID)
-        json_text(w, "id", s->uuid);
-    else
-        json_int(w, "id", s->id);
-    json_text(w, "zone", zone);
-    json_text(w, "status", s->disabled ? "disabled" : "enabled");
-    json_text(w, "state", service_is_up(s, config_int(rq->cx.app->config, "DEFAULT", "service_down_time")) ? "up" : "down");
-    json_text(w, "updated_at", api_time_us(rq, s->last_seen_up));
-    json_text(w, "disabled_reason", s->disabled_reason);
-    if (rq->version >= V_FORCED_DOWN)
-        json_bool(w, "forced_down", s->forced_down);
-    json_end(w);
-}
+struct view {
+    struct service_row *services;
+    size_t count;
+    struct aggregate *aggregates;
+    size_t aggregate_count;
+    const char *default_zone, *internal_zone;
+    int64_t down_time;
+};
 
-static const char *zone_of(struct request *rq, const struct service_row *s, const struct aggregate *aggregates, size_t count)
+static struct fault *load(struct request *rq, const char *host, const char *binary, struct view *ret)
 {
     const struct config *config = rq->cx.app->config;
-    if (strcmp(s->binary, "nova-compute") != 0)
-        return config_str(config, "DEFAULT", "internal_service_availability_zone");
-    return host_zone(aggregates, count, s->host, config_str(config, "DEFAULT", "default_availability_zone"));
+    struct tx *tx;
+
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    struct fault *fault = service_list(tx, host, binary, &ret->services, &ret->count);
+    if (fault == NULL)
+        fault = aggregate_list(tx, &ret->aggregates, &ret->aggregate_count);
+    tx_end(tx);
+    ret->default_zone = config_str(config, "DEFAULT", "default_availability_zone");
+    ret->internal_zone = config_str(config, "DEFAULT", "internal_service_availability_zone");
+    ret->down_time = config_int(config, "DEFAULT", "service_down_time");
+    return fault;
 }
 
-static struct fault *list_in(struct request *rq, struct tx *tx)
+static const char *zone_of(const struct view *view, const struct service_row *service)
 {
-    struct service_row *services;
-    struct aggregate *aggregates;
-    size_t count, aggregate_count;
-    TRY(service_list(tx, request_query(rq, "host"), request_query(rq, "binary"), &services, &count));
-    TRY(aggregate_list(tx, &aggregates, &aggregate_count));
-    json_begin(&rq->json, NULL);
-    json_begin_array(&rq->json, "services");
-    for (size_t i = 0; i < count; i++)
-        write_service(rq, &services[i], zone_of(rq, &services[i], aggregates, aggregate_count), NULL);
-    json_end_array(&rq->json);
-    json_end(&rq->json);
-    return NULL;
+    if (strcmp(service->topic, "compute") != 0)
+        return view->internal_zone;
+    return host_zone(view->aggregates, view->aggregate_count, service->host, view->default_zone);
+}
+
+static void write_service(struct request *rq, const struct view *view, const struct service_row *service, const char *name)
+{
+    struct json_writer *w = &rq->json;
+
+    json_begin(w, name);
+    if (rq->version >= 53)
+        json_text(w, "id", service->uuid);
+    else
+        json_int(w, "id", service->id);
+    json_text(w, "binary", service->binary);
+    json_text(w, "host", service->host);
+    json_text(w, "zone", zone_of(view, service));
+    json_text(w, "status", service->disabled ? "disabled" : "enabled");
+    json_text(w, "state", service_is_up(service, view->down_time) ? "up" : "down");
+    json_text(w, "updated_at", api_time_us(rq, service->last_seen_up));
+    json_text(w, "disabled_reason", service->disabled_reason);
+    if (rq->version >= 11)
+        json_bool(w, "forced_down", service->forced_down);
+    json_end(w);
 }
 
 static struct fault *services_index(struct request *rq)
 {
     static const char *const allowed[] = { "host", "binary", NULL };
-    struct tx *tx;
-    TRY(api_query_check(rq, allowed, rq->version >= V_STRICT));
-    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    struct fault *fault = list_in(rq, tx);
-    tx_end(tx);
-    return fault;
-}
+    struct view view;
 
-/* ---- changes ---- */
-
-struct service_change {
-    const char *host, *binary, *uuid;
-    const char *status; /* "enabled", "disabled", or NULL */
-    const char *reason;
-    int forced_down;    /* -1: as it is */
-    struct service_row found;
-};
-
-/* By host and binary, or by UUID. */
-static struct fault *find(struct tx *tx, struct service_change *c)
-{
-    struct service_row *services;
-    size_t count;
-    struct arena *arena = tx_arena(tx);
-    TRY(service_list(tx, c->host, c->binary, &services, &count));
-    for (size_t i = 0; i < count; i++)
-        if (c->uuid == NULL || strcmp(services[i].uuid, c->uuid) == 0) {
-            c->found = services[i];
-            return NULL;
-        }
-    if (c->uuid != NULL)
-        return fault_new(arena, 404, NULL, "Service %s could not be found.", c->uuid);
-    return fault_new(arena, 404, NULL, "Could not find binary %s on host %s.", c->binary, c->host);
-}
-
-static struct fault *run_change(struct tx *tx, void *argument)
-{
-    struct service_change *c = argument;
-    TRY(find(tx, c));
-    struct service_row *s = &c->found;
-    if (strcmp(s->binary, "nova-compute") != 0)
-        return fault_new(tx_arena(tx), 400, NULL, "Updating a %s service is not supported. Only nova-compute services can be "
-            "updated.", s->binary);
-    if (c->status != NULL) {
-        s->disabled = strcmp(c->status, "disabled") == 0;
-        s->disabled_reason = s->disabled ? c->reason : NULL;
-    }
-    if (c->forced_down >= 0)
-        s->forced_down = c->forced_down == 1;
-    return sql_exec(tx, "UPDATE services SET disabled = ?, disabled_reason = ?, forced_down = ? WHERE id = ?",
-        BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(s->id)));
-}
-
-static const struct schema reason_schema = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
-static const struct schema binary_schema = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
-static const struct schema host_schema = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255,
-    .pattern = "^[a-zA-Z0-9-._]*$" };
-static const struct schema legacy_schema = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "host", &host_schema }, { "binary", &binary_schema }, { "disabled_reason", &reason_schema }),
-    .required = SCHEMA_WORDS("host", "binary") };
-static const struct schema force_down_schema = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "host", &host_schema }, { "binary", &binary_schema }, { "forced_down", &schema_boolean }),
-    .required = SCHEMA_WORDS("host", "binary", "forced_down") };
-
-static void write_legacy(struct request *rq, const struct service_change *c)
-{
-    struct json_writer *w = &rq->json;
-    json_begin(w, NULL);
-    json_begin(w, "service");
-    json_text(w, "host", c->host);
-    json_text(w, "binary", c->binary);
-    if (c->status != NULL)
-        json_text(w, "status", c->status);
-    if (c->reason != NULL)
-        json_text(w, "disabled_reason", c->reason);
-    if (c->forced_down >= 0)
-        json_bool(w, "forced_down", c->forced_down == 1);
-    json_end(w);
-    json_end(w);
-}
-
-/* Until 2.52: PUT /os-services/{enable,disable,disable-log-reason,force-down} with host and binary. */
-static struct fault *services_action(struct request *rq)
-{
-    const char *action = request_argument(rq, "id");
-    struct service_change c = { .forced_down = -1 };
-    bool force = strcmp(action, "force-down") == 0 && rq->version >= V_FORCED_DOWN;
-    if (strcmp(action, "enable") != 0 && strcmp(action, "disable") != 0 && strcmp(action, "disable-log-reason") != 0 && !force)
-        return NOT_FOUND(rq, "Unknown action");
-    TRY(request_validate(rq, force ? &force_down_schema : &legacy_schema));
-    c.host = json_text_at(rq->body, "host");
-    c.binary = json_text_at(rq->body, "binary");
-    if (strcmp(action, "disable-log-reason") == 0) {
-        c.reason = json_text_at(rq->body, "disabled_reason");
-        if (c.reason == NULL)
-            return BAD_REQUEST(rq, "Missing disabled reason field");
-    }
-    if (force)
-        c.forced_down = json_truth(json_object_get(rq->body, "forced_down"));
-    else
-        c.status = strcmp(action, "enable") == 0 ? "enabled" : "disabled";
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change, &c));
-    write_legacy(rq, &c);
-    return NULL;
-}
-
-static const struct schema status_schema = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("enabled", "disabled") };
-static const struct schema update_schema = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "status", &status_schema }, { "disabled_reason", &reason_schema },
-        { "forced_down", &schema_boolean }) };
-
-static struct fault *check_update(struct request *rq)
-{
-    const char *status = json_text_at(rq->body, "status");
-    const json_t *reason = json_object_get(rq->body, "disabled_reason");
-    if (reason != NULL && (status == NULL || strcmp(status, "disabled") != 0))
-        return BAD_REQUEST(rq, "Specifying disabled_reason when status is 'enabled' is invalid.");
-    if (status == NULL && json_object_get(rq->body, "forced_down") == NULL)
-        return BAD_REQUEST(rq, "No updates were requested. Fields 'status' or 'forced_down' should be specified.");
-    return NULL;
-}
-
-static struct fault *services_update(struct request *rq)
-{
-    const char *uuid = request_argument(rq, "id");
-    if (!uuid_like(uuid))
-        return BAD_REQUEST(rq, "Invalid uuid %s", uuid);
-    TRY(request_validate(rq, &update_schema));
-    TRY(check_update(rq));
-    const json_t *forced = json_object_get(rq->body, "forced_down");
-    struct service_change c = { .uuid = uuid, .status = json_text_at(rq->body, "status"),
-        .reason = json_text_at(rq->body, "disabled_reason"), .forced_down = forced == NULL ? -1 : json_truth(forced) };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change, &c));
-    struct tx *tx;
-    struct aggregate *aggregates;
-    size_t count;
-    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(aggregate_list(tx, &aggregates, &count));
-    tx_end(tx);
+    TRY(api_query_check(rq, allowed, rq->version >= 75));
+    TRY(load(rq, request_query(rq, "host"), request_query(rq, "binary"), &view));
     json_begin(&rq->json, NULL);
-    write_service(rq, &c.found, zone_of(rq, &c.found, aggregates, count), "service");
+    json_begin_array(&rq->json, "services");
+    for (size_t i = 0; i < view.count; i++)
+        if (strcmp(view.services[i].binary, API_BINARY) != 0)
+            write_service(rq, &view, &view.services[i], NULL);
+    json_end_array(&rq->json);
     json_end(&rq->json);
     return NULL;
 }
 
-/* ---- delete ---- */
-
-struct removal {
-    const char *id;
-    bool by_uuid;
-    struct service_row found;
-    struct compute_node *nodes;
-    size_t node_count;
-};
-
-static struct fault *run_remove(struct tx *tx, void *argument)
+static struct fault *find_service(struct request *rq, struct view *view, const char *host, const char *binary, const char *id,
+    struct service_row **ret)
 {
-    struct removal *r = argument;
-    struct service_row *services;
-    struct instance *servers;
-    size_t count, server_count, i = 0;
-    TRY(service_list(tx, NULL, NULL, &services, &count));
-    while (i < count && (r->by_uuid ? strcmp(services[i].uuid, r->id) != 0 : services[i].id != strtoll(r->id, NULL, 10)))
-        i++;
-    if (i == count)
-        return fault_new(tx_arena(tx), 404, NULL, "Service %s not found.", r->id);
-    r->found = services[i];
-    if (strcmp(r->found.binary, "nova-compute") == 0) {
-        TRY(instance_list_host(tx, r->found.host, &servers, &server_count));
-        if (server_count > 0)
-            return fault_new(tx_arena(tx), 409, NULL, "Unable to delete compute service that is hosting instances. Migrate or "
-                "delete the instances first.");
-        TRY(compute_node_list(tx, r->found.host, &r->nodes, &r->node_count));
-        TRY(sql_exec(tx, "DELETE FROM compute_nodes WHERE host = ?", BIND(TEXT(r->found.host))));
+    TRY(load(rq, host, binary, view));
+    for (size_t i = 0; i < view->count; i++)
+        if (id == NULL || strcmp(id, view->services[i].uuid) == 0 || (rq->version < 53 && atoll(id) == view->services[i].id)) {
+            *ret = &view->services[i];
+            return NULL;
+        }
+    if (id != NULL)
+        return NOT_FOUND(rq, "Service %s could not be found.", id);
+    return NOT_FOUND(rq, "Could not find binary %s on host %s.", binary, host);
+}
+
+static struct fault *save_service(struct request *rq, const struct service_row *s)
+{
+    return db_exec(rq->cx.arena, rq->cx.app->db, "UPDATE services SET disabled=?,disabled_reason=?,forced_down=?,updated_at=? WHERE id=?",
+        BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(clock_now_us()), INT(s->id)), NULL);
+}
+
+static const struct schema reason = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
+static const struct schema status = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("enabled", "disabled") };
+static const struct schema update_53 = SCHEMA_CLOSED({ "status", &status }, { "disabled_reason", &reason },
+    { "forced_down", &schema_boolean });
+static const struct schema by_name = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("host", "binary"),
+    .properties = SCHEMA_PROPERTIES({ "host", &schema_text255 }, { "binary", &schema_text255 }, { "disabled_reason", &reason },
+        { "forced_down", &schema_boolean }) };
+
+static struct fault *services_update(struct request *rq)
+{
+    struct view view;
+    struct service_row *service;
+
+    TRY(request_validate(rq, &update_53));
+    if (json_object_size(rq->body) == 0)
+        return BAD_REQUEST(rq, "No updates were requested. Fields 'status' or 'forced_down' should be specified.");
+    const char *wanted = json_text_at(rq->body, "status"), *why = json_text_at(rq->body, "disabled_reason");
+    const json_t *down = json_object_get(rq->body, "forced_down");
+    if (why != NULL && (wanted == NULL || strcmp(wanted, "disabled") != 0))
+        return BAD_REQUEST(rq, "Specifying disabled_reason requires that status is 'disabled'.");
+    TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
+    if (strcmp(service->binary, "nova-compute") != 0)
+        return BAD_REQUEST(rq, "Updating a %s service is not supported. Only nova-compute services can be updated.", service->binary);
+    if (wanted != NULL) {
+        service->disabled = strcmp(wanted, "disabled") == 0;
+        service->disabled_reason = why;
     }
-    return sql_exec(tx, "DELETE FROM services WHERE id = ?", BIND(INT(r->found.id)));
+    if (down != NULL)
+        service->forced_down = json_truth(down);
+    TRY(save_service(rq, service));
+    json_begin(&rq->json, NULL);
+    write_service(rq, &view, service, "service");
+    json_end(&rq->json);
+    return NULL;
+}
+
+/* PUT /os-services/enable and its sisters, up to 2.52. */
+static struct fault *services_act(struct request *rq)
+{
+    const char *act = request_argument(rq, "id");
+    struct view view;
+    struct service_row *service;
+
+    bool enable = strcmp(act, "enable") == 0, disable = strcmp(act, "disable") == 0, log = strcmp(act, "disable-log-reason") == 0,
+         force = strcmp(act, "force-down") == 0 && rq->version >= 11;
+    if (!enable && !disable && !log && !force)
+        return NOT_FOUND(rq, "Unknown action");
+    TRY(request_validate(rq, &by_name));
+    TRY(find_service(rq, &view, json_text_at(rq->body, "host"), json_text_at(rq->body, "binary"), NULL, &service));
+    if (log && json_text_at(rq->body, "disabled_reason") == NULL)
+        return BAD_REQUEST(rq, "Missing disabled reason field");
+    if (force) {
+        service->forced_down = json_truth(json_object_get(rq->body, "forced_down"));
+    } else {
+        service->disabled = !enable;
+        service->disabled_reason = log ? json_text_at(rq->body, "disabled_reason") : NULL;
+    }
+    TRY(save_service(rq, service));
+    json_begin(&rq->json, NULL);
+    json_begin(&rq->json, "service");
+    json_text(&rq->json, "host", service->host);
+    json_text(&rq->json, "binary", service->binary);
+    if (force)
+        json_bool(&rq->json, "forced_down", service->forced_down);
+    else
+        json_text(&rq->json, "status", enable ? "enabled" : "disabled");
+    if (log)
+        json_text(&rq->json, "disabled_reason", service->disabled_reason);
+    json_end(&rq->json);
+    json_end(&rq->json);
+    return NULL;
+}
+
+static struct fault *run_delete(struct tx *tx, void *argument)
+{
+    const struct service_row *service = argument;
+    int64_t left;
+
+    TRY(sql_int_of(tx, &left, 0, "SELECT COUNT(*) FROM instances WHERE host=? AND deleted=0", BIND(TEXT(service->host))));
+    if (left > 0 && strcmp(service->binary, "nova-compute") == 0)
+        return fault_new(tx_arena(tx), 409, NULL, "Unable to delete compute service that is hosting instances. Migrate or delete "
+            "the instances first.");
+    if (strcmp(service->binary, "nova-compute") == 0)
+        TRY(sql_exec(tx, "DELETE FROM compute_nodes WHERE host=?", BIND(TEXT(service->host))));
+    return sql_exec(tx, "DELETE FROM services WHERE id=?", BIND(INT(service->id)));
 }
 
 static struct fault *services_delete(struct request *rq)
 {
-    struct removal r = { .id = request_argument(rq, "id"), .by_uuid = rq->version >= V_UUID };
-    if (r.by_uuid && !uuid_like(r.id))
-        return BAD_REQUEST(rq, "Invalid uuid %s", r.id);
-    if (!r.by_uuid && r.id[strspn(r.id, "0123456789")] != '\0')
-        return BAD_REQUEST(rq, "Invalid id %s", r.id);
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_remove, &r));
-    for (size_t i = 0; i < r.node_count; i++) { /* its provider has no inventory that anybody could use now */
-        struct rest_response gone;
-        TRY(rest_call(RQ(rq), &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE, .accept_status = 404,
-            .version = "placement 1.39", .path = arena_printf(rq->cx.arena, "/resource_providers/%s", r.nodes[i].uuid) }, &gone));
-    }
+    struct view view;
+    struct service_row *service;
+
+    TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, service));
     return api_empty(rq, 204);
 }
 
-static const struct route rows[] = {
+static const struct route service_rows[] = {
     ROUTE(GET,    "/v2.1/os-services",      "os_compute_api:os-services:list",   services_index),
-    ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_action, .max_version = 52),
+    ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_act,    .max_version = 52),
     ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_update, .min_version = 53),
-    ROUTE(DELETE, "/v2.1/os-services/{id}", "os_compute_api:os-services:delete", services_delete, SLOW),
+    ROUTE(DELETE, "/v2.1/os-services/{id}", "os_compute_api:os-services:delete", services_delete),
 };
-const struct route_table service_routes = ROUTES(rows);
+const struct route_table service_routes = ROUTES(service_rows);
+
+/* ---- availability zones ---- */
+
+static void write_hosts(struct request *rq, const struct view *view, const char *zone)
+{
+    struct json_writer *w = &rq->json;
+
+    json_begin(w, "hosts");
+    for (size_t i = 0; i < view->count; i++) {
+        const char *host = view->services[i].host;
+        bool before = false;
+
+        for (size_t k = 0; k < i; k++)
+            before = before || (strcmp(view->services[k].host, host) == 0 && strcmp(zone_of(view, &view->services[k]), zone) == 0);
+        if (before || strcmp(zone_of(view, &view->services[i]), zone) != 0)
+            continue;
+        json_begin(w, host);
+        for (size_t k = i; k < view->count; k++) {
+            const struct service_row *s = &view->services[k];
+
+            if (strcmp(s->host, host) != 0 || strcmp(zone_of(view, s), zone) != 0 || strcmp(s->binary, API_BINARY) == 0)
+                continue;
+            json_begin(w, s->binary);
+            json_bool(w, "available", service_is_up(s, view->down_time));
+            json_bool(w, "active", !s->disabled);
+            json_text(w, "updated_at", api_time_us(rq, s->last_seen_up));
+            json_end(w);
+        }
+        json_end(w);
+    }
+    json_end(w);
+}
+
+static struct fault *zones(struct request *rq, bool detail)
+{
+    struct json_writer *w = &rq->json;
+    struct view view;
+
+    TRY(load(rq, NULL, NULL, &view));
+    json_begin(w, NULL);
+    json_begin_array(w, "availabilityZoneInfo");
+    for (size_t i = 0; i < view.count; i++) {
+        const char *zone = zone_of(&view, &view.services[i]);
+        bool before = false, available = false, internal = strcmp(zone, view.internal_zone) == 0;
+
+        for (size_t k = 0; k < view.count; k++) {
+            if (strcmp(zone_of(&view, &view.services[k]), zone) != 0)
+                continue;
+            before = before || k < i;
+            available = available || !view.services[k].disabled;
+        }
+        if (before || (internal && !detail))
+            continue;
+        json_begin(w, NULL);
+        json_text(w, "zoneName", zone);
+        json_begin(w, "zoneState");
+        json_bool(w, "available", available);
+        json_end(w);
+        if (detail && available)
+            write_hosts(rq, &view, zone);
+        else
+            json_null_member(w, "hosts");
+        json_end(w);
+    }
+    json_end_array(w);
+    json_end(w);
+    return NULL;
+}
+
+static struct fault *zones_index(struct request *rq)
+{
+    return zones(rq, false);
+}
+
+static struct fault *zones_detail(struct request *rq)
+{
+    return zones(rq, true);
+}
+
+static const struct route zone_rows[] = {
+    ROUTE(GET, "/v2.1/os-availability-zone",        "os_compute_api:os-availability-zone:list",   zones_index),
+    ROUTE(GET, "/v2.1/os-availability-zone/detail", "os_compute_api:os-availability-zone:detail", zones_detail),
+};
+const struct route_table zone_routes = ROUTES(zone_rows);
