@@ -20,7 +20,7 @@ extern const struct option_table nova_options;
 extern const struct route_table version_routes, flavor_routes, flavor_extra_routes, keypair_routes, server_routes,
     server_action_routes, server_metadata_routes, server_tag_routes, instance_action_routes, interface_routes,
     hypervisor_routes, service_routes, zone_routes, aggregate_routes, limit_routes, quota_routes, server_group_routes,
-    external_event_routes, usage_routes;
+    external_event_routes;
 
 /* "" or "/PROJECT", as the request's own path has it; links repeat it. */
 const char *api_project_prefix(const struct request *rq);
