@@ -194,15 +194,15 @@ static struct fault *apply(struct request *rq, struct change *c)
 
 static const struct schema zone = { .types = SCHEMA_STRING | SCHEMA_NULL, .min_length = 1, .max_length = 255 };
 static const struct schema create_schema = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("name"),
-    .properties = SCHEMA_PROPERTIES({ "name", &schema_name }, { "availability_zone", &zone }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, { "availability_zone", &zone }) };
 static const struct schema create_body = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("aggregate"),
     .properties = SCHEMA_PROPERTIES({ "aggregate", &create_schema }) };
 static const struct schema update_schema = { .types = SCHEMA_OBJECT, .closed = true, .min_properties = 1,
-    .properties = SCHEMA_PROPERTIES({ "name", &schema_name }, { "availability_zone", &zone }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, { "availability_zone", &zone }) };
 static const struct schema update_body = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("aggregate"),
     .properties = SCHEMA_PROPERTIES({ "aggregate", &update_schema }) };
 static const struct schema host_schema = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("host"),
-    .properties = SCHEMA_PROPERTIES({ "host", &schema_text255 }) };
+    .properties = SCHEMA_PROPERTIES({ "host", &nova_schema_text255 }) };
 static const struct schema value = { .types = SCHEMA_STRING | SCHEMA_NULL, .max_length = 255 };
 static const struct schema values = { .types = SCHEMA_OBJECT, .closed = true,
     .patterns = SCHEMA_PROPERTIES({ "^[a-zA-Z0-9-_:. ]{1,255}$", &value }) };
@@ -293,4 +293,4 @@ static const struct route rows[] = {
     ROUTE(DELETE, "/v2.1/os-aggregates/{id}",        A "delete",   aggregates_delete),
     ROUTE(POST,   "/v2.1/os-aggregates/{id}/action", A "add_host", aggregates_action, HANDLER_POLICY),
 };
-const struct route_table aggregate_routes = ROUTES(rows);
+const struct route_table nova_aggregate_routes = ROUTES(rows);

@@ -11,23 +11,23 @@
 #include <string.h>
 #include <strings.h>
 
-const struct schema schema_any = { 0 };
-const struct schema schema_null = { .types = SCHEMA_NULL };
-const struct schema schema_name = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255, .format = "name" };
-const struct schema schema_text255 = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
-const struct schema schema_boolean = { .types = SCHEMA_BOOLEAN | SCHEMA_STRING,
+const struct schema nova_schema_any = { 0 };
+const struct schema nova_schema_null = { .types = SCHEMA_NULL };
+const struct schema nova_schema_name = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255, .format = "name" };
+const struct schema nova_schema_text255 = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
+const struct schema nova_schema_boolean = { .types = SCHEMA_BOOLEAN | SCHEMA_STRING,
     .values = SCHEMA_WORDS("=true", "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", "y", "t",
         "=false", "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", "n", "f") };
-const struct schema schema_uuid = { .types = SCHEMA_STRING, .format = "uuid" };
+const struct schema nova_schema_uuid = { .types = SCHEMA_STRING, .format = "uuid" };
 static const struct schema ipv4 = { .format = "ipv4" }, ipv6 = { .format = "ipv6" };
-const struct schema schema_ip = { .types = SCHEMA_STRING, .any_of = SCHEMA_ANY(&ipv4, &ipv6) };
-const struct schema schema_tag = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 60, .pattern = "^[^,/]*$" };
-const struct schema schema_positive = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$", .minimum = 1,
+const struct schema nova_schema_ip = { .types = SCHEMA_STRING, .any_of = SCHEMA_ANY(&ipv4, &ipv6) };
+const struct schema nova_schema_tag = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 60, .pattern = "^[^,/]*$" };
+const struct schema nova_schema_positive = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$", .minimum = 1,
     .maximum = INT64_MAX, .min_length = 1 };
-const struct schema schema_non_negative = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$",
+const struct schema nova_schema_non_negative = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$",
     .minimum = 0, .maximum = INT64_MAX, .min_length = 1 };
 static const struct schema metadata_value = { .types = SCHEMA_STRING, .max_length = 255 };
-const struct schema schema_metadata = { .types = SCHEMA_OBJECT,
+const struct schema nova_schema_metadata = { .types = SCHEMA_OBJECT,
     .patterns = SCHEMA_PROPERTIES({ "^[a-zA-Z0-9-_:. ]{1,255}$", &metadata_value }), .closed = true };
 
 void api_links(struct request *rq, const char *collection, const char *id)

@@ -17,10 +17,10 @@ extern const struct dialect nova_dialect;
 extern const struct policy_table nova_policies;
 extern const struct option_table nova_options;
 
-extern const struct route_table version_routes, flavor_routes, flavor_extra_routes, keypair_routes, server_routes,
-    server_action_routes, server_metadata_routes, server_tag_routes, instance_action_routes, interface_routes,
-    hypervisor_routes, service_routes, zone_routes, aggregate_routes, limit_routes, quota_routes, server_group_routes,
-    external_event_routes;
+extern const struct route_table nova_version_routes, nova_flavor_routes, nova_flavor_extra_routes, nova_keypair_routes, nova_server_routes,
+    nova_server_action_routes, nova_server_metadata_routes, nova_server_tag_routes, nova_instance_action_routes, nova_interface_routes,
+    nova_hypervisor_routes, nova_service_routes, nova_zone_routes, nova_aggregate_routes, nova_limit_routes, nova_quota_routes, nova_server_group_routes,
+    nova_external_event_routes;
 
 /* "" or "/PROJECT", as the request's own path has it; links repeat it. */
 const char *api_project_prefix(const struct request *rq);
@@ -68,8 +68,8 @@ struct fault *api_empty(struct request *rq, int status);
 #define FORBIDDEN(rq, ...)   FAULT(RQ(rq), 403, NULL, __VA_ARGS__)
 
 /* Schemas that several resources share (nova/api/validation/parameter_types.py). */
-extern const struct schema schema_name, schema_boolean, schema_boolean_true, schema_metadata, schema_tag, schema_ip,
-    schema_uuid, schema_null, schema_positive, schema_non_negative, schema_text255, schema_any;
+extern const struct schema nova_schema_name, nova_schema_boolean, nova_schema_metadata, nova_schema_tag, nova_schema_ip,
+    nova_schema_uuid, nova_schema_null, nova_schema_positive, nova_schema_non_negative, nova_schema_text255, nova_schema_any;
 #define SCHEMA_CLOSED(...) { .types = SCHEMA_OBJECT, .properties = SCHEMA_PROPERTIES(__VA_ARGS__), .closed = true }
 
 #endif

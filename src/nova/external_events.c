@@ -15,7 +15,7 @@ static const struct schema event_name = { .types = SCHEMA_STRING, .values = SCHE
 static const struct schema event_status = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("failed", "completed", "in-progress") };
 static const struct schema tag = { .types = SCHEMA_STRING, .max_length = 255 };
 static const struct schema event = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("server_uuid", "name"),
-    .properties = SCHEMA_PROPERTIES({ "server_uuid", &schema_uuid }, { "name", &event_name }, { "status", &event_status },
+    .properties = SCHEMA_PROPERTIES({ "server_uuid", &nova_schema_uuid }, { "name", &event_name }, { "status", &event_status },
         { "tag", &tag }) };
 static const struct schema events = { .types = SCHEMA_ARRAY, .items = &event };
 static const struct schema body = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("events"),
@@ -110,4 +110,4 @@ static struct fault *events_create(struct request *rq)
 static const struct route rows[] = {
     ROUTE(POST, "/v2.1/os-server-external-events", "os_compute_api:os-server-external-events:create", events_create),
 };
-const struct route_table external_event_routes = ROUTES(rows);
+const struct route_table nova_external_event_routes = ROUTES(rows);

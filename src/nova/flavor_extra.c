@@ -131,7 +131,7 @@ static struct fault *access_index(struct request *rq)
 }
 
 static const struct schema access_schema = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "tenant", &schema_text255 }), .required = SCHEMA_WORDS("tenant") };
+    .properties = SCHEMA_PROPERTIES({ "tenant", &nova_schema_text255 }), .required = SCHEMA_WORDS("tenant") };
 static const struct schema add_body = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "addTenantAccess", &access_schema }), .required = SCHEMA_WORDS("addTenantAccess") };
 static const struct schema remove_body = { .types = SCHEMA_OBJECT, .closed = true,
@@ -193,4 +193,4 @@ static const struct route rows[] = {
     ROUTE(POST,   "/v2.1/flavors/{flavor_id}/action",               "os_compute_api:os-flavor-access:add_tenant_access",
         flavor_action, HANDLER_POLICY),
 };
-const struct route_table flavor_extra_routes = ROUTES(rows);
+const struct route_table nova_flavor_extra_routes = ROUTES(rows);

@@ -245,9 +245,9 @@ static const struct schema rxtx_schema = { .types = SCHEMA_NUMBER | SCHEMA_STRIN
 static const struct schema description_schema = { .types = SCHEMA_STRING | SCHEMA_NULL, .max_length = 65535 };
 
 #define CREATE_PROPERTIES                                                                                              \
-    { "name", &schema_name }, { "id", &id_schema }, { "ram", &positive }, { "vcpus", &positive },                        \
+    { "name", &nova_schema_name }, { "id", &id_schema }, { "ram", &positive }, { "vcpus", &positive },                        \
     { "disk", &non_negative }, { "OS-FLV-EXT-DATA:ephemeral", &non_negative }, { "swap", &non_negative },                \
-    { "rxtx_factor", &rxtx_schema }, { "os-flavor-access:is_public", &schema_boolean }
+    { "rxtx_factor", &rxtx_schema }, { "os-flavor-access:is_public", &nova_schema_boolean }
 static const struct schema create_1 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES(CREATE_PROPERTIES), .required = SCHEMA_WORDS("name", "ram", "vcpus", "disk") };
 static const struct schema create_55 = { .types = SCHEMA_OBJECT, .closed = true,
@@ -348,4 +348,4 @@ static const struct route rows[] = {
     ROUTE(PUT,    "/v2.1/flavors/{flavor_id}", "os_compute_api:os-flavor-manage:update", flavors_update, .min_version = 55),
     ROUTE(DELETE, "/v2.1/flavors/{flavor_id}", "os_compute_api:os-flavor-manage:delete", flavors_delete),
 };
-const struct route_table flavor_routes = ROUTES(rows);
+const struct route_table nova_flavor_routes = ROUTES(rows);

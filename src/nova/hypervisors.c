@@ -291,4 +291,4 @@ static const struct route rows[] = {
     ROUTE(GET, PATH "/{id}/search",  H "search",    hypervisors_search,  .max_version = 52),
     ROUTE(GET, PATH "/{id}/servers", H "servers",   hypervisors_servers, .max_version = 52),
 };
-const struct route_table hypervisor_routes = ROUTES(rows);
+const struct route_table nova_hypervisor_routes = ROUTES(rows);

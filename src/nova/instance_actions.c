@@ -163,4 +163,4 @@ static const struct route rows[] = {
     ROUTE(GET, "/v2.1/servers/{server_id}/os-instance-actions/{request_id}", "os_compute_api:os-instance-actions:show",
         actions_show, HANDLER_POLICY),
 };
-const struct route_table instance_action_routes = ROUTES(rows);
+const struct route_table nova_instance_action_routes = ROUTES(rows);

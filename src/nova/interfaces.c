@@ -91,12 +91,12 @@ static struct fault *interfaces_show(struct request *rq)
 }
 
 static const struct schema fixed_ip = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("ip_address"),
-    .properties = SCHEMA_PROPERTIES({ "ip_address", &schema_ip }) };
+    .properties = SCHEMA_PROPERTIES({ "ip_address", &nova_schema_ip }) };
 static const struct schema fixed_ips = { .types = SCHEMA_ARRAY, .items = &fixed_ip, .min_items = 1 };
-static const struct schema attach_1 = SCHEMA_CLOSED({ "net_id", &schema_uuid }, { "port_id", &schema_uuid },
+static const struct schema attach_1 = SCHEMA_CLOSED({ "net_id", &nova_schema_uuid }, { "port_id", &nova_schema_uuid },
     { "fixed_ips", &fixed_ips });
-static const struct schema attach_49 = SCHEMA_CLOSED({ "net_id", &schema_uuid }, { "port_id", &schema_uuid },
-    { "fixed_ips", &fixed_ips }, { "tag", &schema_tag });
+static const struct schema attach_49 = SCHEMA_CLOSED({ "net_id", &nova_schema_uuid }, { "port_id", &nova_schema_uuid },
+    { "fixed_ips", &fixed_ips }, { "tag", &nova_schema_tag });
 static const struct schema attach_body_1 = SCHEMA_CLOSED({ "interfaceAttachment", &attach_1 });
 static const struct schema attach_body_49 = SCHEMA_CLOSED({ "interfaceAttachment", &attach_49 });
 
@@ -200,4 +200,4 @@ static const struct route rows[] = {
     ROUTE(GET, "/v2.1/servers/{server_id}/diagnostics", "os_compute_api:os-server-diagnostics", diagnostics, HANDLER_POLICY,
         .flags = SLOW),
 };
-const struct route_table interface_routes = ROUTES(rows);
+const struct route_table nova_interface_routes = ROUTES(rows);

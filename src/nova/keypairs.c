@@ -304,4 +304,4 @@ static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/os-keypairs/{name}", K "show",   keypairs_show,   HANDLER_POLICY),
     ROUTE(DELETE, "/v2.1/os-keypairs/{name}", K "delete", keypairs_delete, HANDLER_POLICY),
 };
-const struct route_table keypair_routes = ROUTES(rows);
+const struct route_table nova_keypair_routes = ROUTES(rows);

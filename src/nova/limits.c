@@ -75,7 +75,7 @@ static struct fault *limits_index(struct request *rq)
 static const struct route limit_rows[] = {
     ROUTE(GET, "/v2.1/limits", "os_compute_api:limits", limits_index),
 };
-const struct route_table limit_routes = ROUTES(limit_rows);
+const struct route_table nova_limit_routes = ROUTES(limit_rows);
 
 /* ---- quota sets ---- */
 
@@ -163,7 +163,7 @@ static const struct schema number = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .
     .maximum = INT32_MAX, .min_length = 1 };
 #define COMMON                                                                                                         \
     { "instances", &number }, { "cores", &number }, { "ram", &number }, { "metadata_items", &number },                   \
-    { "key_pairs", &number }, { "server_groups", &number }, { "server_group_members", &number }, { "force", &schema_boolean }
+    { "key_pairs", &number }, { "server_groups", &number }, { "server_group_members", &number }, { "force", &nova_schema_boolean }
 #define FILES                                                                                                          \
     { "injected_files", &number }, { "injected_file_content_bytes", &number }, { "injected_file_path_bytes", &number }
 static const struct schema set_1 = SCHEMA_CLOSED(COMMON, FILES, { "fixed_ips", &number }, { "floating_ips", &number },
@@ -236,4 +236,4 @@ static const struct route quota_rows[] = {
     ROUTE(PUT,    PATH,             Q "update",   quotas_update),
     ROUTE(DELETE, PATH,             Q "delete",   quotas_delete),
 };
-const struct route_table quota_routes = ROUTES(quota_rows);
+const struct route_table nova_quota_routes = ROUTES(quota_rows);

@@ -34,10 +34,10 @@ static const struct option_table *const option_tables[] = { &nova_options, &nova
 
 static const struct policy_table *const policy_tables[] = { &nova_policies, NULL };
 
-static const struct route_table *const route_tables[] = { &version_routes, &flavor_routes, &flavor_extra_routes, &keypair_routes,
-    &server_routes, &server_action_routes, &server_metadata_routes, &server_tag_routes, &instance_action_routes,
-    &interface_routes, &hypervisor_routes, &service_routes, &zone_routes, &aggregate_routes, &limit_routes, &quota_routes,
-    &server_group_routes, &external_event_routes, NULL };
+static const struct route_table *const route_tables[] = { &nova_version_routes, &nova_flavor_routes, &nova_flavor_extra_routes, &nova_keypair_routes,
+    &nova_server_routes, &nova_server_action_routes, &nova_server_metadata_routes, &nova_server_tag_routes, &nova_instance_action_routes,
+    &nova_interface_routes, &nova_hypervisor_routes, &nova_service_routes, &nova_zone_routes, &nova_aggregate_routes, &nova_limit_routes, &nova_quota_routes,
+    &nova_server_group_routes, &nova_external_event_routes, NULL };
 
 static const struct route_table *const metadata_tables[] = { &nova_metadata_routes, NULL };
 
@@ -55,15 +55,16 @@ static struct fault *api_start(struct context *cx)
 
 static const struct role roles[] = {
     { "nova-api",          api_start,            NULL },
-    { "nova-conductor",    nova_conductor_start, NULL },
+    { "nova-conductor",    nova_conductor_start, NULL, .ready = nova_conductor_ready },
     { "nova-scheduler",    nova_scheduler_start, NULL },
-    { "nova-compute",      nova_compute_start,   nova_compute_stop },
+    { "nova-compute",      nova_compute_start,   nova_compute_stop, .ready = nova_compute_ready },
     { NULL, NULL, NULL },
 };
 
 const struct service nova_service = {
     .name = "nova",
     .type = "compute",
+    .description = "OpenStack Compute",
     .endpoint = "/v2.1",
     .port = 8774,
     .dialect = &nova_dialect,

@@ -125,7 +125,7 @@ static const struct schema limit_value = { .types = SCHEMA_INTEGER | SCHEMA_STRI
 #define SERVER_LIMITS                                                                                                  \
     { "instances", &limit_value }, { "cores", &limit_value }, { "ram", &limit_value }, { "metadata_items", &limit_value }, \
         { "key_pairs", &limit_value }, { "server_groups", &limit_value }, { "server_group_members", &limit_value },        \
-        { "force", &schema_boolean }
+        { "force", &nova_schema_boolean }
 #define FILE_LIMITS                                                                                                    \
     { "injected_files", &limit_value }, { "injected_file_content_bytes", &limit_value },                               \
         { "injected_file_path_bytes", &limit_value }
@@ -225,7 +225,7 @@ static const struct route quota_rows[] = {
     ROUTE(PUT,    "/v2.1/os-quota-sets/{id}",          "os_compute_api:os-quota-sets:update",   quota_put,      SLOW, HANDLER_POLICY),
     ROUTE(DELETE, "/v2.1/os-quota-sets/{id}",          "os_compute_api:os-quota-sets:delete",   quota_delete,   HANDLER_POLICY),
 };
-const struct route_table quota_routes = ROUTES(quota_rows);
+const struct route_table nova_quota_routes = ROUTES(quota_rows);
 
 /* ---- limits ---- */
 
@@ -298,4 +298,4 @@ static struct fault *limits_show(struct request *rq)
 static const struct route limit_rows[] = {
     ROUTE(GET, "/v2.1/limits", "os_compute_api:limits", limits_show),
 };
-const struct route_table limit_routes = ROUTES(limit_rows);
+const struct route_table nova_limit_routes = ROUTES(limit_rows);

@@ -343,4 +343,4 @@ static const struct route rows[] = {
     ROUTE(POST, "/v2.1/servers/{server_id}/action", "os_compute_api:servers:start", server_action, HANDLER_POLICY, .status = 202,
         .flags = SLOW),
 };
-const struct route_table server_action_routes = ROUTES(rows);
+const struct route_table nova_server_action_routes = ROUTES(rows);

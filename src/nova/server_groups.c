@@ -121,10 +121,10 @@ static const struct schema policy = { .types = SCHEMA_STRING,
     .values = SCHEMA_WORDS("anti-affinity", "affinity", "soft-anti-affinity", "soft-affinity") };
 static const struct schema hard_policies = { .types = SCHEMA_ARRAY, .items = &hard_policy, .min_items = 1, .max_items = 1 };
 static const struct schema policies = { .types = SCHEMA_ARRAY, .items = &policy, .min_items = 1, .max_items = 1 };
-static const struct schema rules = SCHEMA_CLOSED({ "max_server_per_host", &schema_positive });
+static const struct schema rules = SCHEMA_CLOSED({ "max_server_per_host", &nova_schema_positive });
 #define GROUP_BODY(version_, required_, ...)                                                                           \
     static const struct schema group_##version_ = { .types = SCHEMA_OBJECT, .closed = true, .required = required_,      \
-        .properties = SCHEMA_PROPERTIES({ "name", &schema_name }, __VA_ARGS__) };                                       \
+        .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, __VA_ARGS__) };                                       \
     static const struct schema body_##version_ = { .types = SCHEMA_OBJECT, .closed = true,                              \
         .required = SCHEMA_WORDS("server_group"), .properties = SCHEMA_PROPERTIES({ "server_group", &group_##version_ }) }
 GROUP_BODY(1,  SCHEMA_WORDS("name", "policies"), { "policies", &hard_policies });
@@ -205,4 +205,4 @@ static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/os-server-groups/{id}", G "show",   groups_show,   HANDLER_POLICY),
     ROUTE(DELETE, "/v2.1/os-server-groups/{id}", G "delete", groups_delete, HANDLER_POLICY),
 };
-const struct route_table server_group_routes = ROUTES(rows);
+const struct route_table nova_server_group_routes = ROUTES(rows);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct schema body_all = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("metadata"),
-    .properties = SCHEMA_PROPERTIES({ "metadata", &schema_metadata }) };
+    .properties = SCHEMA_PROPERTIES({ "metadata", &nova_schema_metadata }) };
 static const struct schema value = { .types = SCHEMA_STRING, .max_length = 255 };
 static const struct schema one = { .types = SCHEMA_OBJECT, .closed = true, .min_properties = 1, .max_properties = 1,
     .patterns = SCHEMA_PROPERTIES({ "^[a-zA-Z0-9-_:. ]{1,255}$", &value }) };
@@ -142,4 +142,4 @@ static const struct route rows[] = {
     ROUTE(PUT,    PATH "/{key}", M "update",     metadata_update,     HANDLER_POLICY),
     ROUTE(DELETE, PATH "/{key}", M "delete",     metadata_delete,     HANDLER_POLICY),
 };
-const struct route_table server_metadata_routes = ROUTES(rows);
+const struct route_table nova_server_metadata_routes = ROUTES(rows);

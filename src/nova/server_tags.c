@@ -10,7 +10,7 @@
 
 enum { TAGS_MAX = 50, TAG_MAX = 60 };
 
-static const struct schema list = { .types = SCHEMA_ARRAY, .items = &schema_tag, .max_items = TAGS_MAX };
+static const struct schema list = { .types = SCHEMA_ARRAY, .items = &nova_schema_tag, .max_items = TAGS_MAX };
 static const struct schema body = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("tags"),
     .properties = SCHEMA_PROPERTIES({ "tags", &list }) };
 
@@ -159,4 +159,4 @@ static const struct route rows[] = {
     ROUTE(PUT,    PATH "/{tag}", T "update",     tags_update,     HANDLER_POLICY, SINCE),
     ROUTE(DELETE, PATH "/{tag}", T "delete",     tags_delete,     HANDLER_POLICY, SINCE),
 };
-const struct route_table server_tag_routes = ROUTES(rows);
+const struct route_table nova_server_tag_routes = ROUTES(rows);

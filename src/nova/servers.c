@@ -103,4 +103,4 @@ static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/servers/{server_id}/ips",         "os_compute_api:ips:index", ips_index, HANDLER_POLICY),
     ROUTE(GET,    "/v2.1/servers/{server_id}/ips/{network}", "os_compute_api:ips:show", ips_show, HANDLER_POLICY),
 };
-const struct route_table server_routes = ROUTES(rows);
+const struct route_table nova_server_routes = ROUTES(rows);

@@ -106,10 +106,10 @@ static struct fault *save_service(struct request *rq, const struct service_row *
 static const struct schema reason = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
 static const struct schema status = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("enabled", "disabled") };
 static const struct schema update_53 = SCHEMA_CLOSED({ "status", &status }, { "disabled_reason", &reason },
-    { "forced_down", &schema_boolean });
+    { "forced_down", &nova_schema_boolean });
 static const struct schema by_name = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("host", "binary"),
-    .properties = SCHEMA_PROPERTIES({ "host", &schema_text255 }, { "binary", &schema_text255 }, { "disabled_reason", &reason },
-        { "forced_down", &schema_boolean }) };
+    .properties = SCHEMA_PROPERTIES({ "host", &nova_schema_text255 }, { "binary", &nova_schema_text255 }, { "disabled_reason", &reason },
+        { "forced_down", &nova_schema_boolean }) };
 
 static struct fault *services_update(struct request *rq)
 {
@@ -206,7 +206,7 @@ static const struct route service_rows[] = {
     ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_update, .min_version = 53),
     ROUTE(DELETE, "/v2.1/os-services/{id}", "os_compute_api:os-services:delete", services_delete),
 };
-const struct route_table service_routes = ROUTES(service_rows);
+const struct route_table nova_service_routes = ROUTES(service_rows);
 
 /* ---- availability zones ---- */
 
@@ -290,4 +290,4 @@ static const struct route zone_rows[] = {
     ROUTE(GET, "/v2.1/os-availability-zone",        "os_compute_api:os-availability-zone:list",   zones_index),
     ROUTE(GET, "/v2.1/os-availability-zone/detail", "os_compute_api:os-availability-zone:detail", zones_detail),
 };
-const struct route_table zone_routes = ROUTES(zone_rows);
+const struct route_table nova_zone_routes = ROUTES(zone_rows);

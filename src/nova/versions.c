@@ -143,4 +143,4 @@ static const struct route rows[] = {
     ROUTE(GET, "/v2.1/extensions",         "os_compute_api:extensions", list_extensions),
     ROUTE(GET, "/v2.1/extensions/{alias}", "os_compute_api:extensions", show_extension),
 };
-const struct route_table version_routes = ROUTES(rows);
+const struct route_table nova_version_routes = ROUTES(rows);

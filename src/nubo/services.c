@@ -5,6 +5,7 @@
 #include "glance/glance.h"
 #include "keystone/keystone.h"
 #include "neutron/neutron.h"
+#include "nova/nova.h"
 #include "placement/placement.h"
 
 const struct service *const services[] = {
@@ -12,5 +13,6 @@ const struct service *const services[] = {
     &placement_service,
     &glance_service,
     &neutron_service,
+    &nova_service,
     NULL,
 };
