@@ -136,7 +136,7 @@ static const struct field rule_fields[RULE_FIELDS] = {
     [RULE_PREFIX]        = { "remote_ip_prefix",        STR,  COLUMN("remote_ip_prefix"),  CREATE | FILTER | SORT | NULLABLE, .max = 64, .check = prefix_check, .def = NULL_DEF },
     [RULE_ADDRESS_GROUP] = { "remote_address_group_id", UUID, LOADER(load_null),           CREATE | NULLABLE, .def = NULL_DEF },
     [RULE_NORMALIZED]    = { "normalized_cidr",         STR,  COLUMN("normalized_cidr"),   FILTER | SORT },
-    [RULE_REMOTE_GROUP]  = { "remote_group_id",         UUID, COLUMN("remote_group_id"),   CREATE | FILTER | SORT | NULLABLE, .def = NULL_DEF },
+    [RULE_REMOTE_GROUP]  = { "remote_group_id",         STR,  COLUMN("remote_group_id"),   CREATE | FILTER | SORT | NULLABLE, .def = NULL_DEF },
     [RULE_DESCRIPTION]   = { "description",             STR,  COLUMN("description"),       CREATE | FILTER | SORT, .def = STR_DEF("") },
     [RULE_CREATED]       = { "created_at",              TIME, COLUMN("created_at"),        FILTER | SORT, .automatic = CREATED_AT, .format = CLOCK_ISO },
     [RULE_UPDATED]       = { "updated_at",              TIME, COLUMN("updated_at"),        FILTER | SORT, .automatic = UPDATED_AT, .format = CLOCK_ISO },
@@ -154,7 +154,7 @@ static struct fault *icmp_ranges(struct op *op, struct row *row)
     for (size_t i = 0; i < 2; i++)
         if (row->values[parts[i].field].state == VALUE_SET && row_int(row, parts[i].field) > 255)
             return FAULT(op->cx, 400, "SecurityGroupInvalidIcmpValue", "Invalid value for ICMP %s (%s) %lld. It must be 0 to 255.",
-                rule_fields[parts[i].field].name, parts[i].attribute, (long long)row_int(row, parts[i].field));
+                parts[i].attribute, rule_fields[parts[i].field].name, (long long)row_int(row, parts[i].field));
     if (row->values[RULE_PORT_MIN].state != VALUE_SET && row->values[RULE_PORT_MAX].state == VALUE_SET)
         return FAULT(op->cx, 400, "SecurityGroupMissingIcmpType", "ICMP code (port-range-max) %lld is provided but ICMP type "
             "(port-range-min) is missing.", (long long)row_int(row, RULE_PORT_MAX));

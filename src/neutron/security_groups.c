@@ -107,7 +107,7 @@ struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids,
 static struct fault *group_validate(struct op *op, struct row *row)
 {
     const char *name = row_text(row, NAME);
-    if (op->kind == OP_CREATE && name != NULL && strcmp(name, "default") == 0)
+    if (row_given(row, NAME) && name != NULL && strcasecmp(name, "default") == 0)
         return FAULT(op->cx, 409, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.");
     return NULL;
 }

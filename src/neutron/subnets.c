@@ -347,14 +347,19 @@ static struct fault *subnet_update(struct op *op, struct row *row)
 
 static struct fault *subnet_remove(struct op *op, struct row *row)
 {
-    const char *id = row_text(row, ID);
+    const char *id = row_text(row, ID), *mode = row_text(row, ADDRESS_MODE);
+    const struct subnet_info subnet = { .address_mode = mode };
     int64_t used = 0;
-    TRY(sql_int_of(op->tx, &used, 0, "SELECT COUNT(*) FROM ip_allocations a JOIN ports p ON p.id = a.port_id WHERE "
-        "a.subnet_id = ? AND p.device_owner NOT IN ('network:dhcp', 'network:distributed')", BIND(TEXT(id))));
+    /* As neutron: addresses that ports gave themselves go with their subnet; only a router's interface holds it. */
+    TRY(sql_int_of(op->tx, &used, 0, subnet_is_auto(&subnet) ?
+        "SELECT COUNT(*) FROM ip_allocations a JOIN ports p ON p.id = a.port_id WHERE a.subnet_id = ? AND p.device_owner IN "
+        "('network:router_interface', 'network:router_interface_distributed', 'network:ha_router_replicated_interface')" :
+        "SELECT COUNT(*) FROM ip_allocations a JOIN ports p ON p.id = a.port_id WHERE a.subnet_id = ? AND p.device_owner NOT IN "
+        "('network:dhcp', 'network:distributed')", BIND(TEXT(id))));
     if (used > 0)
         return FAULT(op->cx, 409, "SubnetInUse", "Unable to complete operation on subnet %s: One or more ports have an IP "
             "allocation from this subnet.", id);
-    /* DHCP ports keep their other addresses; the DHCP agent removes a port that has none left. */
+    /* The ports keep their other addresses; the DHCP agent removes a port that has none left. */
     struct rows *rows;
     TRY(sql_query(op->tx, &rows, "SELECT p.id, p.fixed_ips FROM ports p JOIN ip_allocations a ON a.port_id = p.id "
         "WHERE a.subnet_id = ?",
