@@ -90,8 +90,15 @@ static void render(struct request *rq, const struct fault *fault)
     }
 }
 
+/* As glance's mapper: /v2/images/ is an image without a name, which is not found, rather than the list. */
+static const char *keep_trailing_slash(struct request *rq)
+{
+    return strcmp(rq->path, "/v2/images/") == 0 ? "/v2/images//" : rq->path;
+}
+
 const struct dialect glance_dialect = {
     .schema_options = SCHEMA_BEST,
+    .rewrite = keep_trailing_slash,
     .body_limit = 1024 * 1024,
     .malformed = malformed,
     .invalid = invalid,

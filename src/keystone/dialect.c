@@ -197,7 +197,17 @@ static void finish(struct request *rq)
     response_header(rq, "Vary", "X-Auth-Token");
 }
 
+/* As keystone's middleware that normalizes URLs: trailing slashes, all of them, are no part of the path. */
+static const char *without_trailing_slashes(struct request *rq)
+{
+    size_t length = strlen(rq->path);
+    while (length > 1 && rq->path[length - 1] == '/')
+        length--;
+    return rq->path[length] == '\0' ? rq->path : arena_strndup(rq->cx.arena, rq->path, length);
+}
+
 const struct dialect keystone_dialect = {
+    .rewrite = without_trailing_slashes,
     .invalid = invalid,
     .malformed = malformed,
     .forbidden = forbidden,
