@@ -55,8 +55,8 @@ static struct fault *api_start(struct context *cx)
 
 static const struct role roles[] = {
     { "nova-api",          api_start,            NULL },
-    { "nova-conductor",    nova_conductor_start, NULL, .ready = nova_conductor_ready },
-    { "nova-scheduler",    nova_scheduler_start, NULL },
+    { "nova-conductor",    nova_conductor_start, nova_conductor_stop, .ready = nova_conductor_ready },
+    { "nova-scheduler",    nova_scheduler_start, nova_scheduler_stop },
     { "nova-compute",      nova_compute_start,   nova_compute_stop, .ready = nova_compute_ready },
     { NULL, NULL, NULL },
 };

@@ -18,6 +18,9 @@ extern const struct flow_type nova_build_instances_flow;     /* conductor */
 extern const struct flow_type nova_build_and_run_flow;       /* compute */
 extern const struct flow_type nova_terminate_flow;           /* compute */
 
+void nova_conductor_stop(struct app *app);
+void nova_scheduler_stop(struct app *app);
+
 /* role.ready: what was under way when the process ended goes on. */
 struct fault *nova_conductor_ready(struct context *cx);
 struct fault *nova_compute_ready(struct context *cx);

@@ -23,7 +23,7 @@
  * "admin_password": text or null}. Image: request_spec.image. Same as nova's schedule_and_build_instances. */
 #define RPC_BUILD_INSTANCES "schedule_and_build_instances"
 
-/* To the scheduler, call: {"request_spec": {..}, "instance_uuids": [..], "project_id", "user_id", "retry": {"hosts": [..]}} -> [{"instance_uuid", "host", "node", "provider",
+/* To the scheduler, call: {"request_spec": {..}, "instance_uuids": [..], "project_id", "user_id", "retry": {"hosts": [..]}} -> [{"instance_uuid", "host", "node", "provider", "availability_zone",
  * "allocation_request", "limits"}], or fault NoValidHost whose detail says, per filter, how many hosts it removed. */
 #define RPC_SELECT_DESTINATIONS "select_destinations"
 

@@ -79,7 +79,8 @@ static struct fault *run_assign(struct tx *tx, void *argument)
         const char *host = json_text_at(to, "host");
         const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING), .task_states = STATES(TASK_SCHEDULING, "") };
         struct fault *fault = instance_update(tx, json_text_at(to, "instance_uuid"), CHANGES(CHANGE(HOST, TEXT(host)),
-            CHANGE(NODE, TEXT(json_text_at(to, "node"))), CHANGE(LAUNCHED_ON, TEXT(host))), &expect);
+            CHANGE(NODE, TEXT(json_text_at(to, "node"))), CHANGE(LAUNCHED_ON, TEXT(host)),
+            CHANGE(AVAILABILITY_ZONE, TEXT(json_text_at(to, "availability_zone")))), &expect);
         assign->gone[i] = fault != NULL && (fault->status == 404 || fault->status == 409);
         if (fault != NULL && !assign->gone[i])
             return fault;

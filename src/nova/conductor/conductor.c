@@ -211,11 +211,19 @@ static struct fault *report(struct context *cx, void *owner)
     return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-conductor", TOPIC_CONDUCTOR, &row);
 }
 
+static struct periodic *reporting;
+
+void nova_conductor_stop(struct app *app)
+{
+    periodic_stop(reporting);
+    reporting = NULL;
+}
+
 struct fault *nova_conductor_start(struct context *cx)
 {
     TRY(rpc_serve(cx, TOPIC_CONDUCTOR, cx->app->cloud->host, methods, NULL, PARALLEL));
-    periodic_start(cx->app, "nova-conductor report", 0, config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report,
-        NULL);
+    reporting = periodic_start(cx->app, "nova-conductor report", 0,
+        config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report, NULL);
     return NULL;
 }
 

@@ -234,9 +234,9 @@ static json_t *destinations(const struct selection *selection, struct host *cons
 {
     json_t *list = json_array();
     for (size_t i = 0; i < selection->count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:O, s:{}}", "instance_uuid", selection->instance_uuids[i],
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:{}}", "instance_uuid", selection->instance_uuids[i],
             "host", chosen[i]->node->host, "node", chosen[i]->node->hypervisor_hostname, "provider", chosen[i]->node->uuid,
-            "allocation_request", chosen[i]->allocations, "limits"));
+            "availability_zone", chosen[i]->zone, "allocation_request", chosen[i]->allocations, "limits"));
     return list;
 }
 
@@ -274,10 +274,18 @@ static struct fault *report(struct context *cx, void *owner)
     return service_report(cx->arena, cx->app->db, cx->app->cloud->host, SERVICE, TOPIC_SCHEDULER, &row);
 }
 
+static struct periodic *reporting;
+
+void nova_scheduler_stop(struct app *app)
+{
+    periodic_stop(reporting);
+    reporting = NULL;
+}
+
 struct fault *nova_scheduler_start(struct context *cx)
 {
-    periodic_start(cx->app, "nova-scheduler report", 0, config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report,
-        NULL);
+    reporting = periodic_start(cx->app, "nova-scheduler report", 0,
+        config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report, NULL);
     return rpc_serve(cx, TOPIC_SCHEDULER, cx->app->cloud->host, methods, NULL, PARALLEL);
 }
 
