@@ -157,7 +157,7 @@ struct fault *api_server(struct request *rq, const char *rule, struct instance *
     const char *project = rq->cx.caller->project_id;
     bool admin = api_is_admin(rq);
 
-    TRY(instance_get(rq->cx.arena, rq->cx.app->db, id, admin, ret));
+    TRY(instance_get(rq->cx.arena, rq->cx.app->db, id, false, ret));
     if (!admin && (project == NULL || strcmp(ret->project_id, project) != 0))
         return instance_not_found(rq->cx.arena, id);
     if (rule == NULL)

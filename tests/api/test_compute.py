@@ -228,7 +228,7 @@ def test_lock(cloud, world, server):
     ({"min_count": 600, "max_count": 600}, 403, "Quota exceeded for cores, instances: Requested 600, 600, but already used"),
     ({"security_groups": [{"name": "nonsense"}]}, 400, "Security group nonsense not found for project"),
     ({"name": ""}, 400, "Invalid input for field/attribute name. Value: . '' is too short"),
-    ({"user_data": "%%%"}, 400, "Invalid input for field/attribute user_data."),
+    ({"user_data": "abc"}, 400, "Invalid input for field/attribute user_data."),
     ({"block_device_mapping_v2": [{"source_type": "volume", "destination_type": "volume", "uuid": "x"}]}, 400,
      "Block Device Mapping is Invalid"),
     ({"host": "nowhere"}, 400, "Compute host nowhere could not be found."),
