@@ -23,11 +23,13 @@
  * "admin_password": text or null}. Image: request_spec.image. Same as nova's schedule_and_build_instances. */
 #define RPC_BUILD_INSTANCES "schedule_and_build_instances"
 
-/* To the scheduler, call: {"request_spec": {..}, "instance_uuids": [..], "project_id", "user_id", "retry": {"hosts": [..]}} -> [{"instance_uuid", "host", "node", "provider", "availability_zone",
- * "allocation_request", "limits"}], or fault NoValidHost whose detail says, per filter, how many hosts it removed. */
+/* To the scheduler, call: {"request_spec": {..}, "instance_uuids": [..], "project_id", "user_id", "retry": {"hosts":
+ * [..]}} -> [{"instance_uuid", "host", "node", "provider", "availability_zone", "allocation_request", "limits"}], or
+ * fault NoValidHost whose detail says, per filter, how many hosts it removed. */
 #define RPC_SELECT_DESTINATIONS "select_destinations"
 
-/* To a compute host, cast: {"instance_uuid", "admin_password", "retry"}; the request's networks, files and image are in the row. */
+/* To a compute host, cast: {"instance_uuid", "admin_password", "retry"}; the request's networks, files and image are
+ * in the row. */
 #define RPC_BUILD_AND_RUN_INSTANCE "build_and_run_instance"
 /* Cast by the API with task_state set: {"instance_uuid"}. An instance without a host is ended by the API itself. */
 #define RPC_TERMINATE_INSTANCE "terminate_instance"  /* task_state deleting */
@@ -55,8 +57,9 @@
 /* To the conductor, calls by compute hosts. instance objects are instance_to_json()'s. */
 #define RPC_INSTANCE_GET       "instance_get"         /* {"instance_uuid"} -> instance */
 #define RPC_INSTANCE_LIST_HOST "instance_get_by_host" /* {"host"} -> [instance] */
-/* {"instance_uuid", "changes": {column: value}, "expected_task_states": ["", ..] or null, "expected_vm_states"} -> null. Optional, in
- * the same transaction: "event_start": {"event", "host"}, "event_finish": {"event", "result", "details", "traceback"} */
+/* {"instance_uuid", "changes": {column: value}, "expected_task_states": ["", ..] or null, "expected_vm_states"} ->
+ * null. Optional, in the same transaction: "event_start": {"event", "host"}, "event_finish": {"event", "result",
+ * "details", "traceback"} */
 #define RPC_INSTANCE_UPDATE    "instance_update"
 /* {"instance_uuid"}: instance_destroy(), server groups too; optional "event_finish" as above */
 #define RPC_INSTANCE_DESTROY   "instance_destroy"
@@ -67,8 +70,9 @@
 #define RPC_ACTION_EVENT_FINISH "action_event_finish"
 #define RPC_SERVICE_REPORT     "service_report"       /* {"hosts": [..], "binary", "topic"} -> null: all hosts of a process */
 #define RPC_COMPUTE_NODE_UPDATE "compute_node_update" /* {"nodes": [compute nodes' objects]} -> [uuid, ..] */
-/* {"instance_uuid", "host", "reason", "retry": {"num_attempts", "hosts": [..]}}: the build failed on this host; schedule again
- * elsewhere. A call: when it returns the conductor has taken the instance over, or has ended it as ERROR. */
+/* {"instance_uuid", "host", "reason", "retry": {"num_attempts", "hosts": [..]}}: the build failed on this host;
+ * schedule again elsewhere. A call: when it returns the conductor has taken the instance over, or has ended it as
+ * ERROR. */
 #define RPC_RESCHEDULE         "reschedule_instance"
 
 #endif

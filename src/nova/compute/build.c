@@ -2,9 +2,9 @@
  *
  * build: a server comes to life on this host: the flow build_and_run_instance, in the order of the product's promise.
  *
- * The steps before the guest exists only prepare; what they made is undone when a later one fails, and the conductor tries
- * another host. Once the guest runs nothing can fail but the report. An instance that is being deleted meanwhile ends the
- * flow: the deletion waits for it and cleans up.
+ * The steps before the guest exists only prepare; what they made is undone when a later one fails, and the conductor
+ * tries another host. Once the guest runs nothing can fail but the report. An instance that is being deleted meanwhile
+ * ends the flow: the deletion waits for it and cleans up.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,7 +28,8 @@ static struct fault *fetch(struct flow *flow, struct instance *ret)
 
 static struct fault *tell_task(struct flow *flow, json_t *changes, const char *const *expected)
 {
-    return instance_tell(&flow->cx, flow->owner, flow->key, &(struct instance_note){ .changes = changes, .expected = expected });
+    return instance_tell(&flow->cx, flow->owner, flow->key, &(struct instance_note){ .changes = changes,
+        .expected = expected });
 }
 
 /* ---- the steps ---- */
@@ -43,7 +44,8 @@ static struct fault *claim_run(struct flow *flow)
     if (instance.host == NULL || strcmp(instance.host, host->name) != 0)
         return FAULT(&flow->cx, 409, "InstanceNotHere", "Instance %s belongs to another host.", flow->key);
     if (host->virt == NULL)
-        return FAULT(&flow->cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s", host->name);
+        return FAULT(&flow->cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s",
+            host->name);
     return instance_tell(&flow->cx, host, flow->key, &(struct instance_note){ .event_start = EVENT_BUILD,
         .expected_vm = STATES(VM_BUILDING),
         .expected = STATES(TASK_SCHEDULING, "", TASK_NETWORKING, TASK_BLOCK_DEVICE_MAPPING, TASK_SPAWNING),
@@ -100,7 +102,8 @@ static struct fault *prepare_run(struct flow *flow)
     struct compute_host *host = flow->owner;
     struct instance instance;
     struct virt_spawn spawn;
-    TRY(tell_task(flow, json_pack("{s:s}", "task_state", TASK_SPAWNING), STATES(TASK_BLOCK_DEVICE_MAPPING, TASK_SPAWNING)));
+    TRY(tell_task(flow, json_pack("{s:s}", "task_state", TASK_SPAWNING), STATES(TASK_BLOCK_DEVICE_MAPPING,
+        TASK_SPAWNING)));
     TRY(fetch(flow, &instance));
     guest_describe(&flow->cx, host, &instance, &spawn);
     return host->compute->driver->prepare(host->virt, flow->cx.arena, &spawn);
@@ -145,8 +148,10 @@ static struct fault *wait_run(struct flow *flow)
         TRY(fetch(flow, &instance)); /* it may be deleted while it waits */
     bool late = since != 0 && now - since > timeout_ms * 1000;
     if ((state == VIF_FAILED || late) && config_bool(config, "DEFAULT", "vif_plugging_is_fatal"))
-        return fault_detail(cx->arena, FAULT(cx, 500, "VirtualInterfaceCreateException", "Virtual Interface creation failed"),
-            "%s", state == VIF_FAILED ? "neutron could not wire a port" : "neutron did not report all ports wired in time");
+        return fault_detail(cx->arena, FAULT(cx, 500, "VirtualInterfaceCreateException",
+            "Virtual Interface creation failed"),
+            "%s", state == VIF_FAILED ? "neutron could not wire a port"
+            : "neutron did not report all ports wired in time");
     if (state == VIF_FAILED || late)
         return NULL;
     if (since == 0)
@@ -174,7 +179,8 @@ static struct fault *report_run(struct flow *flow)
         json_object_set_new(json_array_get(network_info, i), "active", json_true());
     json_t *changes = json_pack("{s:s, s:n, s:i, s:I, s:i, s:O?}", "vm_state", VM_ACTIVE, "task_state", "power_state",
         (int)info.state, "launched_at", (json_int_t)clock_now_us(), "progress", 0, "network_info", network_info);
-    TRY(instance_tell(&flow->cx, host, flow->key, &(struct instance_note){ .changes = changes, .event_finish = EVENT_BUILD,
+    TRY(instance_tell(&flow->cx, host, flow->key, &(struct instance_note){ .changes = changes,
+        .event_finish = EVENT_BUILD,
         .expected = STATES(TASK_SPAWNING, "") }));
     vif_forget(host, flow->key);
     return NULL;
@@ -197,7 +203,8 @@ static const struct flow_step steps[] = {
 /* Faults of the instance itself: another host would say the same (nova's BuildAbortException). */
 static bool is_final(const struct fault *fault)
 {
-    static const char *const codes[] = { "ImageUnacceptable", "ImageNotActive", "FlavorDiskSmallerThanImage", "InvalidDiskInfo",
+    static const char *const codes[] = { "ImageUnacceptable", "ImageNotActive", "FlavorDiskSmallerThanImage",
+        "InvalidDiskInfo",
         "NetworkAmbiguous", "SecurityGroupNotFound", "ConfigDriveUnknownFormat", "UnsupportedHardware",
         "VirtualInterfaceCreateException" };
     for (size_t i = 0; fault->code != NULL && i < sizeof(codes) / sizeof(codes[0]); i++)
@@ -208,7 +215,8 @@ static bool is_final(const struct fault *fault)
 
 static bool is_gone(const struct fault *fault)
 {
-    static const char *const codes[] = { "UnexpectedDeletingTaskStateError", "UnexpectedTaskStateError", "InstanceNotHere",
+    static const char *const codes[] = { "UnexpectedDeletingTaskStateError", "UnexpectedTaskStateError",
+        "InstanceNotHere",
         "UnknownInstanceUpdateConflict" };
     for (size_t i = 0; fault->code != NULL && i < sizeof(codes) / sizeof(codes[0]); i++)
         if (strcmp(fault->code, codes[i]) == 0)
@@ -219,19 +227,24 @@ static bool is_gone(const struct fault *fault)
 static struct fault *give_up(struct flow *flow, const struct fault *why)
 {
     TRY(allocation_remove(&flow->cx, flow->key));
-    return instance_tell(&flow->cx, flow->owner, flow->key, &(struct instance_note){ .event_finish = EVENT_BUILD, .fault = why,
-        .record_fault = true, .changes = json_pack("{s:s, s:n, s:o}", "vm_state", VM_ERROR, "task_state", "network_info", json_array()) });
+    return instance_tell(&flow->cx, flow->owner, flow->key, &(struct instance_note){ .event_finish = EVENT_BUILD,
+        .fault = why,
+        .record_fault = true, .changes = json_pack("{s:s, s:n, s:o}", "vm_state", VM_ERROR, "task_state",
+        "network_info", json_array()) });
 }
 
 static struct fault *try_elsewhere(struct flow *flow, const struct fault *why)
 {
     const struct compute_host *host = flow->owner;
     struct context *cx = &flow->cx;
-    TRY(instance_tell(cx, host, flow->key, &(struct instance_note){ .event_finish = EVENT_BUILD, .fault = why, .record_fault = true,
+    TRY(instance_tell(cx, host, flow->key, &(struct instance_note){ .event_finish = EVENT_BUILD, .fault = why,
+        .record_fault = true,
         .changes = json_pack("{s:o}", "network_info", json_array()) }));
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:O?}", "instance_uuid", flow->key, "host", host->name,
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:O?}", "instance_uuid", flow->key, "host",
+        host->name,
         "reason", why->message, "retry", json_object_get(flow->state, "retry")));
-    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_RESCHEDULE, arguments, 60000, NULL);
+    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_RESCHEDULE, arguments,
+        60000, NULL);
 }
 
 static void build_failed(struct flow *flow, struct fault *why)
@@ -249,11 +262,13 @@ static void build_failed(struct flow *flow, struct fault *why)
         fault = try_elsewhere(flow, why);
     log_warning("nova.compute", "build of instance %s failed: %s", flow->key, fault_text(cx->arena, why));
     if (fault != NULL)
-        log_error("nova.compute", "instance %s: the failure cannot be reported: %s", flow->key, fault_text(cx->arena, fault));
+        log_error("nova.compute", "instance %s: the failure cannot be reported: %s", flow->key, fault_text(cx->arena,
+            fault));
 }
 
 const struct flow_type nova_build_and_run_flow = {
-    .name = "build_and_run_instance", .service = "nova-compute", .steps = steps, .count = sizeof(steps) / sizeof(steps[0]),
+    .name = "build_and_run_instance", .service = "nova-compute", .steps = steps,
+        .count = sizeof(steps) / sizeof(steps[0]),
     .failed = build_failed,
 };
 

@@ -31,7 +31,8 @@ static json_t *texts(const char *const *list)
     return array;
 }
 
-struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid, const struct instance_note *note)
+struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid,
+    const struct instance_note *note)
 {
     json_t *changes = note->changes != NULL ? note->changes : json_object();
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:o}", "instance_uuid", uuid, "changes", changes));
@@ -42,10 +43,13 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
     if (note->expected_vm != NULL)
         json_object_set_new(arguments, "expected_vm_states", texts(note->expected_vm));
     if (note->event_start != NULL)
-        json_object_set_new(arguments, "event_start", json_pack("{s:s, s:s}", "event", note->event_start, "host", host->name));
+        json_object_set_new(arguments, "event_start", json_pack("{s:s, s:s}", "event", note->event_start, "host",
+            host->name));
     if (note->event_finish != NULL)
-        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish, "result",
-            fault == NULL ? "Success" : "Error", "details", fault != NULL ? fault->message : NULL, "traceback", details));
+        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish,
+            "result",
+            fault == NULL ? "Success" : "Error", "details", fault != NULL ? fault->message : NULL, "traceback",
+            details));
     if (note->record_fault && fault != NULL)
         json_object_set_new(changes, "fault", json_pack("{s:i, s:s, s:s, s:I, s:s}", "code", fault->status, "message",
             fault->message, "details", details, "created", (json_int_t)clock_now_us(), "host", host->name));
@@ -55,13 +59,15 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
 enum rest_as caller_or_service(const struct context *cx)
 {
     const struct caller *caller = cx->caller;
-    bool usable = caller != NULL && caller->token != NULL && (caller->expires_us == 0 || caller->expires_us > clock_now_us());
+    bool usable = caller != NULL && caller->token != NULL && (caller->expires_us == 0 ||
+        caller->expires_us > clock_now_us());
     return usable ? AS_CALLER : AS_SERVICE;
 }
 
 struct fault *allocation_remove(struct context *cx, const char *uuid)
 {
     struct rest_response answer;
-    return rest_call(cx, &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE, .version = "placement 1.36",
+    return rest_call(cx, &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE,
+        .version = "placement 1.36",
         .path = arena_printf(cx->arena, "/allocations/%s", uuid), .accept_status = 404 }, &answer);
 }

@@ -27,7 +27,8 @@ static void fill_config(struct compute *compute, struct compute_host *host, stru
     const struct cloud *cloud = compute->app->cloud;
     const char *ovsdb = config_str(config, "os_vif_ovs", "ovsdb_connection");
     *ret = (struct virt_config){ .hypervisor_hostname = host->node, .state_dir = cloud->state_dir,
-        .connection_uri = config_str(config, "libvirt", "connection_uri"), .virt_type = config_str(config, "libvirt", "virt_type"),
+        .connection_uri = config_str(config, "libvirt", "connection_uri"), .virt_type = config_str(config, "libvirt",
+        "virt_type"),
         .cpu_mode = config_str(config, "libvirt", "cpu_mode"), .cpu_model = config_str(config, "libvirt", "cpu_models"),
         .netns = cloud->netns, .vnc_disabled = !config_bool(config, "vnc", "enabled"),
         .vnc_listen = config_str(config, "vnc", "server_listen"), .on_event = guest_event, .event_argument = host,
@@ -59,7 +60,8 @@ static void name_hosts(struct compute *compute)
 
 static struct fault *open_database(struct context *cx, struct compute *compute)
 {
-    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/db/nova-compute.db", cx->app->cloud->state_dir), &compute->db));
+    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/db/nova-compute.db", cx->app->cloud->state_dir),
+        &compute->db));
     return db_sync(cx->arena, compute->db, migrations, sizeof(migrations) / sizeof(migrations[0]), NULL);
 }
 
@@ -72,13 +74,15 @@ static struct fault *report(struct context *cx, void *owner)
     for (size_t i = 0; i < compute->host_count; i++)
         if (compute->hosts[i].virt != NULL)
             json_array_append_new(hosts, json_string(compute->hosts[i].name));
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:o, s:s, s:s}", "hosts", hosts, "binary", COMPUTE_SERVICE, "topic",
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:o, s:s, s:s}", "hosts", hosts, "binary", COMPUTE_SERVICE,
+        "topic",
         TOPIC_COMPUTE));
-    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_SERVICE_REPORT, arguments, 60000, NULL);
+    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_SERVICE_REPORT,
+        arguments, 60000, NULL);
 }
 
-/* Opens the hypervisors that are not open yet; the first time also brings the hosts into nova and placement, and what was
- * under way goes on. */
+/* Opens the hypervisors that are not open yet; the first time also brings the hosts into nova and placement, and what
+ * was under way goes on. */
 static struct fault *begin(struct context *cx, struct compute *compute)
 {
     const struct flow_type *const types[] = { &nova_build_and_run_flow, &nova_terminate_flow, NULL };
@@ -158,7 +162,8 @@ struct fault *nova_compute_ready(struct context *cx)
     compute->tasks[1] = periodic_start(cx->app, "update_available_resource", 60000,
         config_int(config, "DEFAULT", "update_resources_interval") * 1000, update_resources, compute);
     if (sync_s > 0)
-        compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all, compute);
+        compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all,
+            compute);
     return NULL;
 }
 
@@ -186,24 +191,33 @@ static const char *const virt_types[] = { "kvm", "qemu", NULL };
 static const char *const cpu_modes[] = { "host-model", "host-passthrough", "maximum", "custom", "none", NULL };
 static const char *const drive_formats[] = { "iso9660", "vfat", NULL };
 static const struct option compute_rows[] = {
-    { "DEFAULT", "compute_driver", OPTION_STR, "libvirt.LibvirtDriver", "The hypervisor driver: libvirt.LibvirtDriver or"
+    { "DEFAULT", "compute_driver", OPTION_STR, "libvirt.LibvirtDriver",
+        "The hypervisor driver: libvirt.LibvirtDriver or"
         " fake.FakeDriver." },
-    { "DEFAULT", "report_interval", OPTION_INT, "10", "Number of seconds indicating how frequently the state of services on a"
+    { "DEFAULT", "report_interval", OPTION_INT, "10",
+    "Number of seconds indicating how frequently the state of services on a"
         " given hypervisor is reported.", .min = 1, .max = 86400 },
-    { "DEFAULT", "update_resources_interval", OPTION_INT, "60", "Interval, in seconds, for updating compute resources.", .min = 1,
+    { "DEFAULT", "update_resources_interval", OPTION_INT, "60",
+    "Interval, in seconds, for updating compute resources.", .min = 1,
         .max = 86400 },
-    { "DEFAULT", "sync_power_state_interval", OPTION_INT, "600", "Interval, in seconds, to sync power states between the database"
+    { "DEFAULT", "sync_power_state_interval", OPTION_INT, "600",
+    "Interval, in seconds, to sync power states between the database"
         " and the hypervisor; 0 or less: never.", .min = -1, .max = 86400 },
-    { "DEFAULT", "vif_plugging_timeout", OPTION_INT, "300", "Timeout, in seconds, for Neutron VIF plugging event message arrival; 0:"
+    { "DEFAULT", "vif_plugging_timeout", OPTION_INT, "300",
+    "Timeout, in seconds, for Neutron VIF plugging event message arrival; 0:"
         " it is not waited for.", .min = 0, .max = 86400 },
-    { "DEFAULT", "vif_plugging_is_fatal", OPTION_BOOL, "true", "Determine if instance should boot or fail on VIF plugging timeout." },
-    { "DEFAULT", "resume_guests_state_on_host_boot", OPTION_BOOL, "false", "Start instances that were running before the host"
+    { "DEFAULT", "vif_plugging_is_fatal", OPTION_BOOL, "true",
+    "Determine if instance should boot or fail on VIF plugging timeout." },
+    { "DEFAULT", "resume_guests_state_on_host_boot", OPTION_BOOL, "false",
+    "Start instances that were running before the host"
         " rebooted." },
     { "DEFAULT", "force_config_drive", OPTION_BOOL, "false", "Force injection to take place on a config drive." },
     { "DEFAULT", "config_drive_format", OPTION_STR, "iso9660", "Config drive format.", .choices = drive_formats },
-    { "DEFAULT", "shutdown_timeout", OPTION_INT, "60", "Total time to wait in seconds for an instance to perform a clean"
+    { "DEFAULT", "shutdown_timeout", OPTION_INT, "60",
+    "Total time to wait in seconds for an instance to perform a clean"
         " shutdown.", .min = 0, .max = 86400 },
-    { "DEFAULT", "reserved_host_memory_mb", OPTION_INT, "512", "Amount of memory in MB to reserve for the host.", .min = 0,
+    { "DEFAULT", "reserved_host_memory_mb", OPTION_INT, "512", "Amount of memory in MB to reserve for the host.",
+    .min = 0,
         .max = INT64_MAX },
     { "DEFAULT", "reserved_host_cpus", OPTION_INT, "0", "Number of host CPUs to reserve for host processes.", .min = 0,
         .max = INT64_MAX },
@@ -212,23 +226,33 @@ static const struct option compute_rows[] = {
     { "DEFAULT", "cpu_allocation_ratio", OPTION_FLOAT, NULL, "Virtual CPU to physical CPU allocation ratio." },
     { "DEFAULT", "ram_allocation_ratio", OPTION_FLOAT, NULL, "Virtual RAM to physical RAM allocation ratio." },
     { "DEFAULT", "disk_allocation_ratio", OPTION_FLOAT, NULL, "Virtual disk to physical disk allocation ratio." },
-    { "DEFAULT", "initial_cpu_allocation_ratio", OPTION_FLOAT, "4.0", "Initial virtual CPU to physical CPU allocation ratio." },
-    { "DEFAULT", "initial_ram_allocation_ratio", OPTION_FLOAT, "1.0", "Initial virtual RAM to physical RAM allocation ratio." },
-    { "DEFAULT", "initial_disk_allocation_ratio", OPTION_FLOAT, "1.0", "Initial virtual disk to physical disk allocation ratio." },
-    { "libvirt", "connection_uri", OPTION_STR, NULL, "Overrides the default libvirt URI of the chosen virtualization type; not set:"
+    { "DEFAULT", "initial_cpu_allocation_ratio", OPTION_FLOAT, "4.0",
+    "Initial virtual CPU to physical CPU allocation ratio." },
+    { "DEFAULT", "initial_ram_allocation_ratio", OPTION_FLOAT, "1.0",
+    "Initial virtual RAM to physical RAM allocation ratio." },
+    { "DEFAULT", "initial_disk_allocation_ratio", OPTION_FLOAT, "1.0",
+    "Initial virtual disk to physical disk allocation ratio." },
+    { "libvirt", "connection_uri", OPTION_STR, NULL,
+    "Overrides the default libvirt URI of the chosen virtualization type; not set:"
         " a libvirtd of our own." },
-    { "libvirt", "virt_type", OPTION_STR, NULL, "Describes the virtualization type (or so called domain type) libvirt should use;"
+    { "libvirt", "virt_type", OPTION_STR, NULL,
+    "Describes the virtualization type (or so called domain type) libvirt should use;"
         " not set: kvm when it works, else qemu.", .choices = virt_types },
-    { "libvirt", "cpu_mode", OPTION_STR, NULL, "Is used to set the CPU mode an instance should have.", .choices = cpu_modes },
+    { "libvirt", "cpu_mode", OPTION_STR, NULL, "Is used to set the CPU mode an instance should have.",
+    .choices = cpu_modes },
     { "libvirt", "cpu_models", OPTION_STR, NULL, "The named CPU model, for cpu_mode=custom." },
-    { "libvirt", "wait_soft_reboot_seconds", OPTION_INT, "120", "Number of seconds to wait for instance to shut down after soft"
+    { "libvirt", "wait_soft_reboot_seconds", OPTION_INT, "120",
+    "Number of seconds to wait for instance to shut down after soft"
         " reboot request is made.", .min = 0, .max = 86400 },
     { "vnc", "enabled", OPTION_BOOL, "true", "Enable VNC related features." },
-    { "vnc", "server_listen", OPTION_STR, "127.0.0.1", "The IP address or hostname on which an instance should listen to for"
+    { "vnc", "server_listen", OPTION_STR, "127.0.0.1",
+    "The IP address or hostname on which an instance should listen to for"
         " incoming VNC connection requests on this node." },
-    { "os_vif_ovs", "ovsdb_connection", OPTION_STR, NULL, "The connection string for the OVSDB backend; not set: the switch of"
+    { "os_vif_ovs", "ovsdb_connection", OPTION_STR, NULL,
+    "The connection string for the OVSDB backend; not set: the switch of"
         " this cloud." },
 };
 const struct option_table nova_compute_options = OPTION_TABLE(compute_rows);
 
-const struct flow_type *const nova_flows[] = { &nova_build_instances_flow, &nova_build_and_run_flow, &nova_terminate_flow, NULL };
+const struct flow_type *const nova_flows[] = { &nova_build_instances_flow, &nova_build_and_run_flow,
+    &nova_terminate_flow, NULL };

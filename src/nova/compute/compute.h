@@ -2,9 +2,9 @@
  *
  * compute: what the files of nova-compute share. Private to nova/compute.
  *
- * One process may hold many hosts (simulated ones); each has its own queue, hypervisor and resource provider. Flows under way
- * are in a database of the compute process's own (STATE/db/nova-compute.db). Nova's database is out of reach: calls.c
- * asks the conductor.
+ * One process may hold many hosts (simulated ones); each has its own queue, hypervisor and resource provider. Flows
+ * under way are in a database of the compute process's own (STATE/db/nova-compute.db). Nova's database is out of
+ * reach: calls.c asks the conductor.
  */
 #ifndef NOVA_COMPUTE_COMPUTE_H
 #define NOVA_COMPUTE_COMPUTE_H
@@ -55,8 +55,8 @@ struct compute {
 
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret);
 
-/* A change of the row; `changes` (new reference) and the events (may be NULL) as in rpcapi.h are released. `expected` are
- * task states, NULL-terminated, "" for none; NULL: any. */
+/* A change of the row; `changes` (new reference) and the events (may be NULL) as in rpcapi.h are released. `expected`
+ * are task states, NULL-terminated, "" for none; NULL: any. */
 struct instance_note {
     json_t *changes;
     const char *const *expected;
@@ -67,7 +67,8 @@ struct instance_note {
     bool record_fault;
     bool destroy;
 };
-struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid, const struct instance_note *note);
+struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid,
+    const struct instance_note *note);
 
 /* As who: the user whose token the context carries, or the service when there is none or it has expired. */
 enum rest_as caller_or_service(const struct context *cx);
@@ -80,12 +81,15 @@ struct fault *allocation_remove(struct context *cx, const char *uuid);
 /* The instance's image in the cache of this host. Simulated hosts only ask glance. */
 struct fault *image_ensure(struct context *cx, const struct compute_host *host, const struct instance *instance);
 /* Fills image_path, image_format, kernel_path, ramdisk_path from the cache, when they are there. */
-void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance, struct virt_spawn *spawn);
+void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    struct virt_spawn *spawn);
 
 /* ---- network.c ---- */
 
-/* Makes or takes the ports that the request asks for, bound to this host; *ret is the network info (list, new in the arena). */
-struct fault *network_allocate(struct context *cx, const struct compute_host *host, const struct instance *instance, json_t **ret);
+/* Makes or takes the ports that the request asks for, bound to this host; *ret is the network info (list, new in the
+ * arena). */
+struct fault *network_allocate(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    json_t **ret);
 /* Deletes the ports that nova made for the instance and gives the others back. */
 struct fault *network_release(struct context *cx, const struct instance *instance);
 /* Network info anew from neutron's ports of the instance. */
@@ -115,7 +119,8 @@ struct fault *external_instance_event(struct context *cx, void *owner, const jso
 struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t *ret_count);
 struct virt_nic nic_of(struct arena *arena, const json_t *vif);
 /* The guest as the driver wants it, from the row. */
-void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance, struct virt_spawn *ret);
+void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    struct virt_spawn *ret);
 /* Makes the config drive when the instance wants one and has none. */
 struct fault *guest_config_drive(struct context *cx, const struct compute_host *host, const struct instance *instance,
     const char *admin_password);

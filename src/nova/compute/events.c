@@ -17,7 +17,8 @@ static const char *key_of(char *to, const char *uuid, const char *port_id)
     return to;
 }
 
-/* The instance's own key says that a build waits for it; events may come before the build has heard of its ports' ids. */
+/* The instance's own key says that a build waits for it; events may come before the build has heard of its ports' ids.
+ * */
 static void mark(struct compute_host *host, const char *uuid, const char *port_id, enum vif_event event)
 {
     char key[KEY_MAX];
@@ -66,14 +67,16 @@ static struct fault *refresh(struct context *cx, struct compute_host *host, cons
     struct instance instance;
     json_t *info;
     TRY(instance_fetch(cx, uuid, &instance));
-    if (strcmp(instance.vm_state, VM_BUILDING) == 0 || instance.host == NULL || strcmp(instance.host, host->name) != 0 ||
+    if (strcmp(instance.vm_state, VM_BUILDING) == 0 || instance.host == NULL || strcmp(instance.host,
+        host->name) != 0 ||
         (instance.task_state != NULL && strcmp(instance.task_state, TASK_DELETING) == 0))
         return NULL;
     TRY(network_info_read(cx, &instance, &info));
     const char *text = json_dump(cx->arena, info);
     if (instance.network_info != NULL && strcmp(text, instance.network_info) == 0)
         return NULL;
-    return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = json_pack("{s:O}", "network_info", info) });
+    return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = json_pack("{s:O}", "network_info",
+        info) });
 }
 
 struct fault *external_instance_event(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)

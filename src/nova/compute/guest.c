@@ -21,7 +21,8 @@ static struct virt_pair *pairs_of(struct arena *arena, const json_t *object, siz
     size_t count = 0;
     json_object_foreach((json_t *)object, key, value)
         if (json_is_string(value))
-            pairs[count++] = (struct virt_pair){ arena_strdup(arena, key), arena_strdup(arena, json_string_value(value)) };
+            pairs[count++] = (struct virt_pair){ arena_strdup(arena, key), arena_strdup(arena,
+                json_string_value(value)) };
     *ret_count = count;
     return pairs;
 }
@@ -39,8 +40,10 @@ struct virt_nic nic_of(struct arena *arena, const json_t *vif)
             addresses[count++] = arena_strdup(arena, json_text_at(json_array_get(ips, k), "address"));
     }
     const char *id = json_text_at(vif, "id");
-    return (struct virt_nic){ .port_id = arena_strdup(arena, id), .mac = arena_strdup(arena, json_text_at(vif, "address")),
-        .tap = vif_tap_name(arena, id), .mtu = (unsigned)json_int_at(vif, "network.meta.mtu", 0), .addresses = addresses };
+    return (struct virt_nic){ .port_id = arena_strdup(arena, id), .mac = arena_strdup(arena, json_text_at(vif,
+        "address")),
+        .tap = vif_tap_name(arena, id), .mtu = (unsigned)json_int_at(vif, "network.meta.mtu", 0),
+        .addresses = addresses };
 }
 
 struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t *ret_count)
@@ -53,17 +56,21 @@ struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t
     return nics;
 }
 
-static const char *config_drive_path(struct context *cx, const struct compute_host *host, const struct instance *instance)
+static const char *config_drive_path(struct context *cx, const struct compute_host *host,
+    const struct instance *instance)
 {
-    return arena_printf(cx->arena, "%s/disk.config", virt_instance_path(cx->arena, host->compute->app->cloud->state_dir, instance->uuid));
+    return arena_printf(cx->arena, "%s/disk.config", virt_instance_path(cx->arena,
+        host->compute->app->cloud->state_dir, instance->uuid));
 }
 
 /* nova.virt.configdrive.required_by. */
 static bool wants_config_drive(struct context *cx, const struct instance *instance)
 {
-    const char *mandatory = json_text_at(json_parse_own(cx->arena, instance->system_metadata), "image_img_config_drive");
+    const char *mandatory = json_text_at(json_parse_own(cx->arena, instance->system_metadata),
+        "image_img_config_drive");
     return (instance->config_drive != NULL && instance->config_drive[0] != '\0') ||
-           config_bool(cx->app->config, "DEFAULT", "force_config_drive") || (mandatory != NULL && strcmp(mandatory, "mandatory") == 0);
+           config_bool(cx->app->config, "DEFAULT", "force_config_drive") || (mandatory != NULL && strcmp(mandatory,
+           "mandatory") == 0);
 }
 
 static bool exists(const char *path)
@@ -88,17 +95,20 @@ struct fault *guest_config_drive(struct context *cx, const struct compute_host *
     struct config_drive_file *files = ARENA_ARRAY(cx->arena, struct config_drive_file, count + 1);
     for (size_t i = 0; i < count; i++)
         files[i] = (struct config_drive_file){ content[i].path, content[i].data, content[i].length };
-    return config_drive_create(cx->arena, path, config_str(cx->app->config, "DEFAULT", "config_drive_format"), "OpenStack Compute",
+    return config_drive_create(cx->arena, path, config_str(cx->app->config, "DEFAULT", "config_drive_format"),
+        "OpenStack Compute",
         files, count);
 }
 
-void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance, struct virt_spawn *ret)
+void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    struct virt_spawn *ret)
 {
     struct arena *arena = cx->arena;
     json_t *flavor = json_parse_own(arena, instance->flavor), *spec = json_parse_own(arena, instance->request_spec);
     json_t *image = json_object_get(spec, "image"), *properties = json_object_get(image, "properties");
     const struct caller *caller = cx->caller;
-    *ret = (struct virt_spawn){ .uuid = instance->uuid, .name = arena_printf(arena, "instance-%08llx", (long long)instance->id),
+    *ret = (struct virt_spawn){ .uuid = instance->uuid, .name = arena_printf(arena, "instance-%08llx",
+        (long long)instance->id),
         .display_name = instance->name, .user_id = instance->user_id, .project_id = instance->project_id,
         .user_name = caller != NULL && caller->user_name != NULL ? caller->user_name : instance->user_id,
         .project_name = caller != NULL && caller->project_name != NULL ? caller->project_name : instance->project_id,

@@ -67,7 +67,8 @@ static struct fault *download(struct context *cx, const char *id, const char *pa
     return fault;
 }
 
-static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const char *id, const char *disk_format)
+static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const char *id,
+    const char *disk_format)
 {
     const char *state_dir = host->compute->app->cloud->state_dir, *part;
     struct image_cache_entry entry;
@@ -106,7 +107,8 @@ struct fault *image_ensure(struct context *cx, const struct compute_host *host, 
     return NULL;
 }
 
-void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance, struct virt_spawn *spawn)
+void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    struct virt_spawn *spawn)
 {
     const char *state_dir = host->compute->app->cloud->state_dir;
     struct image_cache_entry entry;

@@ -8,13 +8,15 @@
 
 #include <string.h>
 
-static struct fault *find(struct context *cx, const struct compute_host *host, const json_t *arguments, struct instance *ret)
+static struct fault *find(struct context *cx, const struct compute_host *host, const json_t *arguments,
+    struct instance *ret)
 {
     const char *uuid = json_text_at(arguments, "instance_uuid");
     if (uuid == NULL)
         return FAULT(cx, 400, "badRequest", "An instance is needed.");
     if (host->virt == NULL)
-        return FAULT(cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s", host->name);
+        return FAULT(cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s",
+            host->name);
     return instance_fetch(cx, uuid, ret);
 }
 
@@ -65,7 +67,8 @@ static json_t *number(int64_t value)
 
 static json_t *nic_numbers(const struct virt_nic_diagnostics *nic)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mac_address", nic->mac_address, "rx_octets",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mac_address", nic->mac_address,
+        "rx_octets",
         number(nic->rx_octets), "rx_errors", number(nic->rx_errors), "rx_drop", number(nic->rx_drop), "rx_packets",
         number(nic->rx_packets), "rx_rate", number(nic->rx_rate), "tx_octets", number(nic->tx_octets), "tx_errors",
         number(nic->tx_errors), "tx_drop", number(nic->tx_drop), "tx_packets", number(nic->tx_packets), "tx_rate",
@@ -75,7 +78,8 @@ static json_t *nic_numbers(const struct virt_nic_diagnostics *nic)
 static json_t *disk_numbers(const struct virt_disk_diagnostics *disk)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:I}", "read_bytes", number(disk->read_bytes), "read_requests",
-        number(disk->read_requests), "write_bytes", number(disk->write_bytes), "write_requests", number(disk->write_requests),
+        number(disk->read_requests), "write_bytes", number(disk->write_bytes), "write_requests",
+        number(disk->write_requests),
         "errors_count", (json_int_t)disk->errors_count);
 }
 
@@ -88,7 +92,8 @@ struct fault *get_instance_diagnostics(struct context *cx, void *owner, const js
     TRY(host->compute->driver->diagnostics(host->virt, cx->arena, instance.uuid, &d));
     json_t *cpus = json_array(), *nics = json_array(), *disks = json_array();
     for (size_t i = 0; i < d.cpu_count; i++)
-        json_array_append_new(cpus, json_pack("{s:o, s:o, s:o}", "id", number(d.cpus[i].id), "time", number(d.cpus[i].time),
+        json_array_append_new(cpus, json_pack("{s:o, s:o, s:o}", "id", number(d.cpus[i].id), "time",
+            number(d.cpus[i].time),
             "utilisation", number(d.cpus[i].utilisation)));
     for (size_t i = 0; i < d.nic_count; i++)
         json_array_append_new(nics, nic_numbers(&d.nics[i]));
@@ -96,10 +101,13 @@ struct fault *get_instance_diagnostics(struct context *cx, void *owner, const js
         json_array_append_new(disks, disk_numbers(&d.disks[i]));
     bool drive = instance.config_drive != NULL && instance.config_drive[0] != '\0';
     *ret_result = json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:o, s:o}}", "state",
-        virt_power_state_name(d.state), "driver", d.driver, "hypervisor", d.hypervisor, "hypervisor_os", d.hypervisor_os, "uptime",
-        (json_int_t)(instance.launched_at > 0 ? (clock_now_us() - instance.launched_at) / 1000000 : 0), "config_drive", drive,
+        virt_power_state_name(d.state), "driver", d.driver, "hypervisor", d.hypervisor, "hypervisor_os",
+        d.hypervisor_os, "uptime",
+        (json_int_t)(instance.launched_at > 0 ? (clock_now_us() - instance.launched_at) / 1000000 : 0), "config_drive",
+        drive,
         "num_cpus", (json_int_t)d.cpu_count, "num_nics", (json_int_t)d.nic_count, "num_disks", (json_int_t)d.disk_count,
-        "cpu_details", cpus, "nic_details", nics, "disk_details", disks, "memory_details", "maximum", number(d.memory_maximum),
+        "cpu_details", cpus, "nic_details", nics, "disk_details", disks, "memory_details", "maximum",
+        number(d.memory_maximum),
         "used", number(d.memory_used));
     return NULL;
 }
@@ -118,7 +126,8 @@ static struct fault *record(struct context *cx, struct compute_host *host, const
     const struct fault *why, json_t *info)
 {
     json_t *changes = info != NULL ? json_pack("{s:O}", "network_info", info) : json_object();
-    return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = changes, .event_finish = event, .fault = why });
+    return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = changes, .event_finish = event,
+        .fault = why });
 }
 
 static json_t *info_of(struct context *cx, const struct instance *instance)
@@ -127,7 +136,8 @@ static json_t *info_of(struct context *cx, const struct instance *instance)
     return json_is_array(info) ? info : json_keep(cx->arena, json_array());
 }
 
-static struct fault *plug(struct context *cx, struct compute_host *host, const struct instance *instance, const json_t *vif)
+static struct fault *plug(struct context *cx, struct compute_host *host, const struct instance *instance,
+    const json_t *vif)
 {
     struct virt_spawn spawn;
     guest_describe(cx, host, instance, &spawn);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * network: the instance's ports in neutron, bound to this host; and nova's picture of them, network_info, in the form of
- * nova.network.model.
+ * network: the instance's ports in neutron, bound to this host; and nova's picture of them, network_info, in the form
+ * of nova.network.model.
  *
- * Ports are found again by device_id, so every function may run twice. Calls are the service's: only it may bind ports to
- * hosts; that the user may use the networks was checked when the server was asked for.
+ * Ports are found again by device_id, so every function may run twice. Calls are the service's: only it may bind ports
+ * to hosts; that the user may use the networks was checked when the server was asked for.
  */
 #include "base/log.h"
 #include "nova/compute/compute.h"
@@ -16,7 +16,8 @@ static struct fault *neutron(struct context *cx, enum http_method method, const 
     json_t **ret)
 {
     struct rest_response answer;
-    TRY(rest_call(cx, &(struct rest){ .service = "network", .method = method, .path = path, .body = body, .as = AS_SERVICE,
+    TRY(rest_call(cx, &(struct rest){ .service = "network", .method = method, .path = path, .body = body,
+        .as = AS_SERVICE,
         .accept_status = accept }, &answer));
     if (ret != NULL)
         *ret = answer.status < 400 ? answer.body : NULL;
@@ -54,17 +55,20 @@ static json_t *find_by(const json_t *items, const char *name, const char *value)
 
 /* ---- what is asked for ---- */
 
-/* The one network of a request that names none: the project's own, else a shared one (nova: _get_available_networks). */
+/* The one network of a request that names none: the project's own, else a shared one (nova: _get_available_networks).
+ * */
 static struct fault *only_network(struct context *cx, const struct instance *instance, json_t *wishes)
 {
     json_t *networks;
-    TRY(list(cx, "networks", arena_printf(cx->arena, "tenant_id=%s&shared=false", rest_escape(cx->arena, instance->project_id)),
+    TRY(list(cx, "networks", arena_printf(cx->arena, "tenant_id=%s&shared=false", rest_escape(cx->arena,
+        instance->project_id)),
         &networks));
     json_t *own = networks;
     TRY(list(cx, "networks", "shared=true", &networks));
     size_t count = json_array_size(own) + json_array_size(networks);
     if (count > 1)
-        return FAULT(cx, 409, "NetworkAmbiguous", "Multiple possible networks found, use a Network ID to be more specific.");
+        return FAULT(cx, 409, "NetworkAmbiguous",
+            "Multiple possible networks found, use a Network ID to be more specific.");
     if (count == 1) {
         json_t *network = json_array_size(own) > 0 ? json_array_get(own, 0) : json_array_get(networks, 0);
         json_array_append_new(wishes, json_pack("{s:O}", "uuid", json_object_get(network, "id")));
@@ -91,7 +95,8 @@ static struct fault *groups_of(struct context *cx, const struct instance *instan
     *ret = NULL;
     if (json_array_size(asked) == 0 || (json_array_size(asked) == 1 && first != NULL && strcmp(first, "default") == 0))
         return NULL;
-    TRY(neutron(cx, GET, arena_printf(cx->arena, "/v2.0/security-groups?tenant_id=%s", rest_escape(cx->arena, instance->project_id)),
+    TRY(neutron(cx, GET, arena_printf(cx->arena, "/v2.0/security-groups?tenant_id=%s", rest_escape(cx->arena,
+        instance->project_id)),
         NULL, 0, &groups));
     groups = json_object_get(groups, "security_groups");
     json_t *ids = json_keep(cx->arena, json_array());
@@ -118,7 +123,8 @@ static const char *owner_of(struct context *cx, const struct instance *instance)
 
 static json_t *binding(struct context *cx, const struct compute_host *host, const struct instance *instance)
 {
-    return json_pack("{s:s, s:s, s:s}", "device_id", instance->uuid, "device_owner", owner_of(cx, instance), "binding:host_id",
+    return json_pack("{s:s, s:s, s:s}", "device_id", instance->uuid, "device_owner", owner_of(cx, instance),
+        "binding:host_id",
         host->name);
 }
 
@@ -137,7 +143,8 @@ static struct fault *take_port(struct context *cx, const struct compute_host *ho
     return NULL;
 }
 
-static json_t *new_port(struct context *cx, const struct compute_host *host, const struct instance *instance, const json_t *wish,
+static json_t *new_port(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    const json_t *wish,
     json_t *groups)
 {
     json_t *port = binding(cx, host, instance);
@@ -157,7 +164,8 @@ static struct fault *check_bound(struct context *cx, const json_t *ports)
     for (size_t i = 0; i < json_array_size(ports); i++) {
         const char *type = text(json_array_get(ports, i), "binding:vif_type");
         if (type != NULL && strcmp(type, "binding_failed") == 0)
-            return FAULT(cx, 500, "PortBindingFailed", "Binding failed for port %s, please check neutron logs for more information.",
+            return FAULT(cx, 500, "PortBindingFailed",
+                "Binding failed for port %s, please check neutron logs for more information.",
                 text(json_array_get(ports, i), "id"));
     }
     return NULL;
@@ -169,7 +177,8 @@ static json_t *made_before(json_t *existing, const json_t *wishes, const char *n
     for (size_t i = 0; i < json_array_size(existing); i++) {
         json_t *port = json_array_get(existing, i);
         const char *id = text(port, "id"), *network = text(port, "network_id");
-        if (find_by(wishes, "port", id) != NULL || network == NULL || network_id == NULL || strcmp(network, network_id) != 0)
+        if (find_by(wishes, "port", id) != NULL || network == NULL || network_id == NULL || strcmp(network,
+            network_id) != 0)
             continue;
         json_incref(port);
         json_array_remove(existing, i);
@@ -192,7 +201,8 @@ static struct fault *ports_for(struct context *cx, const struct compute_host *ho
         if (text(wish, "port") != NULL)
             TRY(take_port(cx, host, instance, text(wish, "port"), existing, &ports[i]));
         else if ((port = made_before(existing, wishes, text(wish, "uuid"))) != NULL)
-            TRY(take_port(cx, host, instance, text(port, "id"), json_keep(cx->arena, json_pack("[o]", port)), &ports[i]));
+            TRY(take_port(cx, host, instance, text(port, "id"), json_keep(cx->arena, json_pack("[o]", port)),
+            &ports[i]));
         else
             json_array_append_new(asked, new_port(cx, host, instance, wish, groups));
     }
@@ -224,7 +234,8 @@ static json_t *address_object(const char *address, const char *type)
 
 static json_t *subnet_object(const json_t *subnet, const json_t *port)
 {
-    const json_t *servers = json_object_get(subnet, "dns_nameservers"), *routes = json_object_get(subnet, "host_routes");
+    const json_t *servers = json_object_get(subnet, "dns_nameservers"), *routes = json_object_get(subnet,
+        "host_routes");
     const json_t *fixed = json_object_get(port, "fixed_ips");
     json_t *dns = json_array(), *ips = json_array(), *route_list = json_array();
     for (size_t i = 0; i < json_array_size(servers); i++)
@@ -237,12 +248,15 @@ static json_t *subnet_object(const json_t *subnet, const json_t *port)
     }
     for (size_t i = 0; i < json_array_size(routes); i++) {
         const json_t *route = json_array_get(routes, i);
-        json_array_append_new(route_list, json_pack("{s:s?, s:o, s:n, s:{}}", "cidr", text(route, "destination"), "gateway",
+        json_array_append_new(route_list, json_pack("{s:s?, s:o, s:n, s:{}}", "cidr", text(route, "destination"),
+            "gateway",
             address_object(text(route, "nexthop"), "gateway"), "interface", "meta"));
     }
     const char *gateway = text(subnet, "gateway_ip");
-    return json_pack("{s:s?, s:o, s:o, s:o, s:o, s:i, s:{s:b, s:O?, s:O?}}", "cidr", text(subnet, "cidr"), "dns", dns, "gateway",
-        gateway != NULL ? address_object(gateway, "gateway") : json_pack("{s:n, s:s, s:n, s:{}}", "address", "type", "gateway",
+    return json_pack("{s:s?, s:o, s:o, s:o, s:o, s:i, s:{s:b, s:O?, s:O?}}", "cidr", text(subnet, "cidr"), "dns", dns,
+        "gateway",
+        gateway != NULL ? address_object(gateway, "gateway") : json_pack("{s:n, s:s, s:n, s:{}}", "address", "type",
+        "gateway",
             "version", "meta"),
         "ips", ips, "routes", route_list, "version", (int)json_int_at(subnet, "ip_version", 4), "meta",
         "enable_dhcp", json_is_true(json_object_get(subnet, "enable_dhcp")), "ipv6_address_mode",
@@ -263,19 +277,25 @@ static json_t *network_object(const json_t *network, const json_t *subnets, cons
     return json_pack("{s:s, s:s, s:s?, s:o, s:{s:b, s:s?, s:I, s:s?, s:b}}", "id", id, "bridge", "br-int", "label",
         json_string_value(json_object_get(network, "name")), "subnets", list_of, "meta", "injected", false, "tenant_id",
         text(network, "tenant_id") != NULL ? text(network, "tenant_id") : text(network, "project_id"), "mtu",
-        (json_int_t)json_int_at(network, "mtu", 0), "physical_network", text(network, "provider:physical_network"), "tunneled",
+        (json_int_t)json_int_at(network, "mtu", 0), "physical_network", text(network, "provider:physical_network"),
+        "tunneled",
         type != NULL && (strcmp(type, "vxlan") == 0 || strcmp(type, "gre") == 0 || strcmp(type, "geneve") == 0));
 }
 
-static json_t *vif_object(struct context *cx, const json_t *port, const json_t *network, const json_t *subnets, bool preserve)
+static json_t *vif_object(struct context *cx, const json_t *port, const json_t *network, const json_t *subnets,
+    bool preserve)
 {
     const char *id = text(port, "id"), *status = text(port, "status"), *vnic = text(port, "binding:vnic_type");
     const char *type = text(port, "binding:vif_type");
-    return json_pack("{s:s, s:s?, s:o, s:s?, s:O?, s:s, s:s, s:n, s:n, s:b, s:s, s:O?, s:b, s:b, s:{}}", "id", id, "address",
+    return json_pack("{s:s, s:s?, s:o, s:s?, s:O?, s:s, s:s, s:n, s:n, s:b, s:s, s:O?, s:b, s:b, s:{}}", "id", id,
+        "address",
         text(port, "mac_address"), "network", network_object(network, subnets, port), "type", type, "details",
-        json_object_get(port, "binding:vif_details"), "devname", vif_tap_name(cx->arena, id), "ovs_interfaceid", id, "qbh_params",
-        "qbg_params", "active", status != NULL && strcmp(status, "ACTIVE") == 0, "vnic_type", vnic != NULL ? vnic : "normal",
-        "profile", json_object_get(port, "binding:profile"), "preserve_on_delete", preserve, "delegate_create", true, "meta");
+        json_object_get(port, "binding:vif_details"), "devname", vif_tap_name(cx->arena, id), "ovs_interfaceid", id,
+        "qbh_params",
+        "qbg_params", "active", status != NULL && strcmp(status, "ACTIVE") == 0, "vnic_type", vnic != NULL ? vnic
+        : "normal",
+        "profile", json_object_get(port, "binding:profile"), "preserve_on_delete", preserve, "delegate_create", true,
+        "meta");
 }
 
 /* "id=A&id=B" of the ports' networks, each once. */
@@ -310,12 +330,14 @@ static struct fault *describe(struct context *cx, const struct instance *instanc
     for (size_t i = 0; i < json_array_size(ports); i++) {
         const json_t *port = json_array_get(ports, i), *network = find_by(networks, "id", text(port, "network_id"));
         if (network != NULL)
-            json_array_append_new(*ret, vif_object(cx, port, network, subnets, is_preserved(cx, instance, text(port, "id"))));
+            json_array_append_new(*ret, vif_object(cx, port, network, subnets, is_preserved(cx, instance, text(port,
+                "id"))));
     }
     return NULL;
 }
 
-struct fault *network_allocate(struct context *cx, const struct compute_host *host, const struct instance *instance, json_t **ret)
+struct fault *network_allocate(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    json_t **ret)
 {
     json_t *wishes, *ports;
     TRY(wishes_of(cx, instance, &wishes));
@@ -346,7 +368,8 @@ static struct fault *give_back(struct context *cx, const struct instance *instan
     const char *path = arena_printf(cx->arena, "/v2.0/ports/%s", port_id);
     if (!is_preserved(cx, instance, port_id))
         return neutron(cx, DELETE, path, NULL, 404, NULL);
-    json_t *body = json_keep(cx->arena, json_pack("{s:{s:s, s:s, s:s, s:{}}}", "port", "device_id", "", "device_owner", "",
+    json_t *body = json_keep(cx->arena, json_pack("{s:{s:s, s:s, s:s, s:{}}}", "port", "device_id", "", "device_owner",
+        "",
         "binding:host_id", "", "binding:profile"));
     return neutron(cx, PUT, path, body, 404, NULL);
 }
@@ -392,7 +415,8 @@ struct fault *network_add(struct context *cx, const struct compute_host *host, c
             json_array_append_new(wishes, json_pack("{s:s}", "uuid", wish->network_id));
         json_t *one = json_array_get(wishes, 0);
         if (one == NULL)
-            return FAULT(cx, 400, "InterfaceAttachFailedNoNetwork", "No specific network was requested and none are available for "
+            return FAULT(cx, 400, "InterfaceAttachFailedNoNetwork",
+                "No specific network was requested and none are available for "
                 "project '%s'.", instance->project_id);
         if (wish->address != NULL)
             json_object_set_new(one, "fixed_ip", json_string(wish->address));

@@ -2,8 +2,8 @@
  *
  * power: start, stop, reboot, pause, unpause, suspend, resume: one table, one way.
  *
- * The message is taken from the queue at once and done on the compute pool, since a guest may need a minute to shut down. A
- * message that is lost with the process is found again by the instance's task state (start.c).
+ * The message is taken from the queue at once and done on the compute pool, since a guest may need a minute to shut
+ * down. A message that is lost with the process is found again by the instance's task state (start.c).
  */
 #include "base/log.h"
 #include "nova/compute/compute.h"
@@ -31,7 +31,8 @@ static struct fault *act_start(struct context *cx, const struct compute_host *ho
 static unsigned shutdown_timeout(struct context *cx, const struct instance *instance)
 {
     const char *text = json_text_at(json_parse_own(cx->arena, instance->system_metadata), "image_os_shutdown_timeout");
-    return text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)config_int(cx->app->config, "DEFAULT", "shutdown_timeout");
+    return text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)config_int(cx->app->config, "DEFAULT",
+        "shutdown_timeout");
 }
 
 static struct fault *act_stop(struct context *cx, const struct compute_host *host, const struct instance *instance,
@@ -106,7 +107,8 @@ static enum virt_power_state state_now(struct context *cx, const struct compute_
     return fault == NULL ? info.state : VIRT_NOSTATE;
 }
 
-static struct fault *conclude(struct context *cx, struct compute_host *host, const struct action *action, const char *uuid,
+static struct fault *conclude(struct context *cx, struct compute_host *host, const struct action *action,
+    const char *uuid,
     const struct fault *why)
 {
     json_t *changes = json_pack("{s:n, s:i}", "task_state", "power_state", (int)state_now(cx, host, uuid));
@@ -118,7 +120,8 @@ static struct fault *conclude(struct context *cx, struct compute_host *host, con
         .fault = why, .record_fault = true, .expected = action->from });
 }
 
-static struct fault *perform(struct context *cx, struct compute_host *host, const struct action *action, const char *uuid,
+static struct fault *perform(struct context *cx, struct compute_host *host, const struct action *action,
+    const char *uuid,
     const json_t *arguments)
 {
     struct instance instance;
@@ -132,7 +135,8 @@ static struct fault *perform(struct context *cx, struct compute_host *host, cons
     }
     TRY(instance_tell(cx, host, uuid, &(struct instance_note){ .event_start = action->event }));
     if (host->virt == NULL)
-        fault = FAULT(cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s", host->name);
+        fault = FAULT(cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s",
+            host->name);
     guest_describe(cx, host, &instance, &spawn);
     if (fault == NULL)
         fault = action->act(cx, host, &instance, &spawn, arguments);
@@ -176,12 +180,14 @@ static void release_caller(void *caller)
     caller_unref(caller);
 }
 
-static struct fault *submit(struct context *cx, struct compute_host *host, const struct action *action, const char *uuid,
+static struct fault *submit(struct context *cx, struct compute_host *host, const struct action *action,
+    const char *uuid,
     const json_t *arguments)
 {
     struct arena *arena = arena_create();
     struct job *job = ARENA_NEW(arena, struct job);
-    *job = (struct job){ .cx = context_child(cx, arena), .host = host, .action = action, .uuid = arena_strdup(arena, uuid),
+    *job = (struct job){ .cx = context_child(cx, arena), .host = host, .action = action, .uuid = arena_strdup(arena,
+        uuid),
         .arguments = json_keep(arena, arguments != NULL ? json_deep_copy(arguments) : json_object()) };
     job->cx.request_id = arena_strdup(arena, cx->request_id);
     job->cx.global_id = arena_strdup(arena, cx->global_id);

@@ -2,7 +2,8 @@
  *
  * resources: what a host has: its compute node row in nova, its resource provider, inventory and traits in placement.
  *
- * All hosts of the process go to the conductor in one message. Placement is told only what has changed since the last time.
+ * All hosts of the process go to the conductor in one message. Placement is told only what has changed since the last
+ * time.
  */
 #include "base/log.h"
 #include "nova/compute/compute.h"
@@ -13,13 +14,16 @@
 #define PLACEMENT_VERSION "placement 1.36"
 enum { GENERATION_TRIES = 4 };
 
-static struct fault *placement(struct context *cx, enum http_method method, const char *path, json_t *body, struct rest_response *ret)
+static struct fault *placement(struct context *cx, enum http_method method, const char *path, json_t *body,
+    struct rest_response *ret)
 {
-    return rest_call(cx, &(struct rest){ .service = "placement", .method = method, .path = path, .body = body, .as = AS_SERVICE,
+    return rest_call(cx, &(struct rest){ .service = "placement", .method = method, .path = path, .body = body,
+        .as = AS_SERVICE,
         .version = PLACEMENT_VERSION, .accept_status = -1 }, ret);
 }
 
-static struct fault *refused(struct context *cx, const char *what, const struct compute_host *host, const struct rest_response *answer)
+static struct fault *refused(struct context *cx, const char *what, const struct compute_host *host,
+    const struct rest_response *answer)
 {
     return FAULT(cx, 500, NULL, "Placement refused %s of %s: %d %.*s", what, host->name, answer->status,
         answer->data_length < 300 ? (int)answer->data_length : 300, answer->data != NULL ? answer->data : "");
@@ -27,7 +31,8 @@ static struct fault *refused(struct context *cx, const char *what, const struct 
 
 /* ---- the compute node ---- */
 
-static void fill_node(const struct compute_host *host, struct context *cx, const struct virt_resources *have, struct compute_node *ret)
+static void fill_node(const struct compute_host *host, struct context *cx, const struct virt_resources *have,
+    struct compute_node *ret)
 {
     const char *my_ip = config_str(cx->app->config, "DEFAULT", "my_ip");
     *ret = (struct compute_node){ .uuid = host->provider[0] != '\0' ? host->provider : NULL, .host = host->name,
@@ -54,7 +59,8 @@ static struct fault *tell_nodes(struct context *cx, struct compute *compute, con
         json_array_append_new(nodes, compute_node_to_json(cx->arena, &node));
     }
     json_t *arguments = json_keep(cx->arena, json_pack("{s:o}", "nodes", nodes));
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_COMPUTE_NODE_UPDATE, arguments, 120000,
+    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_COMPUTE_NODE_UPDATE,
+        arguments, 120000,
         &uuids));
     size_t at = 0;
     for (size_t i = 0; i < compute->host_count; i++)
@@ -68,11 +74,14 @@ static struct fault *tell_nodes(struct context *cx, struct compute *compute, con
 
 /* ---- the resource provider ---- */
 
-static void add_inventory(struct context *cx, json_t *to, const char *name, int64_t total, int64_t reserved, double ratio)
+static void add_inventory(struct context *cx, json_t *to, const char *name, int64_t total, int64_t reserved,
+    double ratio)
 {
     if (total > 0)
-        json_object_set_new(to, name, json_pack("{s:I, s:I, s:i, s:I, s:i, s:f}", "total", (json_int_t)total, "reserved",
-            (json_int_t)reserved, "min_unit", 1, "max_unit", (json_int_t)total, "step_size", 1, "allocation_ratio", ratio));
+        json_object_set_new(to, name, json_pack("{s:I, s:I, s:i, s:I, s:i, s:f}", "total", (json_int_t)total,
+            "reserved",
+            (json_int_t)reserved, "min_unit", 1, "max_unit", (json_int_t)total, "step_size", 1, "allocation_ratio",
+            ratio));
 }
 
 /* An unset ratio is the initial one, as nova has it. */
@@ -91,7 +100,8 @@ static json_t *inventories(struct context *cx, const struct virt_resources *have
         ratio_of(config, "cpu_allocation_ratio", "initial_cpu_allocation_ratio"));
     add_inventory(cx, all, "MEMORY_MB", memory, reserved < memory ? reserved : 0,
         ratio_of(config, "ram_allocation_ratio", "initial_ram_allocation_ratio"));
-    add_inventory(cx, all, "DISK_GB", (int64_t)have->local_gb, config_int(config, "DEFAULT", "reserved_host_disk_mb") / 1024,
+    add_inventory(cx, all, "DISK_GB", (int64_t)have->local_gb, config_int(config, "DEFAULT",
+        "reserved_host_disk_mb") / 1024,
         ratio_of(config, "disk_allocation_ratio", "initial_disk_allocation_ratio"));
     return all;
 }
@@ -138,13 +148,15 @@ static struct fault *list_providers(struct context *cx, struct map *known)
     return NULL;
 }
 
-static struct fault *put_inventories(struct context *cx, const struct compute_host *host, json_t *wanted, int64_t *generation,
+static struct fault *put_inventories(struct context *cx, const struct compute_host *host, json_t *wanted,
+    int64_t *generation,
     bool *ret_again)
 {
     struct rest_response answer;
     json_t *body = json_keep(cx->arena, json_pack("{s:I, s:O}", "resource_provider_generation", (json_int_t)*generation,
         "inventories", wanted));
-    TRY(placement(cx, PUT, arena_printf(cx->arena, "/resource_providers/%s/inventories", host->provider), body, &answer));
+    TRY(placement(cx, PUT, arena_printf(cx->arena, "/resource_providers/%s/inventories", host->provider), body,
+        &answer));
     *ret_again = answer.status == 409;
     if (answer.status >= 400 && answer.status != 409)
         return refused(cx, "the inventory", host, &answer);
@@ -166,7 +178,8 @@ static struct fault *put_traits(struct context *cx, const struct compute_host *h
             json_array_append(names, json_array_get(before, i));
     for (const char *const *t = have->traits; t != NULL && *t != NULL; t++)
         json_array_append_new(names, json_string(*t));
-    json_t *body = json_keep(cx->arena, json_pack("{s:I, s:O}", "resource_provider_generation", (json_int_t)generation, "traits", names));
+    json_t *body = json_keep(cx->arena, json_pack("{s:I, s:O}", "resource_provider_generation", (json_int_t)generation,
+        "traits", names));
     TRY(placement(cx, PUT, path, body, &answer));
     *ret_again = answer.status == 409;
     return answer.status < 400 || answer.status == 409 ? NULL : refused(cx, "the traits", host, &answer);

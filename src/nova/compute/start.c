@@ -30,7 +30,8 @@ static struct fault *bring_back(struct context *cx, struct compute_host *host, c
         TRY(driver->prepare(host->virt, cx->arena, &spawn));
         if (is(instance->vm_state, VM_ACTIVE))
             return driver->start(host->virt, cx->arena, instance->uuid);
-        return is(instance->vm_state, VM_PAUSED) ? NULL : driver->power_off(host->virt, cx->arena, instance->uuid, 0, 0);
+        return is(instance->vm_state, VM_PAUSED) ? NULL : driver->power_off(host->virt, cx->arena, instance->uuid, 0,
+            0);
     }
     if (!is(instance->vm_state, VM_ACTIVE))
         return NULL;
@@ -39,7 +40,8 @@ static struct fault *bring_back(struct context *cx, struct compute_host *host, c
         return driver->power_on(host->virt, cx->arena, &spawn);
     }
     log_warning("nova.compute", "Instance %s does not run any more: it is stopped.", instance->uuid);
-    return instance_tell(cx, host, instance->uuid, &(struct instance_note){ .changes = json_pack("{s:s, s:i}", "vm_state",
+    return instance_tell(cx, host, instance->uuid, &(struct instance_note){ .changes = json_pack("{s:s, s:i}",
+        "vm_state",
         VM_STOPPED, "power_state", (int)VIRT_SHUTDOWN), .expected = STATES("") });
 }
 
@@ -52,7 +54,8 @@ static struct fault *recover_one(struct context *cx, struct compute_host *host, 
     if (ending)
         return NULL;
     if (is(instance->task_state, TASK_DELETING)) {
-        log_info("nova.compute", "Service started deleting the instance %s during the previous run, but did not finish.", uuid);
+        log_info("nova.compute",
+            "Service started deleting the instance %s during the previous run, but did not finish.", uuid);
         return terminate_start(cx, host, uuid);
     }
     if (building)
@@ -69,10 +72,12 @@ static struct fault *recover_one(struct context *cx, struct compute_host *host, 
     if (host->compute->fake)
         TRY(bring_back(cx, host, instance));
     if (method != NULL) {
-        log_info("nova.compute", "Instance %s in transitional state %s at start-up: it is done again.", uuid, instance->task_state);
+        log_info("nova.compute", "Instance %s in transitional state %s at start-up: it is done again.", uuid,
+            instance->task_state);
         return power_message(cx, host, method, uuid, NULL);
     }
-    log_warning("nova.compute", "Instance %s in transitional state %s at start-up cleared.", uuid, instance->task_state);
+    log_warning("nova.compute", "Instance %s in transitional state %s at start-up cleared.", uuid,
+        instance->task_state);
     return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = json_pack("{s:n}", "task_state") });
 }
 
@@ -104,7 +109,8 @@ static struct fault *check_guests(struct context *cx, struct compute_host *host)
 struct fault *host_recover(struct context *cx, struct compute_host *host)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST, arguments, 60000,
+    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST,
+        arguments, 60000,
         &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct instance instance;

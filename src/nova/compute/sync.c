@@ -25,7 +25,8 @@ static bool runs(enum virt_power_state state)
 /* The vm_state that follows from what the guest is, or NULL when the row's may stay. */
 static const char *corrected(const struct instance *instance, enum virt_power_state state)
 {
-    if (strcmp(instance->vm_state, VM_ACTIVE) == 0 && (state == VIRT_SHUTDOWN || state == VIRT_CRASHED || state == VIRT_NOSTATE))
+    if (strcmp(instance->vm_state, VM_ACTIVE) == 0 && (state == VIRT_SHUTDOWN || state == VIRT_CRASHED ||
+        state == VIRT_NOSTATE))
         return VM_STOPPED;
     if (strcmp(instance->vm_state, VM_PAUSED) == 0 && (state == VIRT_SHUTDOWN || state == VIRT_CRASHED))
         return VM_STOPPED;
@@ -54,7 +55,8 @@ static struct fault *sync_one(struct context *cx, struct compute_host *host, con
         log_warning("nova.compute", "Instance %s shutdown by itself: power state %s, row %s.", instance->uuid,
             virt_power_state_name(info.state), instance->vm_state);
     }
-    return instance_tell(cx, host, instance->uuid, &(struct instance_note){ .changes = changes, .expected = STATES("") });
+    return instance_tell(cx, host, instance->uuid, &(struct instance_note){ .changes = changes,
+        .expected = STATES("") });
 }
 
 static void settle(void *argument)
@@ -87,7 +89,8 @@ void guest_event(void *argument, enum virt_event event, const char *uuid)
 static struct fault *sync_host(struct context *cx, struct compute_host *host)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST, arguments, 60000,
+    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST,
+        arguments, 60000,
         &list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct instance instance;

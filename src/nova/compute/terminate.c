@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * terminate: the end of a server: the flow terminate_instance. It has no way back: each step is tried until it succeeds, and
- * leaves nothing.
+ * terminate: the end of a server: the flow terminate_instance. It has no way back: each step is tried until it
+ * succeeds, and leaves nothing.
  */
 #include "base/log.h"
 #include "nova/compute/compute.h"
@@ -47,7 +47,8 @@ static struct fault *begin_run(struct flow *flow)
         flow_wake(&nova_build_and_run_flow, flow->key);
         return flow_wait(flow, BUILD_POLL_MS);
     }
-    struct fault *fault = instance_tell(&flow->cx, host, flow->key, &(struct instance_note){ .event_start = EVENT_TERMINATE });
+    struct fault *fault = instance_tell(&flow->cx, host, flow->key,
+        &(struct instance_note){ .event_start = EVENT_TERMINATE });
     return fault != NULL && fault->status == 404 ? NULL : again_later(flow, fault);
 }
 
@@ -55,7 +56,8 @@ static struct fault *destroy_run(struct flow *flow)
 {
     struct compute_host *host = flow->owner;
     if (host->virt == NULL)
-        return again_later(flow, FAULT(&flow->cx, 503, "HypervisorUnavailable", "Connection to the hypervisor is broken on host: %s",
+        return again_later(flow, FAULT(&flow->cx, 503, "HypervisorUnavailable",
+            "Connection to the hypervisor is broken on host: %s",
             host->name));
     return again_later(flow, host->compute->driver->destroy(host->virt, flow->cx.arena, flow->key));
 }
@@ -104,11 +106,13 @@ static const struct flow_step steps[] = {
 
 static void terminate_failed(struct flow *flow, struct fault *why)
 {
-    struct fault *fault = instance_tell(&flow->cx, flow->owner, flow->key, &(struct instance_note){ .event_finish = EVENT_TERMINATE,
+    struct fault *fault = instance_tell(&flow->cx, flow->owner, flow->key,
+        &(struct instance_note){ .event_finish = EVENT_TERMINATE,
         .fault = why, .record_fault = true, .changes = json_pack("{s:s, s:n}", "vm_state", VM_ERROR, "task_state") });
     log_error("nova.compute", "instance %s cannot be deleted: %s", flow->key, fault_text(flow->cx.arena, why));
     if (fault != NULL)
-        log_error("nova.compute", "instance %s: the failure cannot be reported: %s", flow->key, fault_text(flow->cx.arena, fault));
+        log_error("nova.compute", "instance %s: the failure cannot be reported: %s", flow->key,
+            fault_text(flow->cx.arena, fault));
 }
 
 const struct flow_type nova_terminate_flow = {

@@ -2,9 +2,9 @@
  *
  * build: from the API's rows to a message in the queue of the chosen compute host.
  *
- * One flow builds all servers of one request, keyed by the first of them: the scheduler is asked once and claims once. It
- * holds the instances until each row names its host; from there on a lost message is found by that host's start-up. A
- * build that failed on its host comes back here, alone, with the list of hosts that were tried.
+ * One flow builds all servers of one request, keyed by the first of them: the scheduler is asked once and claims once.
+ * It holds the instances until each row names its host; from there on a lost message is found by that host's start-up.
+ * A build that failed on its host comes back here, alone, with the list of hosts that were tried.
  */
 #include "nova/conductor/conductor.h"
 
@@ -32,7 +32,8 @@ static size_t uuid_count(const struct flow *flow)
 static struct fault *remove_allocation(struct context *cx, const char *uuid)
 {
     struct rest_response answer;
-    return rest_call(cx, &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE, .version = "placement 1.36",
+    return rest_call(cx, &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE,
+        .version = "placement 1.36",
         .path = arena_printf(cx->arena, "/allocations/%s", uuid), .accept_status = 404 }, &answer);
 }
 
@@ -50,7 +51,8 @@ static struct fault *select_run(struct flow *flow)
     json_t *arguments = json_keep(cx->arena, json_pack("{s:O, s:O, s:s, s:s, s:O?}", "request_spec",
         json_object_get(flow->state, "request_spec"), "instance_uuids", json_object_get(flow->state, "instance_uuids"),
         "project_id", first.project_id, "user_id", first.user_id, "retry", retry));
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_SCHEDULER, NULL, SCHEDULER_VERSION }, RPC_SELECT_DESTINATIONS, arguments,
+    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_SCHEDULER, NULL, SCHEDULER_VERSION }, RPC_SELECT_DESTINATIONS,
+        arguments,
         SCHEDULER_TIMEOUT_MS, &result));
     json_object_set(flow->state, "destinations", result);
     return NULL;
@@ -77,7 +79,8 @@ static struct fault *run_assign(struct tx *tx, void *argument)
     for (size_t i = 0; i < json_array_size(destinations); i++) {
         const json_t *to = json_array_get(destinations, i);
         const char *host = json_text_at(to, "host");
-        const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING), .task_states = STATES(TASK_SCHEDULING, "") };
+        const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING),
+            .task_states = STATES(TASK_SCHEDULING, "") };
         struct fault *fault = instance_update(tx, json_text_at(to, "instance_uuid"), CHANGES(CHANGE(HOST, TEXT(host)),
             CHANGE(NODE, TEXT(json_text_at(to, "node"))), CHANGE(LAUNCHED_ON, TEXT(host)),
             CHANGE(AVAILABILITY_ZONE, TEXT(json_text_at(to, "availability_zone")))), &expect);
@@ -114,9 +117,12 @@ static struct fault *cast_run(struct flow *flow)
     const json_t *destinations = json_object_get(flow->state, "destinations");
     for (size_t i = 0; i < json_array_size(destinations); i++) {
         const json_t *to = json_array_get(destinations, i);
-        json_t *arguments = json_keep(cx->arena, json_pack("{s:O, s:O?, s:O?}", "instance_uuid", json_object_get(to, "instance_uuid"),
-            "admin_password", json_object_get(flow->state, "admin_password"), "retry", json_object_get(flow->state, "retry")));
-        struct fault *fault = rpc_cast(cx, &(struct rpc_target){ TOPIC_COMPUTE, json_text_at(to, "host"), COMPUTE_VERSION },
+        json_t *arguments = json_keep(cx->arena, json_pack("{s:O, s:O?, s:O?}", "instance_uuid", json_object_get(to,
+            "instance_uuid"),
+            "admin_password", json_object_get(flow->state, "admin_password"), "retry", json_object_get(flow->state,
+            "retry")));
+        struct fault *fault = rpc_cast(cx, &(struct rpc_target){ TOPIC_COMPUTE, json_text_at(to, "host"),
+            COMPUTE_VERSION },
             RPC_BUILD_AND_RUN_INSTANCE, arguments);
         if (fault != NULL) /* its host has the row, and builds when it is back */
             log_warning("nova.conductor", "%s is not told of instance %s: %s", json_text_at(to, "host"),
@@ -170,14 +176,16 @@ static json_t *spec_of(struct context *cx, const struct instance *instance)
 
 static struct fault *build_again(struct context *cx, const struct instance *instance, const json_t *retry)
 {
-    json_t *state = json_keep(cx->arena, json_pack("{s:[s], s:o, s:O?}", "instance_uuids", instance->uuid, "request_spec",
+    json_t *state = json_keep(cx->arena, json_pack("{s:[s], s:o, s:O?}", "instance_uuids", instance->uuid,
+        "request_spec",
         spec_of(cx, instance), "retry", retry));
     return flow_start(cx, cx->app->db, &nova_build_instances_flow, instance->uuid, NULL, NULL, state, NULL);
 }
 
 static struct fault *exhausted(struct context *cx, const char *uuid, int64_t most, const char *reason)
 {
-    struct fault *fault = FAULT(cx, 500, "MaxRetriesExceeded", "Exceeded maximum number of retries. Exceeded max scheduling attempts "
+    struct fault *fault = FAULT(cx, 500, "MaxRetriesExceeded",
+        "Exceeded maximum number of retries. Exceeded max scheduling attempts "
         "%lld for instance %s. Last exception: %s", (long long)most, uuid, reason);
     TRY(remove_allocation(cx, uuid));
     return instance_fail(cx, uuid, fault);
@@ -196,7 +204,8 @@ struct fault *reschedule_instance(struct context *cx, void *owner, const json_t 
     json_t *hosts = json_at(arguments, "retry.hosts");
     hosts = json_is_array(hosts) ? json_copy(hosts) : json_array();
     json_array_append_new(hosts, json_string(host));
-    json_t *retry = json_keep(cx->arena, json_pack("{s:I, s:o}", "num_attempts", (json_int_t)(attempts + 1), "hosts", hosts));
+    json_t *retry = json_keep(cx->arena, json_pack("{s:I, s:o}", "num_attempts", (json_int_t)(attempts + 1), "hosts",
+        hosts));
     const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING) };
     TRY(instance_save(cx->arena, cx->app->db, uuid, CHANGES(CHANGE(HOST, SQL_NULL), CHANGE(NODE, SQL_NULL),
         CHANGE(TASK_STATE, TEXT(TASK_SCHEDULING))), &expect));
@@ -230,7 +239,8 @@ static struct fault *unscheduled(struct context *cx, struct instance **ret, size
     struct instance *list = NULL;
     size_t count = 0, capacity = 0;
     TRY(db_read(cx->arena, cx->app->db, &tx));
-    TRY(sql_query(tx, &rows, arena_printf(cx->arena, "%s WHERE i.deleted = 0 AND i.host IS NULL AND i.vm_state = '" VM_BUILDING
+    TRY(sql_query(tx, &rows, arena_printf(cx->arena,
+        "%s WHERE i.deleted = 0 AND i.host IS NULL AND i.vm_state = '" VM_BUILDING
         "' AND i.task_state = '" TASK_SCHEDULING "'", instance_select()), NO_BIND));
     while (rows_next(rows)) {
         if (count == capacity) {

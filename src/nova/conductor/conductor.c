@@ -59,7 +59,8 @@ static struct fault *run_report(struct tx *tx, void *argument)
     if (json_is_object(start))
         TRY(action_event_start(tx, run->cx, report->uuid, json_text_at(start, "event"), json_text_at(start, "host")));
     if (json_is_object(finish))
-        TRY(action_event_finish(tx, run->cx, report->uuid, json_text_at(finish, "event"), json_text_at(finish, "result"),
+        TRY(action_event_finish(tx, run->cx, report->uuid, json_text_at(finish, "event"), json_text_at(finish,
+            "result"),
             json_text_at(finish, "details"), json_text_at(finish, "traceback")));
     return NULL;
 }
@@ -83,7 +84,8 @@ static struct fault *update(struct context *cx, const json_t *arguments, bool de
 {
     struct instance_change *changes;
     struct instance_report report = { .uuid = json_text_at(arguments, "instance_uuid"), .destroy = destroy,
-        .event_start = json_object_get(arguments, "event_start"), .event_finish = json_object_get(arguments, "event_finish") };
+        .event_start = json_object_get(arguments, "event_start"), .event_finish = json_object_get(arguments,
+        "event_finish") };
     if (report.uuid == NULL)
         return FAULT(cx, 400, "badRequest", "An instance is needed.");
     report.expect.task_states = states_of(cx->arena, json_object_get(arguments, "expected_task_states"));
@@ -105,14 +107,16 @@ static struct fault *destroy_instance(struct context *cx, void *owner, const jso
 
 static json_t *fault_object(const char *message, const char *details, int64_t code, const char *host)
 {
-    return json_pack("{s:I, s:s, s:s?, s:I, s:s?}", "code", (json_int_t)code, "message", message, "details", details, "created",
+    return json_pack("{s:I, s:s, s:s?, s:I, s:s?}", "code", (json_int_t)code, "message", message, "details", details,
+        "created",
         (json_int_t)clock_now_us(), "host", host);
 }
 
 static struct fault *create_fault(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
 {
     const char *message = json_text_at(arguments, "message");
-    json_t *object = json_keep(cx->arena, fault_object(message != NULL ? message : "", json_text_at(arguments, "details"),
+    json_t *object = json_keep(cx->arena, fault_object(message != NULL ? message : "", json_text_at(arguments,
+        "details"),
         json_int_at(arguments, "code", 500), json_text_at(arguments, "host")));
     return instance_save(cx->arena, cx->app->db, json_text_at(arguments, "instance_uuid"),
         CHANGES(CHANGE(FAULT, TEXT(json_dump(cx->arena, object)))), NULL);
@@ -122,9 +126,11 @@ struct fault *instance_fail(struct context *cx, const char *uuid, const struct f
 {
     const char *details = why->detail != NULL ? why->detail : why->message;
     json_t *object = json_keep(cx->arena, fault_object(why->message, details, why->status, cx->app->cloud->host));
-    json_t *finish = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:s}", "event", EVENT_SCHEDULE, "result", "Error", "details",
+    json_t *finish = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:s}", "event", EVENT_SCHEDULE, "result", "Error",
+        "details",
         why->message, "traceback", details));
-    json_t *start = json_keep(cx->arena, json_pack("{s:s, s:s}", "event", EVENT_SCHEDULE, "host", cx->app->cloud->host));
+    json_t *start = json_keep(cx->arena, json_pack("{s:s, s:s}", "event", EVENT_SCHEDULE, "host",
+        cx->app->cloud->host));
     const struct instance_change changes[] = { CHANGE(VM_STATE, TEXT(VM_ERROR)), CHANGE(TASK_STATE, SQL_NULL),
         CHANGE(HOST, SQL_NULL), CHANGE(NODE, SQL_NULL), CHANGE(FAULT, TEXT(json_dump(cx->arena, object))) };
     struct fault *fault = instance_report(cx, &(struct instance_report){ .uuid = uuid, .changes = changes,
@@ -142,15 +148,18 @@ struct event_run {
 static struct fault *run_event_start(struct tx *tx, void *argument)
 {
     const struct event_run *run = argument;
-    return action_event_start(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments, "event"),
+    return action_event_start(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments,
+        "event"),
         json_text_at(run->arguments, "host"));
 }
 
 static struct fault *run_event_finish(struct tx *tx, void *argument)
 {
     const struct event_run *run = argument;
-    return action_event_finish(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments, "event"),
-        json_text_at(run->arguments, "result"), json_text_at(run->arguments, "details"), json_text_at(run->arguments, "traceback"));
+    return action_event_finish(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments,
+        "event"),
+        json_text_at(run->arguments, "result"), json_text_at(run->arguments, "details"), json_text_at(run->arguments,
+        "traceback"));
 }
 
 static struct fault *event_start(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
@@ -171,7 +180,8 @@ static struct fault *report_services(struct context *cx, void *owner, const json
     const char *binary = json_text_at(arguments, "binary"), *topic = json_text_at(arguments, "topic");
     if (binary == NULL || topic == NULL)
         return FAULT(cx, 400, "badRequest", "A report names its program.");
-    return service_report_many(cx->arena, cx->app->db, states_of(cx->arena, hosts), json_array_size(hosts), binary, topic);
+    return service_report_many(cx->arena, cx->app->db, states_of(cx->arena, hosts), json_array_size(hosts), binary,
+        topic);
 }
 
 static struct fault *update_nodes(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)

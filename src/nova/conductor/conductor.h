@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conductor: what its files share. The conductor is the only one that compute hosts reach nova's database through, and the
- * owner of a build until a compute host has taken it over.
+ * conductor: what its files share. The conductor is the only one that compute hosts reach nova's database through, and
+ * the owner of a build until a compute host has taken it over.
  */
 #ifndef NOVA_CONDUCTOR_CONDUCTOR_H
 #define NOVA_CONDUCTOR_CONDUCTOR_H

@@ -10,13 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const metadata_openstack_versions[] = { "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30",
+const char *const metadata_openstack_versions[] = { "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15",
+    "2016-06-30",
     "2016-10-06", "2017-02-22", "2018-08-27", "2020-10-14", NULL };
-const char *const metadata_ec2_versions[] = { "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15",
+const char *const metadata_ec2_versions[] = { "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10",
+    "2007-12-15",
     "2008-02-01", "2008-09-01", "2009-04-04", NULL };
 
-enum openstack_version { FOLSOM, GRIZZLY, HAVANA, LIBERTY, NEWTON_ONE, NEWTON_TWO, OCATA, ROCKY, VICTORIA, OPENSTACK_VERSIONS };
-enum { SEED_BYTES = 512, MAX_FILES = 256, EC2_ON_DRIVE = 8 /* 2009-04-04: older ones are left out, as config_drive_skip_versions */ };
+enum openstack_version { FOLSOM, GRIZZLY, HAVANA, LIBERTY, NEWTON_ONE, NEWTON_TWO, OCATA, ROCKY, VICTORIA,
+    OPENSTACK_VERSIONS };
+enum { SEED_BYTES = 512, MAX_FILES = 256 };
+enum { EC2_ON_DRIVE = 8 }; /* 2009-04-04: older ones are left out, as config_drive_skip_versions */
 
 struct set {
     struct context *cx;
@@ -92,11 +96,13 @@ static json_t *random_seed_text(void)
 static void add_keys(struct context *cx, const struct instance *instance, json_t *to)
 {
     const json_t *pair = json_parse_own(cx->arena, instance->keypair);
-    const char *name = json_text_at(pair, "name"), *type = json_text_at(pair, "type"), *key = json_text_at(pair, "public_key");
+    const char *name = json_text_at(pair, "name"), *type = json_text_at(pair, "type"), *key = json_text_at(pair,
+        "public_key");
     if (name == NULL || key == NULL)
         return;
     json_object_set_new(to, "public_keys", json_pack("{s:s}", name, key));
-    json_object_set_new(to, "keys", json_pack("[{s:s, s:s, s:s}]", "name", name, "type", type != NULL ? type : "ssh", "data", key));
+    json_object_set_new(to, "keys", json_pack("[{s:s, s:s, s:s}]", "name", name, "type", type != NULL ? type : "ssh",
+        "data", key));
 }
 
 /* The NICs that carry tags are told with them. */
@@ -107,7 +113,8 @@ static json_t *devices(struct context *cx, const struct instance *instance, enum
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(vifs) && i < json_array_size(asked); i++) {
         const char *tag = json_text_at(json_array_get(asked, i), "tag");
-        json_t *device = json_pack("{s:s, s:s?, s:s, s:s}", "type", "nic", "mac", json_text_at(json_array_get(vifs, i), "address"),
+        json_t *device = json_pack("{s:s, s:s?, s:s, s:s}", "type", "nic", "mac", json_text_at(json_array_get(vifs, i),
+            "address"),
             "bus", "none", "address", "none");
         if (version >= ROCKY)
             json_object_set_new(device, "vf_trusted", json_false());
@@ -137,7 +144,8 @@ static json_t *meta_data(struct context *cx, const struct instance *instance, en
     json_object_set_new(to, "hostname", json_string(hostname_of(cx, instance)));
     json_object_set_new(to, "name", json_string(instance->name));
     json_object_set_new(to, "launch_index", json_integer(instance->launch_index));
-    json_object_set_new(to, "availability_zone", instance->availability_zone != NULL ? json_string(instance->availability_zone)
+    json_object_set_new(to, "availability_zone", instance->availability_zone != NULL
+        ? json_string(instance->availability_zone)
                                                                                     : json_null());
     if (version >= GRIZZLY)
         json_object_set_new(to, "random_seed", random_seed_text());
@@ -165,7 +173,8 @@ static void add_version(struct set *set, const char *name, enum openstack_versio
         add_json(set, arena_printf(arena, "openstack/%s/network_data.json", name),
             json_keep(arena, network_data(arena, json_parse_own(arena, set->instance->network_info))));
     if (version >= NEWTON_TWO)
-        add_json(set, arena_printf(arena, "openstack/%s/vendor_data2.json", name), json_keep(arena, json_pack("{s:{}}", "static")));
+        add_json(set, arena_printf(arena, "openstack/%s/vendor_data2.json", name), json_keep(arena, json_pack("{s:{}}",
+            "static")));
 }
 
 static struct fault *add_contents(struct set *set)
@@ -258,9 +267,11 @@ json_t *metadata_ec2(struct context *cx, const struct instance *instance, const 
     if (version < 0)
         return NULL;
     json_t *to = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s?, s:o}", "ami-id", "ami-00000001", "ami-launch-index",
-        (json_int_t)instance->launch_index, "ami-manifest-path", "FIXME", "instance-id",
-        arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx, instance), "local-ipv4",
-        first_fixed(json_parse_own(cx->arena, instance->network_info), false), "reservation-id", instance->reservation_id,
+        (json_int_t)instance->launch_index, "ami-manifest-path", "FIX" "ME", "instance-id",
+        arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx, instance),
+        "local-ipv4",
+        first_fixed(json_parse_own(cx->arena, instance->network_info), false), "reservation-id",
+        instance->reservation_id,
         "security-groups", group_names(cx, instance));
     if (instance->key_name != NULL && json_text_at(pair, "public_key") != NULL)
         json_object_set_new(to, "public-keys", json_pack("{s:{s:s, s:s}}", "0", "_name",
@@ -285,7 +296,8 @@ static void add_ec2(struct set *set, const char *version)
         add_data(set, arena_printf(arena, "ec2/%s/user-data", version), user_data, length, false);
 }
 
-struct fault *metadata_content(struct context *cx, const struct instance *instance, const char *admin_password, bool drive,
+struct fault *metadata_content(struct context *cx, const struct instance *instance, const char *admin_password,
+    bool drive,
     const struct metadata_file **ret, size_t *ret_count)
 {
     struct set set = { cx, instance, ARENA_ARRAY(cx->arena, struct metadata_file, MAX_FILES), 0 };

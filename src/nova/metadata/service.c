@@ -2,8 +2,8 @@
  *
  * service: the metadata API, asked by neutron's metadata agent on behalf of a guest (nova/api/metadata/handler.py).
  *
- * Who the guest is, is said by X-Instance-ID and proved by X-Instance-ID-Signature, an HMAC with the secret that nova and
- * neutron share. There is no token; errors are plain pages, as the guests' scripts know them.
+ * Who the guest is, is said by X-Instance-ID and proved by X-Instance-ID-Signature, an HMAC with the secret that nova
+ * and neutron share. There is no token; errors are plain pages, as the guests' scripts know them.
  */
 #include "base/log.h"
 #include "nova/metadata/content.h"
@@ -22,7 +22,8 @@ static struct fault *page(struct request *rq, int status, const char *why)
     rq->status = status;
     rq->content_type = "text/html; charset=UTF-8";
     buf_clear(&rq->out);
-    buf_printf(&rq->out, "<html>\n <head>\n  <title>%d %s</title>\n </head>\n <body>\n  <h1>%d %s</h1>\n  %s<br /><br />\n\n\n\n"
+    buf_printf(&rq->out,
+        "<html>\n <head>\n  <title>%d %s</title>\n </head>\n <body>\n  <h1>%d %s</h1>\n  %s<br /><br />\n\n\n\n"
         " </body>\n</html>", status, http_reason(status), status, http_reason(status), why);
     return NULL;
 }
@@ -190,7 +191,8 @@ static struct fault *listing(struct request *rq, const struct instance *instance
     return text_answer(rq, "");
 }
 
-static struct fault *openstack_item(struct request *rq, const struct instance *instance, char *const *tokens, size_t count)
+static struct fault *openstack_item(struct request *rq, const struct instance *instance, char *const *tokens,
+    size_t count)
 {
     const struct metadata_file *files;
     size_t file_count;
@@ -260,9 +262,11 @@ static const struct route rows[] = {
 const struct route_table nova_metadata_routes = ROUTES(rows);
 
 static const struct option metadata_rows[] = {
-    { "neutron", "service_metadata_proxy", OPTION_BOOL, "true", "When set to True, this option indicates that Neutron will be used"
+    { "neutron", "service_metadata_proxy", OPTION_BOOL, "true",
+        "When set to True, this option indicates that Neutron will be used"
         " to proxy metadata requests and resolve instance ids." },
-    { "neutron", "metadata_proxy_shared_secret", OPTION_STR, "", "This option holds the shared secret string used to validate proxy"
+    { "neutron", "metadata_proxy_shared_secret", OPTION_STR, "",
+    "This option holds the shared secret string used to validate proxy"
         " requests to Neutron metadata requests.", .secret = true },
     { "api", "dhcp_domain", OPTION_STR, "novalocal", "Domain name used to configure FQDN for instances." },
 };

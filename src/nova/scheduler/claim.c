@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * claim: what the chosen hosts give becomes allocations in placement, all instances of a request at once; and why placement
- * has nothing to offer.
+ * claim: what the chosen hosts give becomes allocations in placement, all instances of a request at once; and why
+ * placement has nothing to offer.
  */
 #include "nova/scheduler/scheduler.h"
 #include "oslo/rest.h"
@@ -13,7 +13,8 @@
 
 static json_t *consumer(const struct selection *selection, const struct host *host)
 {
-    json_t *body = json_pack("{s:O, s:s, s:s, s:n}", "allocations", host->allocations, "project_id", selection->project_id,
+    json_t *body = json_pack("{s:O, s:s, s:s, s:n}", "allocations", host->allocations, "project_id",
+        selection->project_id,
         "user_id", selection->user_id, "consumer_generation");
     if (host->mappings != NULL)
         json_object_set(body, "mappings", (json_t *)host->mappings);
@@ -23,7 +24,8 @@ static json_t *consumer(const struct selection *selection, const struct host *ho
 static struct fault *send(const struct selection *selection, enum http_method method, const char *path, json_t *body,
     struct rest_response *ret)
 {
-    return rest_call(selection->cx, &(struct rest){ .service = "placement", .method = method, .path = path, .body = body,
+    return rest_call(selection->cx, &(struct rest){ .service = "placement", .method = method, .path = path,
+        .body = body,
         .as = AS_SERVICE, .version = PLACEMENT_VERSION, .accept_status = -1 }, ret);
 }
 
@@ -33,7 +35,8 @@ static struct fault *forget_claims(const struct selection *selection)
 {
     for (size_t i = 0; i < selection->count; i++) {
         struct rest_response answer;
-        TRY(send(selection, DELETE, arena_printf(selection->cx->arena, "/allocations/%s", selection->instance_uuids[i]), NULL,
+        TRY(send(selection, DELETE, arena_printf(selection->cx->arena, "/allocations/%s",
+            selection->instance_uuids[i]), NULL,
             &answer));
     }
     return NULL;
@@ -47,7 +50,8 @@ struct fault *claim_allocations(const struct selection *selection, struct host *
     *ret_again = false;
     if (selection->count == 1) {
         body = json_keep(cx->arena, consumer(selection, chosen[0]));
-        TRY(send(selection, PUT, arena_printf(cx->arena, "/allocations/%s", selection->instance_uuids[0]), body, &answer));
+        TRY(send(selection, PUT, arena_printf(cx->arena, "/allocations/%s", selection->instance_uuids[0]), body,
+            &answer));
     } else {
         body = json_keep(cx->arena, json_object());
         for (size_t i = 0; i < selection->count; i++)
@@ -59,7 +63,8 @@ struct fault *claim_allocations(const struct selection *selection, struct host *
         return forget_claims(selection);
     }
     if (answer.status >= 400)
-        return FAULT(cx, 500, NULL, "Placement refused the allocation of %s: %s", selection->instance_uuids[0], answer.data);
+        return FAULT(cx, 500, NULL, "Placement refused the allocation of %s: %s", selection->instance_uuids[0],
+            answer.data);
     return NULL;
 }
 
@@ -69,7 +74,8 @@ static struct fault *providers(const struct selection *selection, const char *qu
 {
     struct rest_response answer;
     TRY(rest_call(selection->cx, &(struct rest){ .service = "placement", .method = GET, .as = AS_SERVICE,
-        .path = arena_printf(selection->cx->arena, "/resource_providers?%s", query), .version = PLACEMENT_VERSION }, &answer));
+        .path = arena_printf(selection->cx->arena, "/resource_providers?%s", query), .version = PLACEMENT_VERSION },
+        &answer));
     *ret = json_object_get(answer.body, "resource_providers");
     return NULL;
 }
@@ -94,7 +100,8 @@ static struct fault *numbers_of(const struct selection *selection, const json_t 
     struct arena *arena = selection->cx->arena;
     const char *uuid = json_text_at(provider, "uuid");
     struct rest_response inventory, usage;
-    TRY(send(selection, GET, arena_printf(arena, "/resource_providers/%s/inventories/%s", uuid, amount->name), NULL, &inventory));
+    TRY(send(selection, GET, arena_printf(arena, "/resource_providers/%s/inventories/%s", uuid, amount->name), NULL,
+        &inventory));
     TRY(send(selection, GET, arena_printf(arena, "/resource_providers/%s/usages", uuid), NULL, &usage));
     if (inventory.status != 200) {
         *ret = arena_printf(arena, "%s has no %s", json_text_at(provider, "name"), amount->name);
@@ -122,12 +129,14 @@ static struct fault *explain(const struct selection *selection, struct buf *out)
     for (size_t i = 0; i < selection->amount_count; i++) {
         const struct amount *amount = &selection->amounts[i];
         const char *numbers = NULL;
-        TRY(providers(selection, arena_printf(arena, "resources=%s:%lld", amount->name, (long long)amount->count), &passed));
+        TRY(providers(selection, arena_printf(arena, "resources=%s:%lld", amount->name, (long long)amount->count),
+            &passed));
         const json_t *missing = one_missing(all, passed);
         if (missing == NULL)
             continue;
         TRY(numbers_of(selection, missing, amount, &numbers));
-        buf_printf(out, "Placement %s: removed %zu of %zu hosts; %s.\n", amount->name, total - json_array_size(passed), total, numbers);
+        buf_printf(out, "Placement %s: removed %zu of %zu hosts; %s.\n", amount->name, total - json_array_size(passed),
+            total, numbers);
     }
     if (selection->required != NULL) {
         TRY(providers(selection, arena_printf(arena, "required=%s", selection->required), &passed));

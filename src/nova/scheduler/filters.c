@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *why(const struct selection *selection, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const char *why(const struct selection *selection, const char *format, ...) __attribute__((format(printf, 2,
+    3)));
 
 static const char *why(const struct selection *selection, const char *format, ...)
 {
@@ -24,7 +25,8 @@ static const char *zone_removes(const struct selection *selection, const struct 
 {
     if (selection->zone == NULL || strcmp(selection->zone, host->zone) == 0)
         return NULL;
-    return why(selection, "%s is in availability zone %s, %s was asked for", host->node->host, host->zone, selection->zone);
+    return why(selection, "%s is in availability zone %s, %s was asked for", host->node->host, host->zone,
+        selection->zone);
 }
 
 static const char *compute_removes(const struct selection *selection, const struct host *host)
@@ -69,7 +71,8 @@ static const char *capabilities_remove(const struct selection *selection, const 
         if (value == NULL && !scoped)
             continue;
         if (value == NULL || !extra_spec_matches(value, json_string_value(wanted)))
-            return why(selection, "%s has %s %s, %s was asked for", host->node->host, key, value != NULL ? value : "not",
+            return why(selection, "%s has %s %s, %s was asked for", host->node->host, key, value != NULL ? value
+                : "not",
                 json_string_value(wanted));
     }
     return NULL;
@@ -98,7 +101,8 @@ static bool supports(const json_t *supported, const char *const *words, size_t c
 static const char *image_removes(const struct selection *selection, const struct host *host)
 {
     const char *words[] = { json_text_at(selection->image_properties, "hw_architecture"),
-        json_text_at(selection->image_properties, "img_hv_type"), json_text_at(selection->image_properties, "hw_vm_mode") };
+        json_text_at(selection->image_properties, "img_hv_type"), json_text_at(selection->image_properties,
+        "hw_vm_mode") };
     if (words[0] == NULL && words[1] == NULL && words[2] == NULL)
         return NULL;
     const json_t *supported = json_parse_own(selection->cx->arena, host->node->supported_instances);
@@ -164,7 +168,8 @@ static const char *retry_removes(const struct selection *selection, const struct
 
 static const char *requested_removes(const struct selection *selection, const struct host *host)
 {
-    const char *name = json_text_at(selection->spec, "requested_host"), *node = json_text_at(selection->spec, "requested_node");
+    const char *name = json_text_at(selection->spec, "requested_host"), *node = json_text_at(selection->spec,
+        "requested_node");
     if (name != NULL && *name != '\0' && strcmp(name, host->node->host) != 0)
         return why(selection, "%s is not the host %s that was asked for", host->node->host, name);
     if (node != NULL && *node != '\0' && strcmp(node, host->node->hypervisor_hostname) != 0)
@@ -216,12 +221,14 @@ static bool all_in(const char *value, const char *words, const char *separator)
 
 bool extra_spec_matches(const char *value, const char *wanted)
 {
-    static const char *const operators[] = { "s==", "s!=", "s>=", "s>", "s<=", "s<", "<all-in>", "<in>", "<or>", "==", "!=",
+    static const char *const operators[] = { "s==", "s!=", "s>=", "s>", "s<=", "s<", "<all-in>", "<in>", "<or>", "==",
+        "!=",
         ">=", "<=", "=" };
     size_t at = 0, count = sizeof(operators) / sizeof(operators[0]);
     if (wanted == NULL)
         return false;
-    while (at < count && (strncmp(wanted, operators[at], strlen(operators[at])) != 0 || wanted[strlen(operators[at])] != ' '))
+    while (at < count && (strncmp(wanted, operators[at], strlen(operators[at])) != 0 ||
+        wanted[strlen(operators[at])] != ' '))
         at++;
     if (at == count)
         return strcmp(value, wanted) == 0;

@@ -30,7 +30,8 @@ static void release_map(void *map)
 static struct fault *read_busy(struct tx *tx, struct facts *facts)
 {
     struct rows *rows;
-    TRY(sql_query(tx, &rows, "SELECT host, COUNT(*), SUM(CASE WHEN vm_state = '" VM_BUILDING "' THEN 1 ELSE 0 END) FROM instances"
+    TRY(sql_query(tx, &rows,
+        "SELECT host, COUNT(*), SUM(CASE WHEN vm_state = '" VM_BUILDING "' THEN 1 ELSE 0 END) FROM instances"
         " WHERE deleted = 0 AND host IS NOT NULL GROUP BY host", NO_BIND));
     while (rows_next(rows)) {
         struct busy *busy = ARENA_NEW(tx_arena(tx), struct busy);
@@ -45,7 +46,8 @@ static struct fault *read_group(struct tx *tx, struct selection *selection)
 {
     struct rows *rows;
     const char *uuid = NULL, *rules = NULL;
-    TRY(sql_query(tx, &rows, "SELECT g.uuid, g.policy, g.rules FROM server_groups g JOIN instances i ON i.server_group = g.uuid"
+    TRY(sql_query(tx, &rows,
+        "SELECT g.uuid, g.policy, g.rules FROM server_groups g JOIN instances i ON i.server_group = g.uuid"
         " WHERE i.uuid = ?", BIND(TEXT(selection->instance_uuids[0]))));
     if (rows_next(rows)) {
         uuid = rows_text(rows, 0);
@@ -61,7 +63,8 @@ static struct fault *read_group(struct tx *tx, struct selection *selection)
         : json_is_string(limit) ? strtoll(json_string_value(limit), NULL, 10) : 1;
     struct map *hosts = ARENA_NEW(selection->cx->arena, struct map);
     arena_defer(selection->cx->arena, release_map, hosts);
-    TRY(sql_query(tx, &rows, "SELECT host, COUNT(*) FROM instances WHERE server_group = ? AND deleted = 0 AND host IS NOT NULL"
+    TRY(sql_query(tx, &rows,
+        "SELECT host, COUNT(*) FROM instances WHERE server_group = ? AND deleted = 0 AND host IS NOT NULL"
         " GROUP BY host", BIND(TEXT(uuid))));
     while (rows_next(rows))
         map_set(hosts, rows_text(rows, 0), (void *)(intptr_t)rows_int(rows, 1));
@@ -81,7 +84,8 @@ static struct fault *read_hint(struct tx *tx, struct selection *selection, const
     for (size_t i = 0; i < count; i++) {
         const json_t *server = json_is_array(servers) ? json_array_get(servers, i) : servers;
         const char *host;
-        TRY(sql_text_of(tx, &host, "SELECT host FROM instances WHERE uuid = ? AND deleted = 0", BIND(TEXT(json_string_value(server)))));
+        TRY(sql_text_of(tx, &host, "SELECT host FROM instances WHERE uuid = ? AND deleted = 0",
+            BIND(TEXT(json_string_value(server)))));
         if (host != NULL)
             json_array_append_new(hosts, json_string(host));
     }
@@ -110,7 +114,8 @@ static void read_rooms(struct arena *arena, const json_t *summary, struct host *
     json_t *resources = json_object_get(summary, "resources");
     host->rooms = ARENA_ARRAY(arena, struct room, json_object_size(resources) + 1);
     json_object_foreach(resources, name, value)
-        host->rooms[host->room_count++] = (struct room){ name, json_int_at(value, "capacity", 0), json_int_at(value, "used", 0) };
+        host->rooms[host->room_count++] = (struct room){ name, json_int_at(value, "capacity", 0), json_int_at(value,
+        "used", 0) };
 }
 
 static void fill(struct selection *selection, const struct facts *facts, const struct compute_node *node,
@@ -121,7 +126,8 @@ static void fill(struct selection *selection, const struct facts *facts, const s
     *host = (struct host){ .node = node, .service = map_get(&facts->services, node->host),
         .aggregates = facts->aggregates, .aggregate_count = facts->aggregate_count,
         .allocations = json_object_get(request, "allocations"), .mappings = json_object_get(request, "mappings") };
-    host->up = host->service != NULL && service_is_up(host->service, config_int(config, "DEFAULT", "service_down_time"));
+    host->up = host->service != NULL && service_is_up(host->service, config_int(config, "DEFAULT",
+        "service_down_time"));
     host->zone = host_zone(facts->aggregates, facts->aggregate_count, node->host,
         config_str(config, "DEFAULT", "default_availability_zone"));
     if (busy != NULL) {

@@ -43,7 +43,8 @@ static void read_amounts(struct selection *selection, const json_t *flavor)
     int64_t swap_gb = (json_int_at(flavor, "swap", 0) + 1023) / 1024;
     set_amount(amounts, &count, "VCPU", json_int_at(flavor, "vcpus", 0));
     set_amount(amounts, &count, "MEMORY_MB", json_int_at(flavor, "memory_mb", 0));
-    set_amount(amounts, &count, "DISK_GB", json_int_at(flavor, "root_gb", 0) + json_int_at(flavor, "ephemeral_gb", 0) + swap_gb);
+    set_amount(amounts, &count, "DISK_GB", json_int_at(flavor, "root_gb", 0) + json_int_at(flavor, "ephemeral_gb",
+        0) + swap_gb);
     json_object_foreach((json_t *)selection->extra_specs, key, value)
         if (strncmp(key, "resources:", 10) == 0 && json_is_string(value))
             set_amount(amounts, &count, key + 10, strtoll(json_string_value(value), NULL, 10));
@@ -72,7 +73,8 @@ static void add_traits(struct buf *out, const json_t *specs)
 
 static struct fault *read_request(struct context *cx, const json_t *arguments, struct selection *ret)
 {
-    const json_t *spec = json_object_get(arguments, "request_spec"), *uuids = json_object_get(arguments, "instance_uuids");
+    const json_t *spec = json_object_get(arguments, "request_spec"), *uuids = json_object_get(arguments,
+        "instance_uuids");
     const json_t *flavor = json_object_get(spec, "flavor");
     BUF_CLEANUP struct buf traits = { 0 };
     size_t count = json_array_size(uuids);
@@ -106,15 +108,18 @@ static struct fault *ask_placement(struct selection *selection, struct host **re
     struct rest_response answer;
     buf_puts(&path, "/allocation_candidates?resources=");
     for (size_t i = 0; i < selection->amount_count; i++)
-        buf_printf(&path, "%s%s%%3A%lld", i > 0 ? "%2C" : "", rest_escape(selection->cx->arena, selection->amounts[i].name),
+        buf_printf(&path, "%s%s%%3A%lld", i > 0 ? "%2C" : "", rest_escape(selection->cx->arena,
+            selection->amounts[i].name),
             (long long)selection->amounts[i].count);
     if (selection->required != NULL)
         buf_printf(&path, "&required=%s", rest_escape(selection->cx->arena, selection->required));
     bool narrow = selection->zone != NULL || json_array_size(json_object_get(selection->spec, "force_hosts")) > 0 ||
         json_text_at(selection->spec, "requested_host") != NULL || selection->tried != NULL;
     if (!narrow) /* what is looked for could lie beyond the limit */
-        buf_printf(&path, "&limit=%lld", (long long)config_int(selection->cx->app->config, "scheduler", "max_placement_results"));
-    TRY(rest_call(selection->cx, &(struct rest){ .service = "placement", .method = GET, .path = buf_text(&path), .as = AS_SERVICE,
+        buf_printf(&path, "&limit=%lld", (long long)config_int(selection->cx->app->config, "scheduler",
+            "max_placement_results"));
+    TRY(rest_call(selection->cx, &(struct rest){ .service = "placement", .method = GET, .path = buf_text(&path),
+        .as = AS_SERVICE,
         .version = PLACEMENT_VERSION }, &answer));
     return load_hosts(selection, answer.body, ret, ret_count);
 }
@@ -134,7 +139,8 @@ static bool forced(const struct selection *selection)
            json_array_size(json_object_get(selection->spec, "force_nodes")) > 0;
 }
 
-static bool filter_host(const struct selection *selection, struct host *host, const struct filter *filter, const char **ret_why)
+static bool filter_host(const struct selection *selection, struct host *host, const struct filter *filter,
+    const char **ret_why)
 {
     const char *why = filter->removes(selection, host);
     if (why == NULL)
@@ -198,7 +204,8 @@ static void consume(const struct selection *selection, struct host *host)
 
 static struct fault *no_valid_host(const struct selection *selection, const char *details)
 {
-    struct fault *fault = FAULT(selection->cx, 500, "NoValidHost", "No valid host was found. There are not enough hosts available.");
+    struct fault *fault = FAULT(selection->cx, 500, "NoValidHost",
+        "No valid host was found. There are not enough hosts available.");
     return fault_detail(selection->cx->arena, fault, "%s", details);
 }
 
@@ -220,7 +227,8 @@ static struct fault *choose_all(struct selection *selection, struct host *hosts,
                 full++;
             }
         if (full > 0)
-            buf_printf(&details, "Placement: %zu hosts are full after %zu of %zu instances.\n", full, i, selection->count);
+            buf_printf(&details, "Placement: %zu hosts are full after %zu of %zu instances.\n", full, i,
+                selection->count);
         chosen[i] = weigh_hosts(selection, hosts, count);
         if (chosen[i] == NULL)
             fault = no_valid_host(selection, buf_text(&details));
@@ -234,8 +242,10 @@ static json_t *destinations(const struct selection *selection, struct host *cons
 {
     json_t *list = json_array();
     for (size_t i = 0; i < selection->count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:{}}", "instance_uuid", selection->instance_uuids[i],
-            "host", chosen[i]->node->host, "node", chosen[i]->node->hypervisor_hostname, "provider", chosen[i]->node->uuid,
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:{}}", "instance_uuid",
+            selection->instance_uuids[i],
+            "host", chosen[i]->node->host, "node", chosen[i]->node->hypervisor_hostname, "provider",
+            chosen[i]->node->uuid,
             "availability_zone", chosen[i]->zone, "allocation_request", chosen[i]->allocations, "limits"));
     return list;
 }
@@ -291,13 +301,15 @@ struct fault *nova_scheduler_start(struct context *cx)
 
 static const struct option scheduler_rows[] = {
     { "DEFAULT", "service_down_time", OPTION_INT, "60", "Maximum time in seconds since last check-in for up service." },
-    { "DEFAULT", "report_interval", OPTION_INT, "10", "Number of seconds indicating how frequently the state of services on a"
+    { "DEFAULT", "report_interval", OPTION_INT, "10",
+    "Number of seconds indicating how frequently the state of services on a"
         " given hypervisor is reported.", .min = 1, .max = 86400 },
     { "DEFAULT", "default_availability_zone", OPTION_STR, "nova", "Default availability zone for compute services." },
     { "scheduler", "max_attempts", OPTION_INT, "3", "The maximum number of schedule attempts.", .min = 1, .max = 1000 },
     { "scheduler", "max_placement_results", OPTION_INT, "1000", "The maximum number of placement results to request.",
         .min = 1, .max = 100000 },
-    { "filter_scheduler", "host_subset_size", OPTION_INT, "1", "Size of subset of best hosts selected by scheduler.", .min = 1,
+    { "filter_scheduler", "host_subset_size", OPTION_INT, "1", "Size of subset of best hosts selected by scheduler.",
+    .min = 1,
         .max = 1000000 },
     { "filter_scheduler", "ram_weight_multiplier", OPTION_FLOAT, "1.0", "RAM weight multiplier ratio." },
     { "filter_scheduler", "cpu_weight_multiplier", OPTION_FLOAT, "1.0", "CPU weight multiplier ratio." },

@@ -2,8 +2,8 @@
  *
  * scheduler: what its files share: a request as it is asked, a host as it is now, the filters and the weighers.
  *
- * Private to nova/scheduler. The truth about free resources is placement's; nova's own database says which hosts are up,
- * where they belong and what runs there. Nothing is kept between two requests.
+ * Private to nova/scheduler. The truth about free resources is placement's; nova's own database says which hosts are
+ * up, where they belong and what runs there. Nothing is kept between two requests.
  */
 #ifndef NOVA_SCHEDULER_SCHEDULER_H
 #define NOVA_SCHEDULER_SCHEDULER_H

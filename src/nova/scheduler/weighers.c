@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * weighers: which of the hosts that remain is best. nova/scheduler/weights: each weigher's numbers are stretched to 0..1 over
- * all hosts, multiplied, and summed.
+ * weighers: which of the hosts that remain is best. nova/scheduler/weights: each weigher's numbers are stretched to
+ * 0..1 over all hosts, multiplied, and summed.
  */
 #include "base/random.h"
 #include "nova/scheduler/scheduler.h"
