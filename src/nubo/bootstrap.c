@@ -47,7 +47,8 @@ static const struct secret_option {
     { "nova",    "neutron" },
 };
 
-static struct fault *write_metadata_secret(struct arena *arena, const struct settings *settings, const char *service, struct buf *text)
+static struct fault *write_metadata_secret(struct arena *arena, const struct settings *settings, const char *service,
+    struct buf *text)
 {
     const char *path = arena_printf(arena, "%s/keys/metadata_proxy_shared_secret", settings->state_dir), *secret;
     for (size_t i = 0; i < sizeof(metadata_secret) / sizeof(metadata_secret[0]); i++) {

@@ -273,7 +273,8 @@ static struct fault *wait_active(struct up *up)
         if (strcmp(status, "ERROR") == 0)
             return fault_new(up->arena, 500, NULL, "The server %s is in ERROR: %s", up->server_id, why != NULL ? why : "no reason");
         if (clock_monotonic_us() > end)
-            return fault_new(up->arena, 500, NULL, "The server %s is still in %s after %d s.", up->server_id, status, BOOT_TIMEOUT_S);
+            return fault_new(up->arena, 500, NULL, "The server %s is still in %s after %d s.", up->server_id, status,
+                BOOT_TIMEOUT_S);
         clock_sleep_ms(POLL_MS);
     }
 }
@@ -317,7 +318,8 @@ static struct fault *wait_login(struct up *up)
     json_t *body = json_format(up, json_pack("{s:{s:i}}", "os-getConsoleOutput", "length", 100));
     for (;;) {
         json_t *answer;
-        TRY(client_call(up->client, "compute", "POST", arena_printf(up->arena, "/servers/%s/action", up->server_id), body, &answer));
+        TRY(client_call(up->client, "compute", "POST", arena_printf(up->arena, "/servers/%s/action", up->server_id),
+            body, &answer));
         const char *output = json_text_at(answer, "output");
         up->console = output != NULL ? last_lines(output, CONSOLE_LINES) : "";
         if (strstr(up->console, "nubo-guest: ready") != NULL || strstr(up->console, "login:") != NULL)

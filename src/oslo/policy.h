@@ -4,9 +4,10 @@
  *
  * A check string is made of `role:NAME`, `rule:NAME`, `KEY:VALUE` (a credential, dotted for nested ones, compared with
  * VALUE; a quoted text, number, True, False or None as KEY is a literal), `field:RESOURCE:NAME=VALUE` (neutron: a
- * member of the target; `=~REGEX`: that the expression matches from the begin), `http://...` and `https://...` (asked through a callback), `@` (always), `!` (never), `not`, `and`,
- * `or` (binding in that order) and parentheses; words are separated by blanks. "%(name)s" in a value is the target's
- * member; a target without it fails the check. "" always passes. In a file a rule may also be a list: OR of AND lists.
+ * member of the target; `=~REGEX`: that the expression matches from the begin), `http://...` and `https://...`
+ * (asked through a callback), `@` (always), `!` (never), `not`, `and`, `or` (binding in that order) and parentheses;
+ * words are separated by blanks. "%(name)s" in a value is the target's member; a target without it fails the check.
+ * "" always passes. In a file a rule may also be a list: OR of AND lists.
  *
  * One deviation: a credential that is None equals only the literal None of a check, never a member of a target, so that
  * an unscoped token owns nothing.

@@ -77,7 +77,8 @@ def test_lists(cloud):
     tag = uuid.uuid4().hex[:8]
     bulk = cloud.post("network", "/v2.0/networks", {"networks": [{"name": f"{tag}-{i}", "description": tag} for i in range(5)]})
     assert bulk.status_code == 201 and len(bulk.json()["networks"]) == 5
-    page = cloud.get("network", f"/v2.0/networks?description={tag}&limit=2&sort_key=name&sort_dir=desc&fields=name&fields=id").json()
+    page = cloud.get("network", f"/v2.0/networks?description={tag}&limit=2&sort_key=name&sort_dir=desc"
+                                "&fields=name&fields=id").json()
     assert [n["name"] for n in page["networks"]] == [f"{tag}-4", f"{tag}-3"] and set(page["networks"][0]) == {"name", "id"}
     links = {link["rel"]: link["href"] for link in page["networks_links"]}
     rest = cloud.get("network", links["next"].split(":", 2)[2].partition("/")[1] + links["next"].split("/", 3)[3]).json()

@@ -106,7 +106,8 @@ def test_security_groups(cloud):
     assert rule["normalized_cidr"] == "10.0.0.0/8" and rule["ethertype"] == "IPv4"
     base = {"security_group_id": group["id"], "direction": "ingress"}
     for fields, status, code in [
-        ({"protocol": "tcp", "port_range_min": 22, "port_range_max": 22, "remote_ip_prefix": "10.0.0.0/8"}, 409, "SecurityGroupRuleExists"),
+        ({"protocol": "tcp", "port_range_min": 22, "port_range_max": 22, "remote_ip_prefix": "10.0.0.0/8"}, 409,
+         "SecurityGroupRuleExists"),
         ({"protocol": "tcp", "port_range_min": 23, "port_range_max": 22}, 400, "SecurityGroupInvalidPortRange"),
         ({"port_range_min": 22, "port_range_max": 22}, 400, "SecurityGroupProtocolRequiredWithPorts"),
         ({"protocol": "tcp", "port_range_min": 70000, "port_range_max": 70000}, 400, "SecurityGroupInvalidPortValue"),

@@ -94,7 +94,8 @@ class Stage:
         return done.returncode == 0
 
     def ping(self, guest, address):
-        return run("ip", "netns", "exec", guest["netns"], "busybox", "ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
+        ping = ["busybox", "ping", "-c", "1", "-W", "1", address]
+        return run("ip", "netns", "exec", guest["netns"], *ping, check=False).returncode == 0
 
     def flows(self):
         env = dict(os.environ, OVS_RUNDIR=str(self.cloud.state_dir / "run/ovs"))

@@ -60,7 +60,8 @@ static void test_prefixes(void **state)
     assert_true(prefix_holds(&prefix, address));
     address_parse("10.0.1.0", &address);
     assert_false(prefix_holds(&prefix, address));
-    static const char *const wrong[] = { "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/2x", "fd00::/129", "/24", "10.0.0.0/24/1" };
+    static const char *const wrong[] = { "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/2x", "fd00::/129", "/24",
+        "10.0.0.0/24/1" };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_false(prefix_parse(wrong[i], &prefix, &exact));
 }
