@@ -103,7 +103,7 @@ def test_bad_imports(cloud, keys):
     rsa, ec = keys["rsa2048"].split(), keys["ecdsa256"].split()
     whole = base64.b64decode(ec[1])
     off_curve = base64.b64encode(whole[:-1] + bytes([whole[-1] ^ 1])).decode()
-    for bad in ("", "ssh-rsa", "ssh-rsa JUNK nova@ubuntu", "ssh-rsa " + rsa[1][:-8], "ssh-ed25519 " + rsa[1], "\x00",
+    for bad in ("", "ssh-rsa", "ssh-rsa JUNK nova@ubuntu", "ssh-rsa " + rsa[1][:-8], "ssh-ed25519 " + rsa[1],
                 " ssh-rsa " + rsa[1], f"{ec[0]} {off_curve}", "ssh-rsa AAAAB3NzaC1yc2E=", "ssh-rsa =AAA", "bad bad",
                 "ssh-rsa " + "A" * 70000):
         answer = keypair(cloud, 2, name=name("bad"), public_key=bad)
@@ -431,7 +431,7 @@ def test_usage(cloud, servers):
     assert [row["instance_id"] for row in page["tenant_usage"]["server_usages"]] == servers["ids"][1:]
     assert "tenant_usage_links" not in page
     shown = cloud.openstack("usage", "show", "--project", servers["project"], "--start", "2020-01-01")
-    assert "Servers" in shown and str(shown["Servers"]) == "2"
+    assert len(shown["Servers"]) == 2 and shown["CPU Hours"] > 0
 
 
 def test_zone_of_a_used_host(cloud, servers, aggregate):
