@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * aggregates: groups of hosts with metadata; one that names an availability_zone makes the zone. API reference: Host aggregates.
+ * aggregates: groups of hosts with metadata; one that names an availability_zone makes the zone. API
+ * reference: Host aggregates.
  *
  * Placement has a copy of which hosts are in which aggregate, by the aggregate's UUID, for the scheduler's requests.
  */
@@ -186,9 +187,10 @@ static struct fault *check_empty_of_servers(struct tx *tx, const struct change *
     return NULL;
 }
 
-/* As nova's is_safe_to_update_az: a host is in one zone at most, and a zone changes only while its hosts have no servers. */
-static struct fault *check_zone(struct tx *tx, const struct change *change, const struct found *found, const json_t *hosts,
-    const json_t *metadata)
+/* As nova's is_safe_to_update_az: a host is in one zone at most, and a zone changes only while its hosts have
+ * no servers. */
+static struct fault *check_zone(struct tx *tx, const struct change *change, const struct found *found,
+    const json_t *hosts, const json_t *metadata)
 {
     const json_t *wanted = json_object_get(metadata, "availability_zone");
     const char *zone = json_string_value(wanted), *now = json_text_at(found->one->metadata, "availability_zone");
@@ -196,8 +198,8 @@ static struct fault *check_zone(struct tx *tx, const struct change *change, cons
     if (wanted == NULL)
         return NULL;
     if (zone == NULL || *zone == '\0')
-        return unsafe(tx, change, arena_printf(tx_arena(tx), "Aggregate %s does not support empty named availability zone",
-            found->one->name));
+        return unsafe(tx, change, arena_printf(tx_arena(tx),
+            "Aggregate %s does not support empty named availability zone", found->one->name));
     json_t *others = other_zones(tx, found, hosts, zone);
     if (json_array_size(others) > 0) {
         BUF_CLEANUP struct buf text = { 0 };
@@ -245,13 +247,15 @@ static struct fault *change_host(struct tx *tx, struct change *change, const str
         BIND(TEXT(change->host))));
     if (change->action == REMOVE_HOST) {
         if (json_array_remove(aggregate->hosts, index) != 0)
-            return fault_new(tx_arena(tx), 404, NULL, "Aggregate %lld has no host %s.", (long long)change->id, change->host);
+            return fault_new(tx_arena(tx), 404, NULL, "Aggregate %lld has no host %s.", (long long)change->id,
+                change->host);
         return NULL;
     }
     json_t *hosts = json_keep(tx_arena(tx), json_pack("[s]", change->host));
     TRY(check_zone(tx, change, found, hosts, aggregate->metadata));
     if (index < json_array_size(aggregate->hosts))
-        return fault_new(tx_arena(tx), 409, NULL, "Aggregate %lld already has host %s.", (long long)change->id, change->host);
+        return fault_new(tx_arena(tx), 409, NULL, "Aggregate %lld already has host %s.", (long long)change->id,
+            change->host);
     json_array_append_new(aggregate->hosts, json_string(change->host));
     return NULL;
 }
@@ -271,8 +275,8 @@ static struct fault *find_host(struct tx *tx, const char *host)
 static struct fault *delete_row(struct tx *tx, const struct change *change, const struct found *found)
 {
     if (json_array_size(found->one->hosts) > 0)
-        return fault_new(tx_arena(tx), 400, NULL, "Cannot remove host from aggregate %lld. Reason: Host aggregate is not empty.",
-            (long long)change->id);
+        return fault_new(tx_arena(tx), 400, NULL,
+            "Cannot remove host from aggregate %lld. Reason: Host aggregate is not empty.", (long long)change->id);
     return sql_exec(tx, "DELETE FROM aggregates WHERE id=?", BIND(INT(change->id)));
 }
 
@@ -302,7 +306,8 @@ static struct fault *apply(struct request *rq, struct change *change)
 
 /* ---- placement's copy ---- */
 
-/* Reads the provider's aggregates, changes them and writes them back. A provider that placement does not know has none. */
+/* Reads the provider's aggregates, changes them and writes them back. A provider that placement does not know has
+ * none. */
 static struct fault *placement_try(struct request *rq, const struct change *change)
 {
     const char *path = arena_printf(rq->cx.arena, "/resource_providers/%s/aggregates", change->provider);
@@ -338,13 +343,15 @@ static void tell_placement(struct request *rq, const struct change *change)
             break;
     }
     if (fault != NULL)
-        log_warning("nova.aggregates", "The aggregates of provider %s in placement were not changed for aggregate %s: %s",
+        log_warning("nova.aggregates",
+            "The aggregates of provider %s in placement were not changed for aggregate %s: %s",
             change->provider, change->result.uuid, fault_text(rq->cx.arena, fault));
 }
 
 /* ---- create, update, delete ---- */
 
-static const struct schema zone_name = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255, .format = "az_name" };
+static const struct schema zone_name = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255,
+    .format = "az_name" };
 static const struct schema zone_schema = { .one_of = SCHEMA_ANY(&zone_name, &nova_schema_null) };
 static const struct schema loose_name = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255,
     .format = "name_with_leading_trailing_spaces" };
@@ -368,7 +375,8 @@ static struct fault *run_create(struct tx *tx, void *argument)
     TRY(sql_int_of(tx, &clash, 0, "SELECT id FROM aggregates WHERE name=?", BIND(TEXT(aggregate->name))));
     if (clash != 0)
         return fault_new(tx_arena(tx), 409, NULL, "Aggregate %s already exists.", aggregate->name);
-    return sql_insert(tx, "INSERT INTO aggregates(uuid,name,hosts,metadata,created_at,updated_at) VALUES(?,?,'[]',?,?,0)",
+    return sql_insert(tx, "INSERT INTO aggregates(uuid,name,hosts,metadata,created_at,updated_at) "
+        "VALUES(?,?,'[]',?,?,0)",
         BIND(TEXT(aggregate->uuid), TEXT(aggregate->name), TEXT(json_dump(tx_arena(tx), aggregate->metadata)),
             INT(aggregate->created_at)), &aggregate->id);
 }
@@ -433,7 +441,8 @@ static const struct schema add_host_body = { .types = SCHEMA_OBJECT, .closed = t
 static const struct schema remove_host_body = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "remove_host", &host_schema }), .required = SCHEMA_WORDS("remove_host") };
 static const struct schema set_metadata_body = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "set_metadata", &set_metadata_schema }), .required = SCHEMA_WORDS("set_metadata") };
+    .properties = SCHEMA_PROPERTIES({ "set_metadata", &set_metadata_schema }),
+    .required = SCHEMA_WORDS("set_metadata") };
 
 static struct fault *add_host(struct request *rq)
 {
@@ -456,7 +465,8 @@ static struct fault *remove_host(struct request *rq)
     change.host = json_text_at(rq->body, "remove_host.host");
     struct fault *fault = apply(rq, &change);
     if (fault != NULL && fault->status == 404)
-        return fault_because(NOT_FOUND(rq, "Cannot remove host %s in aggregate %s", change.host, change.id_text), fault);
+        return fault_because(NOT_FOUND(rq, "Cannot remove host %s in aggregate %s", change.host, change.id_text),
+            fault);
     TRY(fault);
     tell_placement(rq, &change);
     return answer(rq, &change.result, false);

@@ -99,8 +99,8 @@ static bool good_rsa(struct blob *blob, const char *unused)
     unsigned e_low, n_low;
 
     (void)unused;
-    return take_number(blob, &e_bits, &e_low) && take_number(blob, &n_bits, &n_low) && (e_low & 1) == 1 && e_bits >= 2 &&
-        e_bits < n_bits;
+    return take_number(blob, &e_bits, &e_low) && take_number(blob, &n_bits, &n_low) && (e_low & 1) == 1 &&
+        e_bits >= 2 && e_bits < n_bits;
 }
 
 static bool good_dss(struct blob *blob, const char *unused)
@@ -125,7 +125,11 @@ static bool good_ed25519(struct blob *blob, const char *unused)
 /* The point must be uncompressed and on the curve; OpenSSL refuses any other. */
 static bool good_ecdsa(struct blob *blob, const char *curve)
 {
-    static const char *const groups[][2] = { { "nistp256", "P-256" }, { "nistp384", "P-384" }, { "nistp521", "P-521" } };
+    static const char *const groups[][2] = {
+        { "nistp256", "P-256" },
+        { "nistp384", "P-384" },
+        { "nistp521", "P-521" },
+    };
     const unsigned char *point;
     size_t length;
     const char *group = NULL;
@@ -257,7 +261,8 @@ static struct fault *ssh_texts(struct arena *arena, const EVP_PKEY *key, const c
 
     put(&blob, "ssh-rsa", strlen("ssh-rsa"));
     bool done = put_number(&blob, key, OSSL_PKEY_PARAM_RSA_E) && put_number(&blob, key, OSSL_PKEY_PARAM_RSA_N);
-    done = done && bio != NULL && PEM_write_bio_PrivateKey_traditional(bio, (EVP_PKEY *)key, NULL, NULL, 0, NULL, NULL) == 1;
+    done = done && bio != NULL &&
+        PEM_write_bio_PrivateKey_traditional(bio, (EVP_PKEY *)key, NULL, NULL, 0, NULL, NULL) == 1;
     const char *private_key = bio_text(arena, bio, done, false);
     if (private_key == NULL)
         return failed(arena);
@@ -354,7 +359,8 @@ static bool fill_certificate(struct arena *arena, X509 *certificate, EVP_PKEY *k
     return done && X509_set_version(certificate, X509_VERSION_3) == 1 &&
         X509_gmtime_adj(X509_getm_notBefore(certificate), 0) != NULL &&
         X509_time_adj_ex(X509_getm_notAfter(certificate), CERTIFICATE_DAYS, 0, NULL) != NULL &&
-        X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, (const unsigned char *)user_id, -1, -1, 0) == 1 &&
+        X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, (const unsigned char *)user_id, -1, -1,
+            0) == 1 &&
         X509_set_issuer_name(certificate, subject) == 1 && X509_set_pubkey(certificate, key) == 1 &&
         add_client_usage(certificate) && add_principal(certificate, arena_printf(arena, "%s@localhost", user_id)) &&
         X509_sign(certificate, key, EVP_sha256()) > 0;

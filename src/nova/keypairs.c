@@ -64,8 +64,8 @@ static struct fault *list_in(struct request *rq, struct tx *tx, const char *user
         if (known == 0)
             return BAD_REQUEST(rq, "Marker %s could not be found.", marker);
     }
-    TRY(sql_query(tx, &rows, "SELECT " COLUMNS " FROM key_pairs WHERE user_id=? AND (? IS NULL OR name>?) ORDER BY name "
-        "LIMIT ?", BIND(TEXT(user_id), TEXT(marker), TEXT(marker), INT(limit))));
+    TRY(sql_query(tx, &rows, "SELECT " COLUMNS " FROM key_pairs WHERE user_id=? AND (? IS NULL OR name>?) "
+        "ORDER BY name LIMIT ?", BIND(TEXT(user_id), TEXT(marker), TEXT(marker), INT(limit))));
     json_begin(w, NULL);
     json_begin_array(w, "keypairs");
     while (rows_next(rows)) {
@@ -160,14 +160,15 @@ static const struct schema user_schema = { .types = SCHEMA_STRING, .max_length =
 static const struct schema create_1 = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("name"),
     .properties = SCHEMA_PROPERTIES({ "name", &name_schema }, { "public_key", &key_schema }) };
 static const struct schema create_2 = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("name"),
-    .properties = SCHEMA_PROPERTIES({ "name", &name_schema }, { "type", &type_schema }, { "public_key", &key_schema }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &name_schema }, { "type", &type_schema },
+        { "public_key", &key_schema }) };
 static const struct schema create_10 = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("name"),
     .properties = SCHEMA_PROPERTIES({ "name", &name_schema }, { "type", &type_schema }, { "public_key", &key_schema },
         { "user_id", &user_schema }) };
 static const struct schema create_92 = { .types = SCHEMA_OBJECT, .closed = true,
     .required = SCHEMA_WORDS("name", "public_key"),
-    .properties = SCHEMA_PROPERTIES({ "name", &name_schema_92 }, { "type", &type_schema }, { "public_key", &key_schema },
-        { "user_id", &user_schema }) };
+    .properties = SCHEMA_PROPERTIES({ "name", &name_schema_92 }, { "type", &type_schema },
+        { "public_key", &key_schema }, { "user_id", &user_schema }) };
 static const struct schema body_1 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "keypair", &create_1 }), .required = SCHEMA_WORDS("keypair") };
 static const struct schema body_2 = { .types = SCHEMA_OBJECT, .closed = true,
@@ -206,7 +207,8 @@ static struct fault *run_create(struct tx *tx, void *argument)
         BIND(TEXT(key->user_id), TEXT(key->name))));
     if (clash != 0)
         return fault_new(tx_arena(tx), 409, NULL, "Key pair '%s' already exists.", key->name);
-    return sql_insert(tx, "INSERT INTO key_pairs(user_id,name,type,fingerprint,public_key,created_at) VALUES(?,?,?,?,?,?)",
+    return sql_insert(tx, "INSERT INTO key_pairs(user_id,name,type,fingerprint,public_key,created_at) "
+        "VALUES(?,?,?,?,?,?)",
         BIND(TEXT(key->user_id), TEXT(key->name), TEXT(key->type), TEXT(key->fingerprint), TEXT(key->public_key),
             INT(key->created_at)), &creation->key.id);
 }
@@ -267,7 +269,8 @@ static struct fault *keypairs_create(struct request *rq)
 
 static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/os-keypairs",        "os_compute_api:os-keypairs:index",  keypairs_index,  HANDLER_POLICY),
-    ROUTE(POST,   "/v2.1/os-keypairs",        "os_compute_api:os-keypairs:create", keypairs_create, HANDLER_POLICY, .flags = SLOW),
+    ROUTE(POST,   "/v2.1/os-keypairs",        "os_compute_api:os-keypairs:create", keypairs_create, HANDLER_POLICY,
+        .flags = SLOW),
     ROUTE(GET,    "/v2.1/os-keypairs/{name}", "os_compute_api:os-keypairs:show",   keypairs_show,   HANDLER_POLICY),
     ROUTE(DELETE, "/v2.1/os-keypairs/{name}", "os_compute_api:os-keypairs:delete", keypairs_delete, HANDLER_POLICY),
 };

@@ -97,7 +97,8 @@ static struct fault *groups_index(struct request *rq)
     if (limit == 0 || limit > most)
         limit = most;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(sql_query(tx, &rows, arena_printf(rq->cx.arena, WITH_MEMBERS, "WHERE ?=1 OR project_id=? ORDER BY id LIMIT ? OFFSET ?"),
+    TRY(sql_query(tx, &rows,
+        arena_printf(rq->cx.arena, WITH_MEMBERS, "WHERE ?=1 OR project_id=? ORDER BY id LIMIT ? OFFSET ?"),
         BIND(INT(all), TEXT(rq->cx.caller->project_id), INT(limit), INT(offset))));
     json_begin(&rq->json, NULL);
     json_begin_array(&rq->json, "server_groups");
@@ -151,7 +152,8 @@ static struct fault *run_delete(struct tx *tx, void *argument)
     if (changed == 0)
         return fault_new(tx_arena(tx), 404, NULL, "Instance group %s could not be found.", group->uuid);
     TRY(sql_exec(tx, "UPDATE instances SET server_group=NULL WHERE server_group=? AND uuid IN "
-        "(SELECT instance_uuid FROM server_group_members WHERE group_uuid=?)", BIND(TEXT(group->uuid), TEXT(group->uuid))));
+        "(SELECT instance_uuid FROM server_group_members WHERE group_uuid=?)",
+        BIND(TEXT(group->uuid), TEXT(group->uuid))));
     return sql_exec(tx, "DELETE FROM server_group_members WHERE group_uuid=?", BIND(TEXT(group->uuid)));
 }
 
@@ -164,11 +166,12 @@ static struct fault *groups_delete(struct request *rq)
     return api_empty(rq, 204);
 }
 
-static const struct schema hard_policy = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("anti-affinity", "affinity") };
+static const struct schema hard_policy = { .types = SCHEMA_STRING,
+    .values = SCHEMA_WORDS("anti-affinity", "affinity") };
 static const struct schema any_policy = { .types = SCHEMA_STRING,
     .values = SCHEMA_WORDS("anti-affinity", "affinity", "soft-anti-affinity", "soft-affinity") };
-static const struct schema hard_policies = { .types = SCHEMA_ARRAY, .items = &hard_policy, .min_items = 1, .max_items = 1,
-    .unique_items = true };
+static const struct schema hard_policies = { .types = SCHEMA_ARRAY, .items = &hard_policy, .min_items = 1,
+    .max_items = 1, .unique_items = true };
 static const struct schema any_policies = { .types = SCHEMA_ARRAY, .items = &any_policy, .min_items = 1, .max_items = 1,
     .unique_items = true };
 static const struct schema rules_schema = SCHEMA_CLOSED({ "max_server_per_host", &nova_schema_positive });
@@ -180,7 +183,8 @@ static const struct schema create_15 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, { "policies", &any_policies }),
     .required = SCHEMA_WORDS("name", "policies") };
 static const struct schema create_64 = { .types = SCHEMA_OBJECT, .closed = true,
-    .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, { "policy", &any_policy }, { "rules", &rules_schema }),
+    .properties = SCHEMA_PROPERTIES({ "name", &nova_schema_name }, { "policy", &any_policy },
+        { "rules", &rules_schema }),
     .required = SCHEMA_WORDS("name", "policy") };
 static const struct schema body_1 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "server_group", &create_1 }), .required = SCHEMA_WORDS("server_group") };
@@ -219,7 +223,8 @@ static struct fault *run_create(struct tx *tx, void *argument)
     const struct group *group = &creation->group;
 
     TRY(check_quota(tx, creation));
-    return sql_exec(tx, "INSERT INTO server_groups(uuid,user_id,project_id,name,policy,rules,created_at) VALUES(?,?,?,?,?,?,?)",
+    return sql_exec(tx, "INSERT INTO server_groups(uuid,user_id,project_id,name,policy,rules,created_at) "
+        "VALUES(?,?,?,?,?,?,?)",
         BIND(TEXT(group->uuid), TEXT(group->user_id), TEXT(group->project_id), TEXT(group->name), TEXT(group->policy),
             TEXT(group->rules), INT(clock_now_us())));
 }
@@ -251,7 +256,9 @@ static struct fault *groups_create(struct request *rq)
 static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/os-server-groups",      "os_compute_api:os-server-groups:index",  groups_index),
     ROUTE(POST,   "/v2.1/os-server-groups",      "os_compute_api:os-server-groups:create", groups_create),
-    ROUTE(GET,    "/v2.1/os-server-groups/{id}", "os_compute_api:os-server-groups:show",   groups_show,   HANDLER_POLICY),
-    ROUTE(DELETE, "/v2.1/os-server-groups/{id}", "os_compute_api:os-server-groups:delete", groups_delete, HANDLER_POLICY),
+    ROUTE(GET,    "/v2.1/os-server-groups/{id}", "os_compute_api:os-server-groups:show",   groups_show,
+        HANDLER_POLICY),
+    ROUTE(DELETE, "/v2.1/os-server-groups/{id}", "os_compute_api:os-server-groups:delete", groups_delete,
+        HANDLER_POLICY),
 };
 const struct route_table nova_server_group_routes = ROUTES(rows);

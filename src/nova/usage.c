@@ -222,6 +222,7 @@ static struct fault *usage_show(struct request *rq)
 
 static const struct route rows[] = {
     ROUTE(GET, "/v2.1/os-simple-tenant-usage",      "os_compute_api:os-simple-tenant-usage:list", usage_index),
-    ROUTE(GET, "/v2.1/os-simple-tenant-usage/{id}", "os_compute_api:os-simple-tenant-usage:show", usage_show, HANDLER_POLICY),
+    ROUTE(GET, "/v2.1/os-simple-tenant-usage/{id}", "os_compute_api:os-simple-tenant-usage:show", usage_show,
+        HANDLER_POLICY),
 };
 const struct route_table nova_usage_routes = ROUTES(rows);

@@ -135,7 +135,8 @@ def test_key_pages(cloud, keys):
     token = cloud.make_user(name("pager"), "member", name("p"))
     names = sorted(name("page") for _ in range(3))
     for each in names:
-        sent = cloud.post("compute", "/os-keypairs", {"keypair": {"name": each, "public_key": keys["rsa2048"]}}, token=token)
+        sent = cloud.post("compute", "/os-keypairs", {"keypair": {"name": each, "public_key": keys["rsa2048"]}},
+                          token=token)
         assert sent.status_code == 200, sent.text
     page = cloud.get("compute", "/os-keypairs?limit=2", headers=at(35), token=token).json()
     assert [row["keypair"]["name"] for row in page["keypairs"]] == names[:2]
@@ -152,7 +153,8 @@ def test_key_pages(cloud, keys):
 
 def test_keys_of_others(cloud, keys):
     token = cloud.make_user(name("owner"), "member", name("p"))
-    mine = cloud.post("compute", "/os-keypairs", {"keypair": {"name": "mine", "public_key": keys["rsa2048"]}}, token=token)
+    mine = cloud.post("compute", "/os-keypairs", {"keypair": {"name": "mine", "public_key": keys["rsa2048"]}},
+                      token=token)
     owner = mine.json()["keypair"]["user_id"]
     assert cloud.get("compute", "/os-keypairs/mine").status_code == 404
     assert cloud.get("compute", f"/os-keypairs/mine?user_id={owner}", headers=at(9)).status_code == 404
@@ -162,7 +164,8 @@ def test_keys_of_others(cloud, keys):
     assert [row["keypair"]["name"] for row in rows] == ["given", "mine"]
     for method, path in (("GET", "?user_id=other"), ("GET", "/mine?user_id=other"), ("DELETE", "/mine?user_id=other")):
         assert cloud.call(method, "compute", "/os-keypairs" + path, headers=at(10), token=token).status_code == 403
-    sent = cloud.post("compute", "/os-keypairs", {"keypair": {"name": "n", "user_id": "other"}}, headers=at(10), token=token)
+    sent = cloud.post("compute", "/os-keypairs", {"keypair": {"name": "n", "user_id": "other"}}, headers=at(10),
+                      token=token)
     assert sent.status_code == 403
     assert cloud.call("DELETE", "compute", f"/os-keypairs/given?user_id={owner}", headers=at(10)).status_code == 204
 
@@ -181,7 +184,8 @@ def aggregate(cloud):
 
     yield make
     for one in made:
-        for host in (cloud.get("compute", f"/os-aggregates/{one['id']}").json().get("aggregate") or {}).get("hosts", []):
+        shown = cloud.get("compute", f"/os-aggregates/{one['id']}").json().get("aggregate", {})
+        for host in shown.get("hosts", []):
             act(cloud, one, "remove_host", host=host)
         cloud.call("DELETE", "compute", f"/os-aggregates/{one['id']}")
 
@@ -195,6 +199,11 @@ def hosts(cloud):
     """Compute hosts on which no other test has put servers, last ones first."""
     rows = cloud.get("compute", "/os-services?binary=nova-compute").json()["services"]
     return [row["host"] for row in rows][::-1]
+
+
+def zone_details(cloud):
+    rows = cloud.get("compute", "/os-availability-zone/detail").json()["availabilityZoneInfo"]
+    return {row["zoneName"]: row for row in rows}
 
 
 def test_aggregate(cloud, aggregate):
@@ -234,8 +243,8 @@ def test_aggregate_faults(cloud, aggregate):
     assert cloud.call("PUT", "compute", f"/os-aggregates/{one['id']}", {"aggregate": {}}).status_code == 400
     answer = cloud.call("PUT", "compute", f"/os-aggregates/{one['id']}", {"aggregate": {"availability_zone": None}})
     assert answer.status_code == 400
-    assert message(answer) == (f"Cannot update aggregate {one['id']}. Reason: Aggregate {one['name']} does not support empty "
-                               "named availability zone.")
+    assert message(answer) == (f"Cannot update aggregate {one['id']}. Reason: Aggregate {one['name']} does not support "
+                               "empty named availability zone.")
     answer = act(cloud, one, "add_host", host="nowhere")
     assert answer.status_code == 404 and message(answer) == "Compute host nowhere could not be found."
     answer = act(cloud, one, "remove_host", host="nowhere")
@@ -255,12 +264,13 @@ def test_aggregate_hosts(cloud, aggregate, hosts):
     assert answer.status_code == 409 and message(answer) == f"Aggregate {one['id']} already has host {host}."
     answer = act(cloud, other, "add_host", host=host)
     assert answer.status_code == 409 and message(answer) == (
-        f"Cannot add host to aggregate {other['id']}. Reason: One or more hosts already in availability zone(s) ['{zone}'].")
+        f"Cannot add host to aggregate {other['id']}. Reason: One or more hosts already in "
+        f"availability zone(s) ['{zone}'].")
     provider = cloud.get("placement", f"/resource_providers?name={host}").json()["resource_providers"][0]["uuid"]
     copied = cloud.get("placement", f"/resource_providers/{provider}/aggregates", headers={
         "OpenStack-API-Version": "placement 1.19"}).json()["aggregates"]
     assert one["uuid"] in copied and other["uuid"] not in copied
-    zones = {row["zoneName"]: row for row in cloud.get("compute", "/os-availability-zone/detail").json()["availabilityZoneInfo"]}
+    zones = zone_details(cloud)
     assert list(zones[zone]["hosts"]) == [host] and host not in zones["nova"]["hosts"]
     answer = cloud.call("DELETE", "compute", f"/os-aggregates/{one['id']}")
     assert answer.status_code == 400 and message(answer) == (
@@ -278,7 +288,7 @@ def test_zones(cloud, hosts):
     rows = cloud.get("compute", "/os-availability-zone").json()["availabilityZoneInfo"]
     assert {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None} in rows
     assert "internal" not in [row["zoneName"] for row in rows]
-    zones = {row["zoneName"]: row for row in cloud.get("compute", "/os-availability-zone/detail").json()["availabilityZoneInfo"]}
+    zones = zone_details(cloud)
     inside = {service for host in zones["internal"]["hosts"].values() for service in host}
     assert {"nova-conductor", "nova-scheduler"} <= inside
     compute = zones["nova"]["hosts"][hosts[0]]["nova-compute"]
@@ -291,7 +301,8 @@ def test_zones(cloud, hosts):
 # -- server groups
 
 def group(cloud, version, **body):
-    return cloud.post("compute", "/os-server-groups", {"server_group": {"name": name("group"), **body}}, headers=at(version))
+    return cloud.post("compute", "/os-server-groups", {"server_group": {"name": name("group"), **body}},
+                      headers=at(version))
 
 
 def test_server_group(cloud):
@@ -371,19 +382,21 @@ def test_usage_periods(cloud):
 
 @pytest.fixture(scope="module")
 def servers(cloud):
-    """Two servers of a project that has a group, no disks and no networks; gives the project, a token of it, and the two."""
+    """Two servers of a project, in a group, without networks; with the project, a token of it and the group."""
     project, flavor = name("usage"), name("flavor")
     token = cloud.make_user(name("user"), "member", project)
-    made = cloud.post("compute", "/flavors", {"flavor": {"name": flavor, "ram": 64, "vcpus": 2, "disk": 3, "OS-FLV-EXT-DATA:ephemeral": 1}})
+    made = cloud.post("compute", "/flavors", {"flavor": {"name": flavor, "ram": 64, "vcpus": 2, "disk": 3,
+                                                         "OS-FLV-EXT-DATA:ephemeral": 1}})
     assert made.status_code == 200, made.text
     image = cloud.post("image", "/v2/images", {"name": name("i"), "disk_format": "raw", "container_format": "bare",
                                                "visibility": "public"}).json()
-    sent = cloud.call("PUT", "image", f"/v2/images/{image['id']}/file", headers={"Content-Type": "application/octet-stream"},
-                      data=b"x" * 512)
+    sent = cloud.call("PUT", "image", f"/v2/images/{image['id']}/file", data=b"x" * 512,
+                      headers={"Content-Type": "application/octet-stream"})
     assert sent.status_code == 204, sent.text
     one = cloud.post("compute", "/os-server-groups", {"server_group": {"name": "g", "policies": ["soft-affinity"]}},
                      headers=at(15), token=token).json()["server_group"]["id"]
-    body = {"server": {"name": "used", "flavorRef": made.json()["flavor"]["id"], "imageRef": image["id"], "networks": "none"},
+    body = {"server": {"name": "used", "flavorRef": made.json()["flavor"]["id"], "imageRef": image["id"],
+                       "networks": "none"},
             "os:scheduler_hints": {"group": one}}
     ids = []
     for _ in range(2):
@@ -421,7 +434,8 @@ def test_usage(cloud, servers):
     assert usage["total_local_gb_usage"] == pytest.approx(4 * hours)
     assert usage["start"] == "2020-01-01T00:00:00.000000"
     for detailed in (0, 1):
-        rows = cloud.get("compute", f"/os-simple-tenant-usage?start=2020-01-01T00:00:00&detailed={detailed}").json()["tenant_usages"]
+        rows = cloud.get("compute", f"/os-simple-tenant-usage?start=2020-01-01T00:00:00&detailed={detailed}")
+        rows = rows.json()["tenant_usages"]
         mine = [row for row in rows if row["tenant_id"] == servers["project"]]
         assert len(mine) == 1 and ("server_usages" in mine[0]) == bool(detailed)
     page = cloud.get("compute", path + "&limit=1", headers=at(40)).json()
@@ -441,7 +455,8 @@ def test_zone_of_a_used_host(cloud, servers, aggregate):
     assert act(cloud, one, "add_host", host=host).status_code == 200
     words = "One or more hosts contain instances in this zone."
     answer = act(cloud, one, "set_metadata", metadata={"availability_zone": "z"})
-    assert answer.status_code == 400 and message(answer) == f"Cannot update metadata of aggregate {one['id']}. Reason: {words}"
+    assert answer.status_code == 400
+    assert message(answer) == f"Cannot update metadata of aggregate {one['id']}. Reason: {words}"
     answer = cloud.call("PUT", "compute", f"/os-aggregates/{one['id']}", {"aggregate": {"availability_zone": "z"}})
     assert answer.status_code == 400 and message(answer) == f"Cannot update aggregate {one['id']}. Reason: {words}"
 
