@@ -55,7 +55,7 @@
 #define RPC_GET_HOST_UPTIME  "get_host_uptime"
 
 /* To the conductor, calls by compute hosts. instance objects are instance_to_json()'s. */
-#define RPC_INSTANCE_GET       "instance_get"         /* {"instance_uuid"} -> instance */
+#define RPC_INSTANCE_GET       "instance_get"         /* {"instance_uuid", "deleted": also then} -> instance */
 #define RPC_INSTANCE_LIST_HOST "instance_get_by_host" /* {"host"} -> [instance] */
 /* {"instance_uuid", "changes": {column: value}, "expected_task_states": ["", ..] or null, "expected_vm_states"} ->
  * null. Optional, in the same transaction: "event_start": {"event", "host"}, "event_finish": {"event", "result",

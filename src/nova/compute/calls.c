@@ -23,6 +23,14 @@ struct fault *instance_fetch(struct context *cx, const char *uuid, struct instan
     return NULL;
 }
 
+struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret)
+{
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;
+    struct fault *fault = conductor(cx, RPC_INSTANCE_GET, arguments, &result);
+    *ret = fault == NULL && json_bool_at(result, "deleted", false);
+    return fault != NULL && fault->status == 404 ? NULL : fault;
+}
+
 static json_t *texts(const char *const *list)
 {
     json_t *array = json_array();

@@ -55,6 +55,9 @@ struct compute {
 
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret);
 
+/* Whether its row says that it was deleted; false also for one that nova has never had. */
+struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret);
+
 /* A change of the row; `changes` (new reference) and the events (may be NULL) as in rpcapi.h are released. `expected`
  * are task states, NULL-terminated, "" for none; NULL: any. */
 struct instance_note {

@@ -6,8 +6,10 @@
  * should, and the guests that nobody knows any more.
  */
 #include "base/log.h"
+#include "base/random.h"
 #include "nova/compute/compute.h"
 
+#include <dirent.h>
 #include <string.h>
 
 static bool is(const char *a, const char *b)
@@ -106,6 +108,51 @@ static struct fault *check_guests(struct context *cx, struct compute_host *host)
     return NULL;
 }
 
+/* What is left of an instance that was deleted ends by the flow that should have ended it; what is left of one that
+ * nova has never had may be somebody else's, and is told. */
+static struct fault *sweep(struct context *cx, struct compute_host *host, const char *uuid, const char *what)
+{
+    struct instance instance;
+    bool deleted, ending;
+    struct fault *fault = instance_fetch(cx, uuid, &instance);
+    if (fault == NULL || fault->status != 404)
+        return fault;
+    TRY(instance_was_deleted(cx, uuid, &deleted));
+    TRY(flow_exists(cx, host->compute->db, nova_terminate_flow.name, uuid, &ending));
+    if (!deleted)
+        log_warning("nova.compute", "%s of %s belong to no instance of this cloud", what, uuid);
+    if (!deleted || ending)
+        return NULL;
+    log_warning("nova.compute", "%s of instance %s, which was deleted, are removed", what, uuid);
+    return terminate_start(cx, host, uuid);
+}
+
+static struct fault *check_allocations(struct context *cx, struct compute_host *host)
+{
+    struct rest_response answer;
+    const char *uuid;
+    json_t *value;
+    TRY(rest_call(cx, &(struct rest){ .service = "placement", .method = GET, .as = AS_SERVICE,
+        .version = "placement 1.36",
+        .path = arena_printf(cx->arena, "/resource_providers/%s/allocations", host->provider) }, &answer));
+    json_object_foreach(json_object_get(answer.body, "allocations"), uuid, value)
+        TRY(sweep(cx, host, uuid, "allocations"));
+    return NULL;
+}
+
+static struct fault *check_files(struct context *cx, struct compute_host *host)
+{
+    DIR *dir = opendir(arena_printf(cx->arena, "%s/instances", cx->app->cloud->state_dir));
+    struct fault *fault = NULL;
+    if (dir == NULL)
+        return NULL; /* no guest yet */
+    for (struct dirent *entry; fault == NULL && (entry = readdir(dir)) != NULL;)
+        if (uuid_valid(entry->d_name))
+            fault = sweep(cx, host, entry->d_name, "files");
+    closedir(dir);
+    return fault;
+}
+
 struct fault *host_recover(struct context *cx, struct compute_host *host)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
@@ -119,5 +166,9 @@ struct fault *host_recover(struct context *cx, struct compute_host *host)
         if (fault != NULL)
             log_error("nova.compute", "instance %s at start-up: %s", instance.uuid, fault_text(cx->arena, fault));
     }
-    return check_guests(cx, host);
+    TRY(check_guests(cx, host));
+    if (host->compute->fake) /* thousands of them, without files */
+        return NULL;
+    TRY(check_files(cx, host));
+    return check_allocations(cx, host);
 }

@@ -131,8 +131,21 @@ static struct fault *cast_run(struct flow *flow)
     return NULL;
 }
 
+/* No host is left after others have failed: what they said is the reason. */
+static struct fault *with_reason(struct flow *flow, struct fault *fault)
+{
+    struct context *cx = &flow->cx;
+    const char *reason = json_text_at(flow->state, "retry.exc_reason");
+    if (reason == NULL || fault->code == NULL || strcmp(fault->code, "NoValidHost") != 0)
+        return fault;
+    struct fault *found = FAULT(cx, 500, "MaxRetriesExceeded", "Exceeded maximum number of retries. Exhausted all hosts"
+        " available for retrying build failures for instance %s. Last exception: %s", flow->key, reason);
+    return fault_detail(cx->arena, found, "%s\n%s", reason, fault->detail != NULL ? fault->detail : fault->message);
+}
+
 static void build_failed(struct flow *flow, struct fault *fault)
 {
+    fault = with_reason(flow, fault);
     for (size_t i = 0; i < uuid_count(flow); i++) {
         struct fault *also = instance_fail(&flow->cx, uuid_at(flow, i), fault);
         if (also != NULL)
@@ -204,8 +217,8 @@ struct fault *reschedule_instance(struct context *cx, void *owner, const json_t 
     json_t *hosts = json_at(arguments, "retry.hosts");
     hosts = json_is_array(hosts) ? json_copy(hosts) : json_array();
     json_array_append_new(hosts, json_string(host));
-    json_t *retry = json_keep(cx->arena, json_pack("{s:I, s:o}", "num_attempts", (json_int_t)(attempts + 1), "hosts",
-        hosts));
+    json_t *retry = json_keep(cx->arena, json_pack("{s:I, s:o, s:s?}", "num_attempts", (json_int_t)(attempts + 1),
+        "hosts", hosts, "exc_reason", reason));
     const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING) };
     TRY(instance_save(cx->arena, cx->app->db, uuid, CHANGES(CHANGE(HOST, SQL_NULL), CHANGE(NODE, SQL_NULL),
         CHANGE(TASK_STATE, TEXT(TASK_SCHEDULING))), &expect));

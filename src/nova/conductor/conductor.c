@@ -18,7 +18,8 @@ enum { PARALLEL = 16 };
 static struct fault *get_instance(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
 {
     struct instance instance;
-    TRY(instance_get(cx->arena, cx->app->db, json_text_at(arguments, "instance_uuid"), false, &instance));
+    TRY(instance_get(cx->arena, cx->app->db, json_text_at(arguments, "instance_uuid"),
+        json_bool_at(arguments, "deleted", false), &instance));
     *ret_result = instance_to_json(cx->arena, &instance);
     return NULL;
 }
