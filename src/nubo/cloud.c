@@ -180,7 +180,7 @@ int cloud_run(const struct settings *settings)
     block_signals(&signals);
     allow_many_files();
     tune_heap();
-    umask(027);
+    umask(022); /* the hypervisor runs as a user of its own and walks down to its disks; secrets have modes of their own */
     struct cloud cloud = { .state_dir = settings->state_dir, .bind = settings->bind, .port_offset = settings->port_offset,
         .region = "RegionOne", .host = host_name(arena), .fake_compute = settings->fake_compute,
         .provider_interface = settings->provider_interface };

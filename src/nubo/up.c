@@ -117,6 +117,23 @@ static struct fault *log_in(struct up *up)
     return client_login(up->arena, up->settings.state_dir, &up->client);
 }
 
+/* A hypervisor that is asked for the first time tells what it can do after some seconds. */
+static struct fault *wait_compute(struct up *up)
+{
+    int64_t end = clock_monotonic_us() + (int64_t)START_TIMEOUT_S * 1000000;
+    for (;;) {
+        json_t *answer, *host;
+        size_t i;
+        TRY(client_call(up->client, "compute", "GET", "/os-hypervisors", NULL, &answer));
+        json_array_foreach(json_object_get(answer, "hypervisors"), i, host)
+            if (strcmp(json_text_at(host, "state"), "up") == 0)
+                return NULL;
+        if (clock_monotonic_us() > end)
+            return fault_new(up->arena, 500, NULL, "No compute host reported in %d s.", START_TIMEOUT_S);
+        clock_sleep_ms(POLL_MS);
+    }
+}
+
 /* ---- what the first server needs ---- */
 
 static json_t *json_format(struct up *up, json_t *value)
@@ -416,6 +433,7 @@ static const struct up_step up_steps[] = {
     { "check the machine",         check_machine, .hint = "install what is missing, or let ./up do it" },
     { "start the services",        start_cloud,   .hint = "the log says more; a port in use? try --port-offset 10000" },
     { "log in",                    log_in,        .hint = "nubo down, then nubo up again" },
+    { "wait for a compute host",   wait_compute,  .hint = "the log says what libvirt or the switch did" },
     { "upload the guest image",    make_image,    .server_only = true, .hint = "give another image with --image FILE" },
     { "make a flavor",             make_flavor,   .server_only = true },
     { "make a network",            make_network,  .server_only = true },

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { POLL_MS = 2000, STEP_RETRIES = 3 };
+enum { POLL_MS = 2000, STEP_RETRIES = 3, OTHER_HOST_TRIES = 200, OTHER_HOST_PAUSE_MS = 10 };
 
 #define EVENT_BUILD "compute__do_build_and_run_instance"
 
@@ -272,9 +272,32 @@ const struct flow_type nova_build_and_run_flow = {
     .failed = build_failed,
 };
 
+/* The host whose build of the instance is recorded; NULL: none is. */
+static struct fault *building_host(struct context *cx, const struct compute *compute, const char *uuid, const char **ret)
+{
+    struct tx *tx;
+    TRY(db_read(cx->arena, compute->db, &tx));
+    struct fault *fault = sql_text_of(tx, ret, "SELECT host FROM flows WHERE type = ? AND object_key = ?",
+        BIND(TEXT(nova_build_and_run_flow.name), TEXT(uuid)));
+    tx_end(tx);
+    return fault;
+}
+
+/* A build that has failed on another host of this process may still be writing its end. */
 struct fault *build_start(struct context *cx, struct compute_host *host, const char *uuid, const json_t *arguments)
 {
-    return flow_start(cx, host->compute->db, &nova_build_and_run_flow, uuid, host->name, host, arguments, NULL);
+    for (int tries = 0; tries < OTHER_HOST_TRIES; tries++) {
+        bool started;
+        const char *other;
+        TRY(flow_start(cx, host->compute->db, &nova_build_and_run_flow, uuid, host->name, host, arguments, &started));
+        if (started)
+            return NULL;
+        TRY(building_host(cx, host->compute, uuid, &other));
+        if (other != NULL && strcmp(other, host->name) == 0)
+            return NULL;
+        clock_sleep_ms(OTHER_HOST_PAUSE_MS);
+    }
+    return FAULT(cx, 409, NULL, "Instance %s is being built on another host.", uuid);
 }
 
 struct fault *build_and_run_instance(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)

@@ -87,6 +87,7 @@ static struct fault *make_disks(const struct virt_host *host, struct arena *aren
 static struct fault *define_and_create(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn, unsigned flags)
 {
     HOST_CALL_CLEANUP struct host_call call = { 0 };
+    struct fault *fault;
     const char *xml;
     TRY(domain_xml_write(arena, &host->settings, spawn, &xml));
     TRY(plug_all(host, arena, spawn));
@@ -94,10 +95,10 @@ static struct fault *define_and_create(struct virt_host *host, struct arena *are
     call.domain = virDomainDefineXML(call.connection, xml);
     if (call.domain == NULL)
         return host_fault(arena, spawn->uuid);
-    if (virDomainIsActive(call.domain) == 1 || virDomainCreateWithFlags(call.domain, flags) == 0 ||
-        virDomainIsActive(call.domain) == 1)
+    if (virDomainIsActive(call.domain) == 1 || virDomainCreateWithFlags(call.domain, flags) == 0)
         return NULL;
-    return host_fault(arena, spawn->uuid);
+    fault = host_fault(arena, spawn->uuid); /* now: the next call of libvirt forgets why */
+    return virDomainIsActive(call.domain) == 1 ? NULL : fault;
 }
 
 static struct fault *libvirt_prepare(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn)
@@ -115,14 +116,18 @@ static struct fault *resume_paused(struct virt_host *host, struct arena *arena, 
         return NULL;
     if (state != VIRT_PAUSED)
         return virt_instance_not_running(arena, uuid);
-    return virDomainResume(call.domain) == 0 || host_state(call.domain) == VIRT_RUNNING ? NULL : host_fault(arena, uuid);
+    if (virDomainResume(call.domain) == 0)
+        return NULL;
+    struct fault *fault = host_fault(arena, uuid);
+    return host_state(call.domain) == VIRT_RUNNING ? NULL : fault;
 }
 
 static struct fault *end_now(struct arena *arena, const char *uuid, virDomainPtr domain)
 {
-    if (virDomainIsActive(domain) != 1 || virDomainDestroy(domain) == 0 || virDomainIsActive(domain) == 0)
+    if (virDomainIsActive(domain) != 1 || virDomainDestroy(domain) == 0)
         return NULL;
-    return host_fault(arena, uuid);
+    struct fault *fault = host_fault(arena, uuid);
+    return virDomainIsActive(domain) == 0 ? NULL : fault;
 }
 
 static struct fault *destroy_domain(struct virt_host *host, struct arena *arena, const char *uuid)
@@ -238,7 +243,10 @@ static struct fault *libvirt_resume(struct virt_host *host, struct arena *arena,
     if (virDomainIsActive(call.domain) == 1)
         return resume_paused(host, arena, spawn->uuid);
     TRY(plug_all(host, arena, spawn));
-    return virDomainCreate(call.domain) == 0 || virDomainIsActive(call.domain) == 1 ? NULL : host_fault(arena, spawn->uuid);
+    if (virDomainCreate(call.domain) == 0)
+        return NULL;
+    fault = host_fault(arena, spawn->uuid);
+    return virDomainIsActive(call.domain) == 1 ? NULL : fault;
 }
 
 /* The last lines of a text; a last line without its end counts too. */
