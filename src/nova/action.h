@@ -31,8 +31,8 @@ struct fault *action_finish(struct tx *tx, const struct context *cx, const char 
     const struct fault *fault);
 
 /* Events of the request's action. Without an action nothing is written (as nova logs and goes on). `event` is nova's:
- * "conductor_schedule_and_build_instances" "compute__do_build_and_run_instance" "compute_terminate_instance" "compute_stop_instance".
- * Starting one that is under way is no second one. Finishing also ends the action. */
+ * "conductor_schedule_and_build_instances" "compute__do_build_and_run_instance" "compute_terminate_instance"
+ * "compute_stop_instance". Starting one that is under way is no second one. Finishing also ends the action. */
 struct fault *action_event_start(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,
     const char *host);
 struct fault *action_event_finish(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,

@@ -67,8 +67,8 @@ struct instance {
     const char *requested_networks;   /* "auto", "none" or [{"uuid","port","fixed_ip","tag"}] */
     const char *block_device_mapping; /* [{...}] of block_device_mapping_v2, normalised */
     const char *network_info;         /* nova.network.model.NetworkInfo: the cache of its ports */
-    const char *request_spec;         /* {"availability_zone","force_hosts":[],"force_nodes":[],"scheduler_hints":{},"requested_host",
-                                       * "requested_node","image":{glance's image}} */
+    const char *request_spec;         /* {"availability_zone","force_hosts":[],"force_nodes":[],"scheduler_hints":{},
+                                       * "requested_host","requested_node","image":{glance's image}} */
     const char *injected_files;       /* [["path","base64"]] */
     const char *trusted_certs;        /* ["uuid"] */
     const char *server_group;         /* UUID */

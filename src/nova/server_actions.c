@@ -176,7 +176,9 @@ static struct fault *release_resources(struct request *rq, const struct instance
             const char *asked = json_text_at(json_array_get(requested, k), "port");
             given = given || (asked != NULL && strcmp(asked, id) == 0);
         }
-        json_t *body = given ? json_keep(rq->cx.arena, json_pack("{s:{s:s,s:s}}", "port", "device_id", "", "device_owner", "")) : NULL;
+        json_t *body = NULL;
+        if (given)
+            body = json_keep(rq->cx.arena, json_pack("{s:{s:s,s:s}}", "port", "device_id", "", "device_owner", ""));
         struct rest_response ignored = { .fd = -1 };
         TRY(rest_call(RQ(rq), &(struct rest){ .service = "network", .method = given ? PUT : DELETE, .as = AS_SERVICE, .body = body,
             .accept_status = 404, .path = arena_printf(rq->cx.arena, "/v2.0/ports/%s", id) }, &ignored));
@@ -241,7 +243,8 @@ static struct fault *run_lock(struct tx *tx, void *argument)
 {
     const struct lock *lock = argument;
 
-    TRY(instance_update(tx, lock->uuid, CHANGES(CHANGE(LOCKED_BY, TEXT(lock->by)), CHANGE(LOCKED_REASON, TEXT(lock->reason))), NULL));
+    TRY(instance_update(tx, lock->uuid,
+        CHANGES(CHANGE(LOCKED_BY, TEXT(lock->by)), CHANGE(LOCKED_REASON, TEXT(lock->reason))), NULL));
     TRY(action_start(tx, RQ(lock->rq), lock->uuid, lock->action));
     return action_finish(tx, RQ(lock->rq), lock->uuid, NULL);
 }

@@ -35,7 +35,8 @@ static struct fault *run_change(struct tx *tx, void *argument)
     TRY(instance_load(tx, change->uuid, false, &now));
     TRY(server_check_lock(rq, &now));
     if (strcmp(now.vm_state, VM_BUILDING) == 0)
-        return server_wrong_state(rq, &now, change->remove != NULL ? "delete metadata" : "update metadata", "vm_state", now.vm_state);
+        return server_wrong_state(rq, &now, change->remove != NULL ? "delete metadata" : "update metadata", "vm_state",
+            now.vm_state);
     json_t *metadata = change->replace ? json_keep(arena, json_object()) : json_parse_own(arena, now.metadata);
     if (change->remove != NULL && json_object_del(metadata, change->remove) != 0)
         return fault_new(arena, 404, NULL, "Metadata item was not found");
@@ -44,7 +45,8 @@ static struct fault *run_change(struct tx *tx, void *argument)
     TRY(quota_limits(tx, rq->cx.app->config, now.project_id, now.user_id, limits, NULL));
     if (change->remove == NULL && limits[QUOTA_METADATA_ITEMS] >= 0 &&
         (int64_t)json_object_size(metadata) > limits[QUOTA_METADATA_ITEMS])
-        return fault_new(arena, 403, NULL, "Maximum number of metadata items exceeds %lld", (long long)limits[QUOTA_METADATA_ITEMS]);
+        return fault_new(arena, 403, NULL, "Maximum number of metadata items exceeds %lld",
+            (long long)limits[QUOTA_METADATA_ITEMS]);
     change->result = metadata;
     return instance_update(tx, change->uuid, CHANGES(CHANGE(METADATA, TEXT(json_dump(arena, metadata)))),
         &(struct instance_expect){ .generation = now.generation });
@@ -94,7 +96,8 @@ static struct fault *metadata_update_all(struct request *rq)
     json_t *result;
 
     TRY(request_validate(rq, &body_all));
-    TRY(change_metadata(rq, "os_compute_api:server-metadata:update_all", json_object_get(rq->body, "metadata"), NULL, true, &result));
+    TRY(change_metadata(rq, "os_compute_api:server-metadata:update_all", json_object_get(rq->body, "metadata"), NULL,
+        true, &result));
     return answer(rq, result);
 }
 

@@ -33,9 +33,10 @@ static const struct schema hostname = { .types = SCHEMA_STRING, .min_length = 2,
 static const struct schema network_1 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id }, { "uuid", &any_text });
 static const struct schema network_32 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id }, { "uuid", &any_text },
     { "tag", &nova_schema_tag });
-static const struct schema network_37 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id }, { "uuid", &nova_schema_uuid });
-static const struct schema network_42 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id }, { "uuid", &nova_schema_uuid },
-    { "tag", &nova_schema_tag });
+static const struct schema network_37 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id },
+    { "uuid", &nova_schema_uuid });
+static const struct schema network_42 = SCHEMA_CLOSED({ "fixed_ip", &nova_schema_ip }, { "port", &port_id },
+    { "uuid", &nova_schema_uuid }, { "tag", &nova_schema_tag });
 static const struct schema networks_1 = { .types = SCHEMA_ARRAY, .items = &network_1 };
 static const struct schema networks_32 = { .types = SCHEMA_ARRAY, .items = &network_32 };
 static const struct schema list_37 = { .types = SCHEMA_ARRAY, .items = &network_37 };

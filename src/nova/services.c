@@ -99,7 +99,8 @@ static struct fault *find_service(struct request *rq, struct view *view, const c
 
 static struct fault *save_service(struct request *rq, const struct service_row *s)
 {
-    return db_exec(rq->cx.arena, rq->cx.app->db, "UPDATE services SET disabled=?,disabled_reason=?,forced_down=?,updated_at=? WHERE id=?",
+    return db_exec(rq->cx.arena, rq->cx.app->db,
+        "UPDATE services SET disabled=?,disabled_reason=?,forced_down=?,updated_at=? WHERE id=?",
         BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(clock_now_us()), INT(s->id)), NULL);
 }
 
@@ -108,8 +109,8 @@ static const struct schema status = { .types = SCHEMA_STRING, .values = SCHEMA_W
 static const struct schema update_53 = SCHEMA_CLOSED({ "status", &status }, { "disabled_reason", &reason },
     { "forced_down", &nova_schema_boolean });
 static const struct schema by_name = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("host", "binary"),
-    .properties = SCHEMA_PROPERTIES({ "host", &nova_schema_text255 }, { "binary", &nova_schema_text255 }, { "disabled_reason", &reason },
-        { "forced_down", &nova_schema_boolean }) };
+    .properties = SCHEMA_PROPERTIES({ "host", &nova_schema_text255 }, { "binary", &nova_schema_text255 },
+        { "disabled_reason", &reason }, { "forced_down", &nova_schema_boolean }) };
 
 static struct fault *services_update(struct request *rq)
 {
@@ -125,7 +126,8 @@ static struct fault *services_update(struct request *rq)
         return BAD_REQUEST(rq, "Specifying disabled_reason requires that status is 'disabled'.");
     TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
     if (strcmp(service->binary, "nova-compute") != 0)
-        return BAD_REQUEST(rq, "Updating a %s service is not supported. Only nova-compute services can be updated.", service->binary);
+        return BAD_REQUEST(rq, "Updating a %s service is not supported. Only nova-compute services can be updated.",
+            service->binary);
     if (wanted != NULL) {
         service->disabled = strcmp(wanted, "disabled") == 0;
         service->disabled_reason = why;

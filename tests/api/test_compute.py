@@ -220,8 +220,10 @@ def test_lock(cloud, world, server):
     ({"imageRef": "11111111-1111-1111-1111-111111111111"}, 400, "Can not find requested image"),
     ({"imageRef": ""}, 400, "Missing imageRef attribute"),
     ({"flavorRef": "nonsense"}, 400, "Flavor nonsense could not be found."),
-    ({"networks": [{"uuid": "11111111-1111-1111-1111-111111111111"}]}, 400, "Network 11111111-1111-1111-1111-111111111111 could not be found."),
-    ({"networks": [{"port": "11111111-1111-1111-1111-111111111111"}]}, 400, "Port id 11111111-1111-1111-1111-111111111111 could not be found."),
+    ({"networks": [{"uuid": "11111111-1111-1111-1111-111111111111"}]}, 400,
+     "Network 11111111-1111-1111-1111-111111111111 could not be found."),
+    ({"networks": [{"port": "11111111-1111-1111-1111-111111111111"}]}, 400,
+     "Port id 11111111-1111-1111-1111-111111111111 could not be found."),
     ({"key_name": "nonsense"}, 400, "Invalid key_name provided."),
     ({"availability_zone": "nowhere"}, 400, "The requested availability zone is not available"),
     ({"min_count": 3, "max_count": 2}, 400, "min_count must be <= max_count"),
@@ -277,7 +279,8 @@ def test_hosts(cloud):
     nova(cloud, "PUT", f"/os-services/{compute['id']}", {"status": "enabled"})
     made = nova(cloud, "POST", "/os-aggregates", {"aggregate": {"name": "agg", "availability_zone": "z1"}}).json()["aggregate"]
     path = f"/os-aggregates/{made['id']}"
-    assert nova(cloud, "POST", path + "/action", {"add_host": {"host": compute["host"]}}).json()["aggregate"]["hosts"] == [compute["host"]]
+    added = nova(cloud, "POST", path + "/action", {"add_host": {"host": compute["host"]}}).json()
+    assert added["aggregate"]["hosts"] == [compute["host"]]
     zones = {z["zoneName"] for z in nova(cloud, "GET", "/os-availability-zone").json()["availabilityZoneInfo"]}
     assert {"z1", "nova"} <= zones
     assert nova(cloud, "DELETE", path).status_code == 400
@@ -291,7 +294,8 @@ def test_limits_and_groups(cloud, world):
     detail = nova(cloud, "GET", f"/os-quota-sets/{world['project']}/detail").json()["quota_set"]
     assert detail["instances"]["limit"] == 500 and detail["instances"]["reserved"] == 0
     assert nova(cloud, "GET", f"/os-quota-sets/{world['project']}/defaults").json()["quota_set"]["instances"] == 10
-    group = nova(cloud, "POST", "/os-server-groups", {"server_group": {"name": "g", "policy": "anti-affinity"}}).json()["server_group"]
+    group = {"name": "g", "policy": "anti-affinity"}
+    group = nova(cloud, "POST", "/os-server-groups", {"server_group": group}).json()["server_group"]
     assert group["policy"] == "anti-affinity" and group["members"] == []
     assert nova(cloud, "DELETE", f"/os-server-groups/{group['id']}").status_code == 204
     assert nova(cloud, "GET", f"/os-server-groups/{group['id']}").status_code == 404
