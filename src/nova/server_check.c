@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "oslo/rest.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define GIB INT64_C(1073741824)
@@ -210,4 +211,13 @@ struct fault *server_check_security_groups(struct request *rq, const json_t *gro
         json_array_append_new(names, json_string("default"));
     *ret = json_dump(rq->cx.arena, names);
     return NULL;
+}
+
+const char *server_short_ipv6(struct arena *arena, const char *text)
+{
+    struct in6_addr address;
+    char shortened[INET6_ADDRSTRLEN];
+    if (text == NULL || inet_pton(AF_INET6, text, &address) != 1)
+        return text;
+    return arena_strdup(arena, inet_ntop(AF_INET6, &address, shortened, sizeof(shortened)));
 }

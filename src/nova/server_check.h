@@ -19,4 +19,7 @@ struct fault *server_check_networks(struct request *rq, const json_t *networks, 
 /* Names or ids that the project has. Gives instance.security_groups. */
 struct fault *server_check_security_groups(struct request *rq, const json_t *groups, const char **ret);
 
+/* The address as nova keeps accessIPv6: in its short form; anything else comes back as it is. */
+const char *server_short_ipv6(struct arena *arena, const char *text);
+
 #endif

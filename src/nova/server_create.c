@@ -341,7 +341,7 @@ static void fill_model(struct creation *c)
     m->request_spec = request_spec(c);
     m->trusted_certs = json_array_size(certs) > 0 ? json_dump(arena, certs) : NULL;
     m->access_ip_v4 = json_text_at(server, "accessIPv4");
-    m->access_ip_v6 = json_text_at(server, "accessIPv6");
+    m->access_ip_v6 = server_short_ipv6(arena, json_text_at(server, "accessIPv6"));
     m->auto_disk_config = json_text_at(server, "OS-DCF:diskConfig") != NULL
         ? strcmp(json_text_at(server, "OS-DCF:diskConfig"), "AUTO") == 0
         : json_text_at(c->image, "auto_disk_config") != NULL;

@@ -3,6 +3,7 @@
  * servers: show, update, delete, addresses, and the routes of /servers. API reference: Servers.
  */
 #include "nova/server_actions.h"
+#include "nova/server_check.h"
 #include "nova/server_create.h"
 #include "nova/server_list.h"
 #include "nova/server_view.h"
@@ -42,7 +43,7 @@ static struct fault *servers_update(struct request *rq)
         const char *name;
         enum instance_field field;
     } members[] = { { "name", INSTANCE_NAME }, { "description", INSTANCE_DESCRIPTION }, { "hostname", INSTANCE_HOSTNAME },
-        { "accessIPv4", INSTANCE_ACCESS_IP_V4 }, { "accessIPv6", INSTANCE_ACCESS_IP_V6 } };
+        { "accessIPv4", INSTANCE_ACCESS_IP_V4 } };
     struct instance instance;
     struct instance_change changes[8];
     size_t count = 0;
@@ -53,6 +54,9 @@ static struct fault *servers_update(struct request *rq)
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         if ((value = json_object_get(server, members[i].name)) != NULL)
             changes[count++] = (struct instance_change){ members[i].field, TEXT(json_string_value(value)) };
+    if ((value = json_object_get(server, "accessIPv6")) != NULL)
+        changes[count++] = (struct instance_change){ INSTANCE_ACCESS_IP_V6,
+            TEXT(server_short_ipv6(rq->cx.arena, json_string_value(value))) };
     if ((value = json_object_get(server, "OS-DCF:diskConfig")) != NULL)
         changes[count++] = (struct instance_change){ INSTANCE_AUTO_DISK_CONFIG,
             INT(strcmp(json_string_value(value), "AUTO") == 0) };

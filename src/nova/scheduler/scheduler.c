@@ -5,6 +5,7 @@
 #include "nova/scheduler/scheduler.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "nova/nova.h"
 #include "nova/roles.h"
 #include "nova/rpcapi.h"
@@ -199,7 +200,8 @@ static void consume(const struct selection *selection, struct host *host)
     }
     host->instances++;
     host->io_ops++;
-    host->group_members += selection->group_policy != NULL;
+    if (selection->group_policy != NULL)
+        map_set(selection->group_hosts, host->node->host, (void *)(intptr_t)++host->group_members);
 }
 
 static struct fault *no_valid_host(const struct selection *selection, const char *details)

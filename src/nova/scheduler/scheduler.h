@@ -41,7 +41,7 @@ struct selection {
     const json_t *tried;               /* ["host"]: where the build failed before; or NULL */
     const char *group_policy;          /* of the server group, or NULL */
     int64_t max_server_per_host;
-    const struct map *group_hosts;     /* host -> count of members there, as intptr_t; with group_policy */
+    struct map *group_hosts;           /* host -> count of members there, as intptr_t; with group_policy */
 };
 
 struct host {
