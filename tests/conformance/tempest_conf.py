@@ -35,6 +35,11 @@ SERVER_ACTIONS = {
 }
 
 
+# what a token of system scope may not read where scopes are enforced
+PROJECT_PATHS = {"nova": ("compute", "/servers"), "neutron": ("network", "/v2.0/networks"), "glance": ("image", "/v2/images"),
+                 "cinder": ("volumev3", "/volumes")}
+
+
 class Cloud:
     """The cloud, asked as the user of the environment."""
 
@@ -42,9 +47,10 @@ class Cloud:
         self.env = env
         self.auth_url = env["OS_AUTH_URL"].rstrip("/")
         self.region = env.get("OS_REGION_NAME", "RegionOne")
-        auth = v3.Password(auth_url=self.auth_url, username=env["OS_USERNAME"], password=env["OS_PASSWORD"],
-                           project_name=env["OS_PROJECT_NAME"], user_domain_name=env["OS_USER_DOMAIN_NAME"],
-                           project_domain_name=env["OS_PROJECT_DOMAIN_NAME"])
+        user = {"auth_url": self.auth_url, "username": env["OS_USERNAME"], "password": env["OS_PASSWORD"],
+                "user_domain_name": env["OS_USER_DOMAIN_NAME"]}
+        auth = v3.Password(**user, project_name=env["OS_PROJECT_NAME"], project_domain_name=env["OS_PROJECT_DOMAIN_NAME"])
+        self.system = session.Session(auth=v3.Password(**user, system_scope="all"))
         self.session = session.Session(auth=auth)
         catalog = auth.get_access(self.session).service_catalog
         self.urls = {kind: urls[0].rstrip("/") for kind in {row["type"] for row in catalog.catalog}
@@ -77,6 +83,10 @@ class Cloud:
         """Whether compute knows an action on servers: it looks for the server, where else it refuses the name."""
         answer = self.ask("POST", "compute", f"/servers/{NOBODY}/action", body)
         return answer is not None and answer.status_code == 404 and NOBODY in answer.text
+
+    def enforces_scope(self, name):
+        service, path = PROJECT_PATHS[name]
+        return service in self.urls and self.system.get(self.urls[service] + path, raise_exc=False).status_code == 403
 
     def versions(self, service, major):
         """(lowest, highest) microversion that a service's root announces."""
@@ -111,6 +121,15 @@ def image_section(cloud):
     }
 
 
+def make_network(cloud):
+    """The shared network that servers are booted on where tests make none."""
+    if cloud.get("network", "/v2.0/networks?name=private").get("networks"):
+        return
+    network = cloud.make("network", "/v2.0/networks", {"network": {"name": "private", "shared": True}})["network"]
+    cloud.make("network", "/v2.0/subnets", {"subnet": {
+        "network_id": network["id"], "name": "private", "ip_version": 4, "cidr": "10.1.0.0/20"}})
+
+
 def network_section(cloud):
     extensions = sorted(row["alias"] for row in cloud.get("network", "/v2.0/extensions").get("extensions", []))
     routers = "router" in extensions
@@ -122,7 +141,11 @@ def network_section(cloud):
         if not public.get("subnets"):
             cloud.make("network", "/v2.0/subnets", {"subnet": {
                 "network_id": public["id"], "name": "public", "ip_version": 4, "cidr": "172.24.4.0/24", "enable_dhcp": False}})
+    if "compute" in cloud.urls and not routers:
+        make_network(cloud)
     return {
+        # tempest joins a network of a project's own to a router: without routers all projects share one
+        "auth": {"create_isolated_networks": routers},
         "network": {"region": cloud.region, "build_timeout": 60, "project_network_cidr": "10.100.0.0/16",
                     "project_network_mask_bits": 28, "project_networks_reachable": False,
                     "public_network_id": public["id"] if public else "", "floating_network_name": "public"},
@@ -133,7 +156,7 @@ def network_section(cloud):
     }
 
 
-def compute_section(cloud, images):
+def compute_section(cloud, images, routers):
     lowest, highest = cloud.versions("compute", "v2.1")
     have = {row["name"]: row["id"] for row in cloud.get("compute", "/flavors?is_public=None").get("flavors", [])}
     for name, identity, ram in (("m1.nano", "42", 128), ("m1.micro", "84", 192)):
@@ -149,7 +172,8 @@ def compute_section(cloud, images):
     features["interface_attach"] = NOBODY in answer.text
     return {
         "compute": {"region": cloud.region, "image_ref": images[0] if images else "", "image_ref_alt": images[-1] if images else "",
-                    "flavor_ref": have["m1.nano"], "flavor_ref_alt": have["m1.micro"], "build_timeout": 60, "build_interval": 1,
+                    "fixed_network_name": "" if routers else "private", "flavor_ref": have["m1.nano"], "flavor_ref_alt": have["m1.micro"],
+                    "build_timeout": 60, "build_interval": 1,
                     "min_microversion": lowest, "max_microversion": highest, "min_compute_nodes": max(1, hosts)},
         "compute-feature-enabled": dict(features, config_drive=True, metadata_service=True, enable_instance_password=True,
                                         personality=False, attach_encrypted_volume=False, ide_bus=False,
@@ -164,10 +188,10 @@ def identity_section(cloud):
     roles = {row["name"] for row in cloud.get("identity", "/roles").get("roles", [])}
     credentials = cloud.knows("identity", f"/users/{me}/application_credentials")
     return {
-        "auth": {"use_dynamic_credentials": True, "create_isolated_networks": "network" in cloud.urls,
+        "auth": {"use_dynamic_credentials": True,
                  "admin_username": cloud.env["OS_USERNAME"], "admin_password": cloud.env["OS_PASSWORD"],
                  "admin_project_name": cloud.env["OS_PROJECT_NAME"], "admin_domain_name": cloud.env["OS_USER_DOMAIN_NAME"],
-                 "tempest_roles": ",".join(sorted(roles & {"member", "creator", "heat_stack_owner"}))},
+                 "tempest_roles": ",".join(sorted(roles & {"creator", "heat_stack_owner"}))},
         "identity": {"uri_v3": cloud.auth_url, "uri": re.sub(r"/v3$", "/v2.0", cloud.auth_url), "auth_version": "v3",
                      "region": cloud.region, "v3_endpoint_type": "public"},
         "identity-feature-enabled": {
@@ -191,7 +215,7 @@ def sections(cloud, folder):
                               "horizon": False},
         # nothing answers on the addresses of simulated guests
         "validation": {"run_validation": False},
-        "enforce_scope": dict.fromkeys(("nova", "neutron", "glance", "cinder", "keystone"), False),
+        "enforce_scope": dict({name: cloud.enforces_scope(name) for name in PROJECT_PATHS}, keystone=False),
     }
     result.update(identity_section(cloud))
     images = []
@@ -199,9 +223,10 @@ def sections(cloud, folder):
         images, more = image_section(cloud)
         result.update(more)
     if "network" in there:
-        result.update(network_section(cloud))
+        for name, options in network_section(cloud).items():
+            result.setdefault(name, {}).update(options)
     if "compute" in there:
-        result.update(compute_section(cloud, images))
+        result.update(compute_section(cloud, images, result["auth"]["create_isolated_networks"]))
     if "placement" in there:
         lowest, highest = cloud.versions("placement", "v1")
         result["placement"] = {"region": cloud.region, "min_microversion": lowest, "max_microversion": highest}
