@@ -123,6 +123,7 @@ void *arena_memdup(struct arena *arena, const void *data, size_t size)
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
     va_list again;
+    assert(format != NULL);
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     assert(length >= 0);

@@ -57,6 +57,7 @@ void buf_putc(struct buf *buf, char c)
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
     va_list again;
+    assert(format != NULL);
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     assert(length >= 0);
