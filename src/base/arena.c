@@ -26,7 +26,6 @@ struct deferred {
 struct arena {
     struct block *current; /* newest first; the last one in the chain is kept by reset */
     struct deferred *deferred;
-    size_t handed_out;
 };
 
 static struct block *block_create(size_t size, struct block *next)
@@ -67,7 +66,6 @@ void arena_reset(struct arena *arena)
         free(block);
     }
     arena->current->used = 0;
-    arena->handed_out = 0;
 }
 
 void arena_destroy(struct arena *arena)
@@ -96,7 +94,6 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     void *result = block->data + block->used;
     block->used += rounded;
-    arena->handed_out += rounded;
     return memset(result, 0, rounded);
 }
 
@@ -147,9 +144,4 @@ void arena_defer(struct arena *arena, void (*release)(void *object), void *objec
     struct deferred *d = ARENA_NEW(arena, struct deferred);
     *d = (struct deferred){ arena->deferred, release, object };
     arena->deferred = d;
-}
-
-size_t arena_used(const struct arena *arena)
-{
-    return arena->handed_out;
 }

@@ -45,9 +45,6 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args) __att
 /* Calls release(object) when the arena ends. */
 void arena_defer(struct arena *arena, void (*release)(void *object), void *object);
 
-/* Bytes handed out so far; for tests and metrics. */
-size_t arena_used(const struct arena *arena);
-
 void arena_cleanup(struct arena **arena);
 #define ARENA_CLEANUP __attribute__((cleanup(arena_cleanup)))
 

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,4 +86,41 @@ char *buf_detach(struct buf *buf)
     char *data = buf->data;
     *buf = (struct buf){ 0 };
     return data;
+}
+
+void buf_comment(struct buf *buf, const char *text, size_t width)
+{
+    size_t column = 1;
+
+    buf_putc(buf, '#');
+    while (*text != '\0') {
+        size_t length = strcspn(text, " \n");
+
+        if (length > 0 && column > 1 && column + 1 + length > width) {
+            buf_puts(buf, "\n#");
+            column = 1;
+        }
+        if (length > 0) {
+            buf_putc(buf, ' ');
+            buf_append(buf, text, length);
+            column += 1 + length;
+        }
+        text += length;
+        if (*text == '\n') {
+            buf_puts(buf, "\n#");
+            column = 1;
+        }
+        text += *text != '\0';
+    }
+    buf_putc(buf, '\n');
+}
+
+void text_trim(const char **text, size_t *length)
+{
+    while (*length > 0 && isspace((unsigned char)(*text)[0])) {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length > 0 && isspace((unsigned char)(*text)[*length - 1]))
+        (*length)--;
 }

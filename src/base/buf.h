@@ -31,11 +31,18 @@ void buf_putc(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
+/* Appends a text as comment lines: "#" before each, words wrapped so that no line of several is wider than `width`; the
+ * text's own line ends are kept. */
+void buf_comment(struct buf *buf, const char *text, size_t width);
+
 /* The text as a C string: "" when empty. Valid until the next write. */
 const char *buf_text(const struct buf *buf);
 
 /* Hands the malloc'ed memory to the caller (NULL when empty) and leaves the buffer empty. */
 char *buf_detach(struct buf *buf);
+
+/* Takes white space off both ends of a text that is pointer and length. */
+void text_trim(const char **text, size_t *length);
 
 #define BUF_CLEANUP __attribute__((cleanup(buf_release)))
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -42,8 +43,8 @@ static pthread_t start_thread(const char *name, void *(*run)(void *), void *argu
     if (pthread_create(&thread, &attributes, run, argument) != 0)
         abort();
     pthread_attr_destroy(&attributes);
-    char shown[16] = { 0 };
-    strncpy(shown, name, sizeof(shown) - 1);
+    char shown[16]; /* what the kernel keeps of a name */
+    snprintf(shown, sizeof(shown), "%.15s", name);
     pthread_setname_np(thread, shown);
     return thread;
 }

@@ -217,10 +217,7 @@ static struct fault *direction(struct list *list, const char *text, bool *ret_de
 
 static const char *trim(struct arena *arena, const char *text, size_t length)
 {
-    while (length > 0 && isspace((unsigned char)*text))
-        text++, length--;
-    while (length > 0 && isspace((unsigned char)text[length - 1]))
-        length--;
+    text_trim(&text, &length);
     return arena_strndup(arena, text, length);
 }
 

@@ -6,7 +6,6 @@
 #include "base/random.h"
 #include "keystone/entity_private.h"
 
-#include <ctype.h>
 #include <string.h>
 
 const char *entity_select(struct arena *arena, const struct entity *entity)
@@ -346,15 +345,11 @@ json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id)
 void entity_strip_name(json_t *document)
 {
     const char *name = json_string_value(json_object_get(document, "name"));
-    size_t length;
 
     if (name == NULL)
         return;
-    while (isspace((unsigned char)*name))
-        name++;
-    length = strlen(name);
-    while (length > 0 && isspace((unsigned char)name[length - 1]))
-        length--;
+    size_t length = strlen(name);
+    text_trim(&name, &length);
     json_object_set_new(document, "name", json_stringn(name, length));
 }
 

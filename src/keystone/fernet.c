@@ -247,25 +247,6 @@ void fernet_keys_close(struct fernet_keys *keys)
     free(keys);
 }
 
-struct fault *fernet_primary_hash(struct arena *arena, struct fernet_keys *keys, const char **ret)
-{
-    const struct key_set *set = current_keys(arena, keys);
-    char *text = arena_printf(arena, "%s=", base64url_encode(arena, set->keys[0].bytes, FERNET_KEY_SIZE));
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char *hex = arena_alloc(arena, 41);
-    size_t length = 0;
-
-    if (!EVP_Q_digest(NULL, "SHA1", NULL, text, strlen(text), digest, &length) || length != 20)
-        return fault_new(arena, 500, NULL, "SHA-1 is not available");
-    OPENSSL_cleanse(text, strlen(text));
-    for (size_t i = 0; i < length; i++) {
-        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
-    *ret = hex;
-    return NULL;
-}
-
 /* ---- tokens ---- */
 
 static bool sign(const struct key *key, const unsigned char *data, size_t length, unsigned char *ret_mac)

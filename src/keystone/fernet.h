@@ -42,9 +42,6 @@ struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, cons
 bool fernet_decrypt(struct arena *arena, struct fernet_keys *keys, const char *token, void **ret_data,
     size_t *ret_length, int64_t *ret_issued_s);
 
-/* SHA-1 of the primary key's text in hexadecimal: the key_hash of keystone's credentials. */
-struct fault *fernet_primary_hash(struct arena *arena, struct fernet_keys *keys, const char **ret);
-
 /* base64url. Encoding adds no padding; decoding takes it or leaves it, and is false for what is not base64url. */
 const char *base64url_encode(struct arena *arena, const void *data, size_t length);
 bool base64url_decode(struct arena *arena, const char *text, size_t length, unsigned char **ret, size_t *ret_length);

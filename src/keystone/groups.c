@@ -199,6 +199,7 @@ static struct fault *find_pair(struct request *rq, bool *ret_member)
     struct tx *tx;
     int64_t count;
 
+    *ret_member = false;
     TRY(enforce(rq, &group, &user));
     if (user == NULL)
         return keystone_not_found(RQ(rq), "user", request_argument(rq, "user_id"));

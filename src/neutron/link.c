@@ -209,24 +209,6 @@ struct fault *link_delete(struct arena *arena, const char *netns, const char *na
     return why == 0 || why == ENODEV ? NULL : refused(arena, "Cannot delete", name, netns, why);
 }
 
-struct fault *link_move(struct arena *arena, const char *netns, const char *name, const char *to_netns)
-{
-    TRY(check_name(arena, name));
-    if (link_index(arena, netns, name) == 0 && link_index(arena, to_netns, name) != 0)
-        return NULL;
-    SOCKET_CLEANUP struct mnl_socket *socket = NULL;
-    TRY(open_socket(arena, netns, &socket));
-    int fd = open_netns_file(arena, to_netns);
-    if (fd < 0)
-        return refused(arena, "Cannot move", name, to_netns, errno);
-    char data[REQUEST_SIZE];
-    struct nlmsghdr *request = link_request(data, RTM_NEWLINK, 0, name);
-    mnl_attr_put_u32(request, IFLA_NET_NS_FD, (uint32_t)fd);
-    int why = converse(socket, request, NULL, NULL);
-    close(fd);
-    return why == 0 ? NULL : refused(arena, "Cannot move", name, netns, why);
-}
-
 struct fault *link_set(struct arena *arena, const char *netns, const char *name, const struct link_settings *settings)
 {
     TRY(check_name(arena, name));
@@ -333,35 +315,6 @@ struct fault *link_set_addresses(struct arena *arena, const char *netns, const c
     return why == 0 ? NULL : refused(arena, "Cannot set the addresses of", name, netns, why);
 }
 
-struct fault *link_set_route(struct arena *arena, const char *netns, const char *name, const char *destination,
-    const char *gateway)
-{
-    struct address to, via = { 0 };
-    TRY(check_name(arena, name));
-    TRY(parse_address(arena, destination, &to));
-    if (gateway != NULL)
-        TRY(parse_address(arena, gateway, &via));
-    if (gateway != NULL && via.family != to.family)
-        return fault_new(arena, 500, NULL, "The route %s cannot go through %s.", destination, gateway);
-    unsigned index = link_index(arena, netns, name);
-    SOCKET_CLEANUP struct mnl_socket *socket = NULL;
-    TRY(open_socket(arena, netns, &socket));
-    char data[REQUEST_SIZE];
-    struct nlmsghdr *request = mnl_nlmsg_put_header(data);
-    request->nlmsg_type = RTM_NEWROUTE;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-    struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
-    *route = (struct rtmsg){ .rtm_family = to.family, .rtm_dst_len = to.prefix, .rtm_table = RT_TABLE_MAIN,
-        .rtm_protocol = RTPROT_STATIC, .rtm_scope = gateway != NULL ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
-        .rtm_type = RTN_UNICAST };
-    mnl_attr_put(request, RTA_DST, address_size(&to), to.bytes);
-    mnl_attr_put_u32(request, RTA_OIF, index);
-    if (gateway != NULL)
-        mnl_attr_put(request, RTA_GATEWAY, address_size(&via), via.bytes);
-    int why = converse(socket, request, NULL, NULL);
-    return why == 0 ? NULL : refused(arena, "Cannot set a route over", name, netns, why);
-}
-
 struct fault *link_tx_checksum_off(struct arena *arena, const char *netns, const char *name)
 {
     TRY(check_name(arena, name));
@@ -376,18 +329,4 @@ struct fault *link_tx_checksum_off(struct arena *arena, const char *netns, const
     if (fd >= 0)
         close(fd);
     return why == 0 ? NULL : refused(arena, "Cannot turn checksum offload off on", name, netns, why);
-}
-
-struct fault *link_sysctl(struct arena *arena, const char *netns, const char *path, const char *value)
-{
-    if (strstr(path, "..") != NULL)
-        return fault_new(arena, 500, NULL, "'%s' is not a sysctl.", path);
-    int home;
-    TRY(netns_enter(arena, netns, &home));
-    int fd = open(arena_printf(arena, "/proc/sys/%s", path), O_WRONLY | O_CLOEXEC);
-    int why = fd < 0 || write(fd, value, strlen(value)) < 0 ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    netns_leave(home);
-    return why == 0 ? NULL : refused(arena, "Cannot write sysctl", path, netns, why);
 }

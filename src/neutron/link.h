@@ -48,9 +48,6 @@ struct fault *link_create_tap(struct arena *arena, const char *netns, const char
 /* Deletes a device (and its veth peer). */
 struct fault *link_delete(struct arena *arena, const char *netns, const char *name);
 
-/* Moves a device to another namespace; it arrives down and without addresses. */
-struct fault *link_move(struct arena *arena, const char *netns, const char *name, const char *to_netns);
-
 struct link_settings {
     const char *mac; /* "fa:16:3e:..", or NULL: as it is */
     int mtu;         /* 0: as it is */
@@ -63,15 +60,8 @@ struct fault *link_set(struct arena *arena, const char *netns, const char *name,
 struct fault *link_set_addresses(struct arena *arena, const char *netns, const char *name, const char *const *addresses,
     size_t count);
 
-/* Replaces the route to `destination` ("0.0.0.0/0", "169.254.169.254/32"); `gateway` may be NULL: on the link. */
-struct fault *link_set_route(struct arena *arena, const char *netns, const char *name, const char *destination,
-    const char *gateway);
-
 /* Checksums of what is sent are computed before it leaves the device. A veth end whose peer is a port of a userspace
  * switch needs it: the switch would pass unfinished TCP and UDP checksums on. (As `ethtool -K NAME tx off`.) */
 struct fault *link_tx_checksum_off(struct arena *arena, const char *netns, const char *name);
-
-/* Writes /proc/sys/`path` inside the namespace: "net/ipv4/ip_forward", "1". */
-struct fault *link_sysctl(struct arena *arena, const char *netns, const char *path, const char *value);
 
 #endif

@@ -400,11 +400,6 @@ struct fault *instance_changes_from_json(struct arena *arena, const json_t *json
     return NULL;
 }
 
-const char *instance_field_name(enum instance_field field)
-{
-    return columns[field].name;
-}
-
 const char *const *instance_tags_list(struct arena *arena, const char *tags, size_t *ret_count)
 {
     size_t count = 0;

@@ -137,8 +137,6 @@ void instance_from_json(struct arena *arena, const json_t *json, struct instance
 struct fault *instance_changes_from_json(struct arena *arena, const json_t *json, struct instance_change **ret,
     size_t *ret_count);
 
-const char *instance_field_name(enum instance_field field);
-
 /* The tags of a row as a NULL-terminated list, and a list as the column's text (NULL when empty). */
 const char *const *instance_tags_list(struct arena *arena, const char *tags, size_t *ret_count);
 const char *instance_tags_text(struct arena *arena, const char *const *tags, size_t count);

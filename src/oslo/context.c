@@ -40,19 +40,6 @@ void caller_unref(struct caller *caller)
         arena_destroy(counted->owned);
 }
 
-static bool list_has(const char *const *list, const char *name)
-{
-    for (; list != NULL && *list != NULL; list++)
-        if (strcasecmp(*list, name) == 0) /* roles compare without case, as oslo.policy does */
-            return true;
-    return false;
-}
-
-bool caller_has_role(const struct caller *caller, const char *role)
-{
-    return caller != NULL && list_has(caller->roles, role);
-}
-
 /* One row a text member: both directions of the JSON form walk the same table. */
 static const struct text_member {
     const char *name;

@@ -40,7 +40,6 @@ struct caller {
 struct caller *caller_create(struct arena *owned);
 struct caller *caller_ref(struct caller *caller);
 void caller_unref(struct caller *caller);
-bool caller_has_role(const struct caller *caller, const char *role);
 
 /* The caller as JSON for messages and flow records (oslo.context's member names; the token included), and back. The
  * caller made by from_json has one reference, released with `arena`. */

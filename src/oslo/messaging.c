@@ -159,14 +159,6 @@ void rpc_unserve(struct app *app, const char *topic, const char *name)
     pthread_mutex_unlock(&lock);
 }
 
-bool rpc_served(struct app *app, const char *topic, const char *name)
-{
-    pthread_mutex_lock(&lock);
-    bool found = find_server(topic, name) != NULL;
-    pthread_mutex_unlock(&lock);
-    return found;
-}
-
 void messaging_stop(struct app *app)
 {
     struct map_entry *entry;

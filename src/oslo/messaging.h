@@ -43,9 +43,6 @@ struct fault *rpc_cast(struct context *cx, const struct rpc_target *target, cons
 /* Sends to every server of the topic. */
 struct fault *rpc_fanout(struct context *cx, const char *topic, const char *method, const json_t *arguments);
 
-/* Whether such a server is known to be there; for diagnostics only. */
-bool rpc_served(struct app *app, const char *topic, const char *server);
-
 void messaging_stop(struct app *app);
 
 #endif

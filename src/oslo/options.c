@@ -255,16 +255,6 @@ static bool expand(struct snapshot *snapshot, const char *group, const char *tex
 
 /* ---- types ---- */
 
-static void trim(const char **text, size_t *length)
-{
-    while (*length > 0 && isspace((unsigned char)(*text)[0])) {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && isspace((unsigned char)(*text)[*length - 1]))
-        (*length)--;
-}
-
 /* Fills value->list from a text split at `separator`; elements are trimmed. An empty text has no elements. */
 static void split_list(struct arena *arena, const char *text, char separator, struct value *value)
 {
@@ -273,7 +263,7 @@ static void split_list(struct arena *arena, const char *text, char separator, st
     const char *end;
 
     if (separator == ',') {
-        trim(&text, &length);
+        text_trim(&text, &length);
         while (length > 0 && text[length - 1] == ',')
             length--;
     }
@@ -291,7 +281,7 @@ static void split_list(struct arena *arena, const char *text, char separator, st
         if (next == NULL)
             next = end;
         part_length = (size_t)(next - at);
-        trim(&part, &part_length);
+        text_trim(&part, &part_length);
         list[value->count++] = arena_strndup(arena, part, part_length);
     }
     value->list = list;
@@ -312,11 +302,11 @@ static const char *check_dict(struct arena *arena, struct value *value)
         if (colon == NULL)
             return "Value should be NAME:VALUE pairs separated by \",\"";
         length = (size_t)(colon - key);
-        trim(&key, &length);
+        text_trim(&key, &length);
         list[2 * i] = arena_strndup(arena, key, length);
         key = colon + 1;
         length = strlen(key);
-        trim(&key, &length);
+        text_trim(&key, &length);
         list[2 * i + 1] = arena_strndup(arena, key, length);
     }
     value->list = list;
@@ -759,11 +749,6 @@ const char *const *config_list(const struct config *config, const char *group, c
     if (ret_count != NULL)
         *ret_count = value->count;
     return value->list;
-}
-
-const char *const *config_dict_pairs(const struct config *config, const char *group, const char *name)
-{
-    return value_of(config, group, name)->list;
 }
 
 const char *config_dict(const struct config *config, const char *group, const char *name, const char *key)

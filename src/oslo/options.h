@@ -101,9 +101,8 @@ bool config_bool(const struct config *config, const char *group, const char *nam
 /* LIST and MULTI: the elements, NULL-terminated; ret_count may be NULL. Never NULL. */
 const char *const *config_list(const struct config *config, const char *group, const char *name, size_t *ret_count);
 
-/* DICT: the value of a key, or NULL; and all as key, value, key, value, NULL. */
+/* DICT: the value of a key, or NULL. */
 const char *config_dict(const struct config *config, const char *group, const char *name, const char *key);
-const char *const *config_dict_pairs(const struct config *config, const char *group, const char *name);
 
 /* Whether an option is registered; whether it was set by anything but its default. */
 bool config_has(const struct config *config, const char *group, const char *name);

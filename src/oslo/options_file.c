@@ -37,16 +37,6 @@ static char *lower_name(struct arena *arena, const char *text, size_t length, bo
     return name;
 }
 
-static void trim(const char **text, size_t *length)
-{
-    while (*length > 0 && isspace((unsigned char)(*text)[0])) {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && isspace((unsigned char)(*text)[*length - 1]))
-        (*length)--;
-}
-
 static struct fault *parse_section(struct arena *arena, const char *file, int number, const char *line, size_t length,
     const char **ret_group)
 {
@@ -76,7 +66,7 @@ static struct fault *parse_assignment(struct arena *arena, const char *file, int
     if (split == NULL)
         return parse_fault(arena, file, number, "No ':' or '=' found in assignment", "(line not shown)");
     name_length = (size_t)(split - line);
-    trim(&line, &name_length);
+    text_trim(&line, &name_length);
     if (name_length == 0)
         return parse_fault(arena, file, number, "Key cannot be empty", "(line not shown)");
     if (name_length > NAME_LIMIT)
@@ -91,7 +81,7 @@ static struct fault *parse_assignment(struct arena *arena, const char *file, int
     entry->name = lower_name(arena, line, name_length, false);
     split++;
     value_length = (size_t)(end - split);
-    trim(&split, &value_length);
+    text_trim(&split, &value_length);
     if (value_length >= 2 && (*split == '"' || *split == '\'') && split[value_length - 1] == *split) {
         split++;
         value_length -= 2;
@@ -111,7 +101,7 @@ static void end_value(struct arena *arena, struct config_entry *entry, struct bu
 
 static void continue_value(struct config_entry *entry, struct buf *more, const char *line, size_t length)
 {
-    trim(&line, &length);
+    text_trim(&line, &length);
     if (more->length == 0)
         buf_puts(more, entry->value);
     buf_putc(more, '\n');

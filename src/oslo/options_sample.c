@@ -22,34 +22,6 @@ static const char *const type_words[] = {
     [OPTION_URI]   = "uri value",
 };
 
-/* Words at most 79 columns wide, "# " first; newlines of the text are kept. */
-static void sample_text(struct buf *out, const char *text)
-{
-    size_t column = 1;
-
-    buf_putc(out, '#');
-    while (*text != '\0') {
-        size_t length = strcspn(text, " \n");
-
-        if (length > 0 && column + 1 + length > 79 && column > 1) {
-            buf_puts(out, "\n#");
-            column = 1;
-        }
-        if (length > 0) {
-            buf_putc(out, ' ');
-            buf_append(out, text, length);
-            column += 1 + length;
-        }
-        text += length;
-        if (*text == '\n') {
-            buf_puts(out, "\n#");
-            column = 1;
-        }
-        text += *text != '\0';
-    }
-    buf_putc(out, '\n');
-}
-
 static void sample_default(struct buf *out, const struct option *option)
 {
     const char *text = option->def;
@@ -82,7 +54,7 @@ static void sample_option(struct buf *out, const struct option *option)
 
     buf_printf(&help, "%s%s(%s)", option->help == NULL ? "" : option->help, option->help == NULL ? "" : " ",
         type_words[option->type]);
-    sample_text(out, buf_text(&help));
+    buf_comment(out, buf_text(&help), 79);
     if (option->choices != NULL) {
         buf_puts(out, "# Possible values:\n");
         for (const char *const *choice = option->choices; *choice != NULL; choice++)

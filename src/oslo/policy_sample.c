@@ -6,33 +6,6 @@
 
 #include <string.h>
 
-static void comment(struct buf *out, const char *text)
-{
-    size_t column = 1;
-
-    buf_putc(out, '#');
-    while (*text != '\0') {
-        size_t length = strcspn(text, " \n");
-
-        if (length > 0 && column > 1 && column + 1 + length > 70) {
-            buf_puts(out, "\n#");
-            column = 1;
-        }
-        if (length > 0) {
-            buf_putc(out, ' ');
-            buf_append(out, text, length);
-            column += 1 + length;
-        }
-        text += length;
-        if (*text == '\n') {
-            buf_puts(out, "\n#");
-            column = 1;
-        }
-        text += *text != '\0';
-    }
-    buf_putc(out, '\n');
-}
-
 static void sample_scopes(struct buf *out, unsigned scopes)
 {
     static const char *const names[] = { "system", "domain", "project" };
@@ -69,9 +42,9 @@ static void sample_deprecated(struct buf *out, const struct policy_rule *rule)
         old->name != NULL ? old->name : rule->name, old->check, old->since != NULL ? old->since : "this release",
         rule->name, rule->check);
     buf_puts(out, "# DEPRECATED\n");
-    comment(out, buf_text(&text));
+    buf_comment(out, buf_text(&text), 70);
     if (old->reason != NULL)
-        comment(out, old->reason);
+        buf_comment(out, old->reason, 70);
 }
 
 void policy_sample(struct buf *out, const struct policy_table *const *tables, size_t table_count)
@@ -81,7 +54,7 @@ void policy_sample(struct buf *out, const struct policy_table *const *tables, si
             const struct policy_rule *rule = &tables[t]->rows[i];
 
             if (rule->description != NULL)
-                comment(out, rule->description);
+                buf_comment(out, rule->description, 70);
             for (const struct policy_operation *at = rule->operations; at != NULL && at->method != NULL; at++)
                 buf_printf(out, "# %s  %s\n", at->method, at->path);
             sample_scopes(out, rule->scopes);

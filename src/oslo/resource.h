@@ -99,8 +99,8 @@ enum field_flags {
 };
 
 /* Loads a field for a whole page: sets row->values[field] of every row where it is VALUE_ABSENT, in one query. `op->tx`
- * is a read transaction. page_marks() and page_find() help. One loader may serve several fields: it is called for the
- * first of them only when it sets the others too. */
+ * is a read transaction. page_find() helps. One loader may serve several fields: it is called for the first of them only
+ * when it sets the others too. */
 typedef struct fault *(*field_loader)(struct op *op, struct page *page, size_t field);
 
 /* Where a field is kept. */
@@ -312,8 +312,7 @@ void where_in(struct where *where, const char *column, const char *const *texts,
 /* An operation by a request (rule, kind and id from its route) or by the service itself (rq NULL). In the arena. */
 struct op *op_create(struct context *cx, struct request *rq, const struct resource *resource, enum op_kind kind);
 
-/* One row with everything absent, in the arena; pages of `count` such rows. */
-struct row *row_create(struct op *op);
+/* The operation's page: `count` rows with everything absent, in the arena. */
 void page_create(struct op *op, size_t count);
 
 /* Parses {"name": {...}} (or the bulk form) of rq->body into op->page: given, defaults (create), field checks. */

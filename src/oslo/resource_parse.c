@@ -39,13 +39,6 @@ static void row_init(struct op *op, struct row *row)
     row->given = ARENA_ARRAY(op->cx->arena, struct value, op->resource->count);
 }
 
-struct row *row_create(struct op *op)
-{
-    struct row *row = ARENA_NEW(op->cx->arena, struct row);
-    row_init(op, row);
-    return row;
-}
-
 void page_create(struct op *op, size_t count)
 {
     op->page.rows = ARENA_ARRAY(op->cx->arena, struct row, count > 0 ? count : 1);

@@ -250,12 +250,6 @@ const char *rows_text(struct rows *rows, int column)
     return text == NULL ? NULL : arena_strndup(rows->tx->arena, text, length);
 }
 
-const void *rows_blob(struct rows *rows, int column, size_t *ret_length)
-{
-    const char *data = rows->tx->db->driver->text(rows->statement, column, ret_length);
-    return data == NULL ? NULL : arena_memdup(rows->tx->arena, data, *ret_length);
-}
-
 int64_t rows_int(struct rows *rows, int column)
 {
     return rows->tx->db->driver->integer(rows->statement, column);
@@ -269,11 +263,6 @@ double rows_real(struct rows *rows, int column)
 bool rows_null(struct rows *rows, int column)
 {
     return rows->tx->db->driver->type(rows->statement, column) == SQL_TYPE_NULL;
-}
-
-int rows_columns(const struct rows *rows)
-{
-    return rows->tx->db->driver->columns(rows->statement);
 }
 
 /* ---- statements ---- */

@@ -88,8 +88,6 @@ const char *rows_text(struct rows *rows, int column); /* NULL for SQL NULL */
 int64_t rows_int(struct rows *rows, int column);      /* 0 for SQL NULL */
 double rows_real(struct rows *rows, int column);
 bool rows_null(struct rows *rows, int column);
-const void *rows_blob(struct rows *rows, int column, size_t *ret_length);
-int rows_columns(const struct rows *rows);
 
 /* The first row's first column: absent row or NULL gives NULL / `absent`. */
 struct fault *sql_text_of(struct tx *tx, const char **ret, const char *sql, const struct sql_value *values, size_t count);

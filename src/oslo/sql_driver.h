@@ -29,7 +29,6 @@ struct sql_driver {
     void (*reset)(struct statement *statement);  /* back to the connection's cache */
     int64_t (*changed)(struct connection *connection);
     int64_t (*last_key)(struct connection *connection);
-    int (*columns)(struct statement *statement);
     enum sql_type (*type)(struct statement *statement, int column);
     int64_t (*integer)(struct statement *statement, int column);
     double (*real)(struct statement *statement, int column);

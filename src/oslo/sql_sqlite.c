@@ -170,11 +170,6 @@ static int64_t sqlite_last_key(struct connection *connection)
     return sqlite3_last_insert_rowid(connection->sqlite);
 }
 
-static int sqlite_columns(struct statement *statement)
-{
-    return sqlite3_column_count(statement->sqlite);
-}
-
 static enum sql_type sqlite_type(struct statement *statement, int column)
 {
     static const enum sql_type types[] = { [SQLITE_INTEGER] = SQL_TYPE_INT, [SQLITE_FLOAT] = SQL_TYPE_REAL,
@@ -213,7 +208,6 @@ const struct sql_driver sql_sqlite = {
     .reset = sqlite_reset,
     .changed = sqlite_changed,
     .last_key = sqlite_last_key,
-    .columns = sqlite_columns,
     .type = sqlite_type,
     .integer = sqlite_integer,
     .real = sqlite_real,

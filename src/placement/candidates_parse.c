@@ -60,10 +60,7 @@ static struct words split(struct arena *arena, const char *text)
     for (;;) {
         size_t length = strcspn(text, ",");
         const char *end = text + length;
-        while (length > 0 && isspace((unsigned char)*text))
-            text++, length--;
-        while (length > 0 && isspace((unsigned char)text[length - 1]))
-            length--;
+        text_trim(&text, &length);
         add_word(arena, &words, arena_strndup(arena, text, length));
         if (*end == '\0')
             return words;

@@ -216,11 +216,6 @@ static struct provider *find_id(const struct model *model, int64_t id)
     return at < model->providers.count && model->providers.items[at]->id == id ? model->providers.items[at] : NULL;
 }
 
-const struct provider *model_find_id(const struct model *model, int64_t id)
-{
-    return find_id(model, id);
-}
-
 const struct provider *model_find(const struct model *model, const char *uuid)
 {
     return map_get(&model->by_uuid, uuid);

@@ -117,7 +117,6 @@ void model_apply(struct model *model, const struct provider_data *changed, size_
 void placement_names_replace(struct names *names, const struct name *rows, size_t count);
 
 const struct provider *model_find(const struct model *model, const char *uuid); /* NULL: none */
-const struct provider *model_find_id(const struct model *model, int64_t id);
 const struct inventory *provider_inventory(const struct provider *provider, int64_t class_id);
 bool provider_has_trait(const struct provider *provider, int64_t trait_id);
 bool provider_in_aggregate(const struct provider *provider, const struct aggregate *aggregate);

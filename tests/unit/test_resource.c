@@ -213,7 +213,7 @@ static json_t *list(struct caller *caller, const char *query)
     struct fault *fault;
     json_t *document = ask(caller, resource_list, "get_color", NULL, query, NULL, &fault);
     if (fault != NULL)
-        fail_msg("%s: %s", query, fault_text(arena, fault));
+        fail_msg("%s: %s", query != NULL ? query : "no query", fault_text(arena, fault));
     return json_object_get(document, "colors");
 }
 

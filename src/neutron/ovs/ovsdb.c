@@ -55,11 +55,6 @@ void ovsdb_destroy(struct ovsdb *db)
     free(db);
 }
 
-int ovsdb_fd(const struct ovsdb *db)
-{
-    return db->fd;
-}
-
 static struct fault *lost(struct arena *arena, struct ovsdb *db, const char *why)
 {
     disconnect(db);

@@ -47,9 +47,6 @@ struct fault *ovsdb_monitor(struct arena *arena, struct ovsdb *db, json_t *table
  * again. */
 struct fault *ovsdb_poll(struct arena *arena, struct ovsdb *db, int timeout_ms);
 
-/* For a poll loop of the caller's own: readable means that ovsdb_poll(db, 0) has something to do. -1: not connected. */
-int ovsdb_fd(const struct ovsdb *db);
-
 /* Operations and values in RFC 7047's form. Texts are copied. */
 json_t *ovsdb_select(const char *table, const char *column, const char *value, json_t *columns); /* column NULL: all rows */
 json_t *ovsdb_insert(const char *table, json_t *row, const char *uuid_name);

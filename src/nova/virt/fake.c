@@ -269,7 +269,7 @@ static struct fault *fake_diagnostics(struct virt_host *host, struct arena *aren
         { "vnet1_rx_drop", 0 },                { "vnet1_rx_errors", 0 }, { "vnet1_rx_packets", 26701 }, { "vnet1_tx", 140208 },
         { "vnet1_tx_drop", 0 },                { "vnet1_tx_errors", 0 }, { "vnet1_tx_packets", 662 },
     };
-    struct virt_instance_info info;
+    struct virt_instance_info info = { 0 };
     TRY(fake_info(host, arena, uuid, &info));
     *ret = (struct virt_diagnostics){
         .state = info.state, .driver = "libvirt", .hypervisor = "kvm", .hypervisor_os = "ubuntu", .memory_maximum = 524288,
