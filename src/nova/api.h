@@ -17,10 +17,11 @@ extern const struct dialect nova_dialect;
 extern const struct policy_table nova_policies;
 extern const struct option_table nova_options;
 
-extern const struct route_table nova_version_routes, nova_flavor_routes, nova_flavor_extra_routes, nova_keypair_routes, nova_server_routes,
-    nova_server_action_routes, nova_server_metadata_routes, nova_server_tag_routes, nova_instance_action_routes, nova_interface_routes,
-    nova_hypervisor_routes, nova_service_routes, nova_zone_routes, nova_aggregate_routes, nova_limit_routes, nova_quota_routes, nova_server_group_routes,
-    nova_external_event_routes, nova_usage_routes;
+extern const struct route_table nova_version_routes, nova_flavor_routes, nova_flavor_extra_routes,
+    nova_keypair_routes, nova_server_routes, nova_server_action_routes, nova_server_metadata_routes,
+    nova_server_tag_routes, nova_instance_action_routes, nova_interface_routes, nova_hypervisor_routes,
+    nova_service_routes, nova_zone_routes, nova_aggregate_routes, nova_limit_routes, nova_quota_routes,
+    nova_server_group_routes, nova_external_event_routes, nova_usage_routes;
 
 /* "" or "/PROJECT", as the request's own path has it; links repeat it. */
 const char *api_project_prefix(const struct request *rq);
