@@ -8,9 +8,8 @@
 #include "base/clock.h"
 #include "nova/api.h"
 #include "nova/server_view.h"
+#include "oslo/regex.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include <string.h>
 #include <strings.h>
 
@@ -82,8 +81,7 @@ struct query {
     struct sql_value values[VALUES];
     size_t value_count;
     struct {
-        pcre2_code *code;
-        pcre2_match_data *match;
+        struct regex *regex;
         int field; /* index into filters, or -4/-6 for ip/ip6 */
         bool integer;
         size_t column;
@@ -104,10 +102,6 @@ static void release_query(void *argument)
     struct query *query = argument;
 
     buf_release(&query->where);
-    for (size_t i = 0; i < query->regex_count; i++) {
-        pcre2_match_data_free(query->regexes[i].match);
-        pcre2_code_free(query->regexes[i].code);
-    }
 }
 
 static void bind_text(struct query *query, const char *text)
@@ -143,16 +137,12 @@ static const char *const *all_values(struct request *rq, const char *name)
 
 static struct fault *add_regex(struct query *query, const char *name, const char *text, int field, bool integer)
 {
-    int code;
-    PCRE2_SIZE at;
-
     if (query->regex_count == REGEXES)
         return BAD_REQUEST(query->rq, "Too many filters.");
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_CASELESS, &code, &at, NULL);
+    struct regex *compiled = regex_compile(query->rq->cx.arena, text);
     if (compiled == NULL)
         return BAD_REQUEST(query->rq, "Invalid input for query parameters %s. Value: %s. '%s' is not a 'regex'", name, text, text);
-    query->regexes[query->regex_count].code = compiled;
-    query->regexes[query->regex_count].match = pcre2_match_data_create(1, NULL);
+    query->regexes[query->regex_count].regex = compiled;
     query->regexes[query->regex_count].field = field;
     query->regexes[query->regex_count++].integer = integer;
     return NULL;
@@ -377,8 +367,7 @@ static struct fault *add_marker(struct query *query, struct tx *tx)
 
 static bool found(struct query *query, size_t i, const char *text)
 {
-    return text != NULL && pcre2_match(query->regexes[i].code, (PCRE2_SPTR)text, strlen(text), 0, 0,
-        query->regexes[i].match, NULL) >= 0;
+    return regex_found(query->regexes[i].regex, text);
 }
 
 static bool address_found(struct query *query, size_t i, const struct instance *instance, int family)

@@ -75,7 +75,7 @@ static void automatic_create(struct op *op, const struct field *field, struct va
             *value = VALUE_NONE;
             return;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case CREATED_AT:
         *value = VALUE_STR(clock_text(arena, clock_now_us(), CLOCK_SQL_US));
         return;

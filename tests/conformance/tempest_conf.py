@@ -172,7 +172,8 @@ def compute_section(cloud, images, routers):
     features["interface_attach"] = NOBODY in answer.text
     return {
         "compute": {"region": cloud.region, "image_ref": images[0] if images else "", "image_ref_alt": images[-1] if images else "",
-                    "fixed_network_name": "" if routers else "private", "flavor_ref": have["m1.nano"], "flavor_ref_alt": have["m1.micro"],
+                    "fixed_network_name": "" if routers else "private", "flavor_ref": have["m1.nano"],
+                    "flavor_ref_alt": have["m1.micro"],
                     "build_timeout": 60, "build_interval": 1,
                     "min_microversion": lowest, "max_microversion": highest, "min_compute_nodes": max(1, hosts)},
         "compute-feature-enabled": dict(features, config_drive=True, metadata_service=True, enable_instance_password=True,
