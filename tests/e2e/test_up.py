@@ -123,7 +123,7 @@ def test_security_groups_hold(cloud):
     assert "up" in done.stdout
     network = [n for n in cloud.namespaces() if ".qdhcp-" in n][0]
     address = cloud.openstack("server", "show", "first", "-f", "value", "-c", "addresses").split("'")[3]
-    ping = subprocess.run(["ip", "netns", "exec", network, "ping", "-c", "1", "-W", "5", address], capture_output=True)
+    ping = subprocess.run(["ip", "netns", "exec", network, "busybox", "ping", "-c", "1", "-W", "5", address], capture_output=True)
     assert ping.returncode == 0
     refused = subprocess.run(["ip", "netns", "exec", network, "timeout", "3", "bash", "-c", f"</dev/tcp/{address}/7777"],
                              capture_output=True)
@@ -135,14 +135,16 @@ def test_lifecycle(cloud):
                            ("stop", "SHUTOFF"), ("start", "ACTIVE")):
         cloud.openstack("server", action, "first")
         cloud.wait(lambda: cloud.status("first") == status)
-    cloud.wait(lambda: "ready" in cloud.openstack("console", "log", "show", "first", "--lines", "30"), 120)
+    cloud.wait(lambda: cloud.nubo("ssh", "first", "true", check=False, timeout=90).returncode == 0, 120)
+    assert "nubo-guest: ready" in cloud.openstack("console", "log", "show", "first", "--lines", "30")
 
 
 def test_kill_of_the_cloud_leaves_guests_running(cloud):
     guests = cloud.processes("qemu-system")
     assert guests
-    os.kill(cloud.pid(), signal.SIGKILL)
-    cloud.wait(lambda: not cloud.processes("nubo\0run"))
+    killed = cloud.pid()
+    os.kill(killed, signal.SIGKILL)
+    cloud.wait(lambda: killed not in cloud.processes("nubo"))
     cloud.up()
     assert cloud.processes("qemu-system") == guests
     assert cloud.status("first") == "ACTIVE"
