@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * services: nova's own programs: which report, which are disabled; and the availability zones that hosts make. API reference:
- * Compute services, Availability zones.
+ * services: nova's own programs: which report, which are disabled. API reference: Compute services.
  */
 #include "nova/api.h"
 
@@ -209,87 +208,3 @@ static const struct route service_rows[] = {
     ROUTE(DELETE, "/v2.1/os-services/{id}", "os_compute_api:os-services:delete", services_delete),
 };
 const struct route_table nova_service_routes = ROUTES(service_rows);
-
-/* ---- availability zones ---- */
-
-static void write_hosts(struct request *rq, const struct view *view, const char *zone)
-{
-    struct json_writer *w = &rq->json;
-
-    json_begin(w, "hosts");
-    for (size_t i = 0; i < view->count; i++) {
-        const char *host = view->services[i].host;
-        bool before = false;
-
-        for (size_t k = 0; k < i; k++)
-            before = before || (strcmp(view->services[k].host, host) == 0 && strcmp(zone_of(view, &view->services[k]), zone) == 0);
-        if (before || strcmp(zone_of(view, &view->services[i]), zone) != 0)
-            continue;
-        json_begin(w, host);
-        for (size_t k = i; k < view->count; k++) {
-            const struct service_row *s = &view->services[k];
-
-            if (strcmp(s->host, host) != 0 || strcmp(zone_of(view, s), zone) != 0 || strcmp(s->binary, API_BINARY) == 0)
-                continue;
-            json_begin(w, s->binary);
-            json_bool(w, "available", service_is_up(s, view->down_time));
-            json_bool(w, "active", !s->disabled);
-            json_text(w, "updated_at", api_time_us(rq, s->last_seen_up));
-            json_end(w);
-        }
-        json_end(w);
-    }
-    json_end(w);
-}
-
-static struct fault *zones(struct request *rq, bool detail)
-{
-    struct json_writer *w = &rq->json;
-    struct view view;
-
-    TRY(load(rq, NULL, NULL, &view));
-    json_begin(w, NULL);
-    json_begin_array(w, "availabilityZoneInfo");
-    for (size_t i = 0; i < view.count; i++) {
-        const char *zone = zone_of(&view, &view.services[i]);
-        bool before = false, available = false, internal = strcmp(zone, view.internal_zone) == 0;
-
-        for (size_t k = 0; k < view.count; k++) {
-            if (strcmp(zone_of(&view, &view.services[k]), zone) != 0)
-                continue;
-            before = before || k < i;
-            available = available || !view.services[k].disabled;
-        }
-        if (before || (internal && !detail))
-            continue;
-        json_begin(w, NULL);
-        json_text(w, "zoneName", zone);
-        json_begin(w, "zoneState");
-        json_bool(w, "available", available);
-        json_end(w);
-        if (detail && available)
-            write_hosts(rq, &view, zone);
-        else
-            json_null_member(w, "hosts");
-        json_end(w);
-    }
-    json_end_array(w);
-    json_end(w);
-    return NULL;
-}
-
-static struct fault *zones_index(struct request *rq)
-{
-    return zones(rq, false);
-}
-
-static struct fault *zones_detail(struct request *rq)
-{
-    return zones(rq, true);
-}
-
-static const struct route zone_rows[] = {
-    ROUTE(GET, "/v2.1/os-availability-zone",        "os_compute_api:os-availability-zone:list",   zones_index),
-    ROUTE(GET, "/v2.1/os-availability-zone/detail", "os_compute_api:os-availability-zone:detail", zones_detail),
-};
-const struct route_table nova_zone_routes = ROUTES(zone_rows);
