@@ -311,7 +311,6 @@ static struct fault *console_output(struct request *rq)
         ? json_null() : json_integer(json_number(length, 0)));
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION }, RPC_GET_CONSOLE_OUTPUT, arguments,
         CONSOLE_TIMEOUT_MS, &result));
-    json_keep(rq->cx.arena, result);
     json_begin(&rq->json, NULL);
     json_text(&rq->json, "output", json_string_value(result) != NULL ? json_string_value(result) : "");
     json_end(&rq->json);
