@@ -236,7 +236,6 @@ static struct fault *hypervisors_uptime(struct request *rq)
     tx_end(nodes.tx);
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, node->host, COMPUTE_VERSION }, RPC_GET_HOST_UPTIME,
         json_keep(rq->cx.arena, json_object()), CALL_TIMEOUT_MS, &result));
-    json_keep(rq->cx.arena, result);
     json_begin(&rq->json, NULL);
     json_begin(&rq->json, "hypervisor");
     json_text(&rq->json, "id", node_id(rq, node));

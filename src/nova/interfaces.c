@@ -146,7 +146,6 @@ static struct fault *interfaces_create(struct request *rq)
         "network_id", net, "port_id", port, "requested_ip", address, "tag", tag));
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION }, RPC_ATTACH_INTERFACE, arguments,
         CALL_TIMEOUT_MS, &result));
-    json_keep(rq->cx.arena, result);
     if (json_text_at(result, "id") == NULL)
         return FAULT(RQ(rq), 500, NULL, "Failed to attach network adapter device to %s", instance.uuid);
     return write_one(rq, &instance, json_text_at(result, "id"));
@@ -186,7 +185,7 @@ static struct fault *diagnostics(struct request *rq)
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION },
         rq->version >= 48 ? RPC_GET_INSTANCE_DIAGNOSTICS : RPC_GET_DIAGNOSTICS,
         json_keep(rq->cx.arena, json_pack("{s:s}", "instance_uuid", instance.uuid)), CALL_TIMEOUT_MS, &result));
-    json_value(&rq->json, NULL, json_keep(rq->cx.arena, result));
+    json_value(&rq->json, NULL, result);
     return NULL;
 }
 

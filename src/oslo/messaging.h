@@ -33,7 +33,7 @@ struct fault *rpc_serve(struct context *cx, const char *topic, const char *serve
 void rpc_unserve(struct app *app, const char *topic, const char *server);
 
 /* Sends and waits for the answer. The handler's fault comes back as it was (status, code, message). No server or no answer
- * by the deadline is a fault 504 with code "MessagingTimeout". `arguments` is borrowed. */
+ * by the deadline is a fault 504 with code "MessagingTimeout". `arguments` is borrowed; *ret_result lives in cx->arena. */
 struct fault *rpc_call(struct context *cx, const struct rpc_target *target, const char *method, const json_t *arguments,
     int timeout_ms, json_t **ret_result);
 
