@@ -27,6 +27,8 @@ static const struct option option_rows[] = {
     { "quota", "key_pairs", OPTION_INT, "100", "Key pairs of a user.", .min = -1, .max = INT32_MAX },
     { "quota", "server_groups", OPTION_INT, "10", "Server groups of a project.", .min = -1, .max = INT32_MAX },
     { "quota", "server_group_members", OPTION_INT, "10", "Servers of a user in a server group.", .min = -1, .max = INT32_MAX },
+    { "oslo_policy", "enforce_scope", OPTION_BOOL, "true", "Whether the scope of the token must be one of the policy's." },
+    { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "true", "Whether deprecated policy defaults are ignored." },
 };
 const struct option_table nova_options = OPTION_TABLE(option_rows);
 static const struct option_table *const option_tables[] = { &nova_options, &nova_scheduler_options, &nova_compute_options,
