@@ -16,6 +16,8 @@ WIDTH, ROW_WIDTH, FUNCTION_LINES, FILE_LINES = 132, 180, 60, 1000
 TABLE_ROW = re.compile(r"\s*(\{|\[\w+\] *=|#define |ROUTE\()")
 # file -> why it may be long: tables of facts
 ALLOWED = {}
+# (file, word): a value of the reference's, not a mark of ours
+VALUES = {("src/nova/metadata/content.c", "FIXME")}  # nova's EC2 block-device-mapping says so
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 
@@ -51,7 +53,8 @@ def check(path, report):
             report(name, number, "trailing blanks")
         if len(line) > (ROW_WIDTH if TABLE_ROW.match(line) else WIDTH):
             report(name, number, f"{len(line)} columns")
-        if UNFINISHED.search(line) and path.name != "check_format.py":
+        word = UNFINISHED.search(line)
+        if word and path.name != "check_format.py" and (name, word.group(0)) not in VALUES:
             report(name, number, "an unfinished word")
     if path.suffix == ".c" or path.suffix == ".h":
         if len(lines) > FILE_LINES and name not in ALLOWED:

@@ -37,7 +37,7 @@ struct dhcp_config agent_dhcp_config(struct arena *arena, const struct app *app)
     const struct cloud *cloud = app->cloud;
     return (struct dhcp_config){
         .dir = arena_printf(arena, "%s/run/dhcp", cloud->state_dir),
-        .netns_prefix = cloud->netns != NULL ? arena_printf(arena, "%s.", cloud->netns) : "",
+        .netns_prefix = cloud->netns_prefix != NULL ? cloud->netns_prefix : "",
         .root_netns = cloud->netns,
         .bridge = "br-int",
         .lease_duration_s = (int)config_int(app->config, "DEFAULT", "dhcp_lease_duration"),

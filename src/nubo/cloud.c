@@ -183,7 +183,8 @@ int cloud_run(const struct settings *settings)
     umask(022); /* the hypervisor runs as a user of its own and walks down to its disks; secrets have modes of their own */
     struct cloud cloud = { .state_dir = settings->state_dir, .bind = settings->bind, .port_offset = settings->port_offset,
         .region = "RegionOne", .host = host_name(arena), .fake_compute = settings->fake_compute,
-        .provider_interface = settings->provider_interface };
+        .provider_interface = settings->provider_interface,
+        .netns_prefix = arena_printf(arena, "%s.", data_plane_namespace(arena, settings->state_dir)) };
     const char *ready = arena_printf(arena, "%s/run/ready", settings->state_dir);
     struct fault *fault = bootstrap_files(arena, settings);
     if (fault == NULL)

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "neutron/ovs/daemon.h"
+#include "nova/virt/libvirt/daemon.h"
 #include "nubo/files.h"
 
 #include <dirent.h>
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DAEMON_GRACE_MS = 30000, DATA_PLANE_GRACE_MS = 8000, NAMESPACES = 4096 };
+enum { DAEMON_GRACE_MS = 30000, DATA_PLANE_GRACE_MS = 8000, GUEST_GRACE_MS = 5000, NAMESPACES = 4096 };
 
 /* "nubo" itself and "nubo.qdhcp-...": those of this cloud only. */
 static size_t own_namespaces(struct arena *arena, const char *netns, const char **ret)
@@ -68,6 +70,17 @@ static void stop_data_plane(struct arena *arena, const char *const *names, size_
         signal_all(arena, names, count, SIGKILL);
 }
 
+/* Guests, libvirtd and the switch are found by what they hold in the state directory, wherever their network is. */
+static struct fault *stop_daemons(struct arena *arena, const char *state_dir)
+{
+    if (geteuid() != 0)
+        return NULL; /* a cloud of simulated hosts has none */
+    size_t guests;
+    TRY(libvirt_daemon_end_guests(arena, state_dir, GUEST_GRACE_MS, &guests));
+    TRY(libvirt_daemon_stop(arena, state_dir));
+    return ovs_daemon_stop(arena, &(struct ovs_daemon){ .dir = arena_printf(arena, "%s/run/ovs", state_dir) });
+}
+
 static struct fault *remove_state(struct arena *arena, const char *state_dir)
 {
     if (!file_exists(arena_printf(arena, "%s/cloud.json", state_dir)))
@@ -87,12 +100,14 @@ int command_down(const struct arguments *arguments)
         fprintf(stderr, "nubo: the process %d does not end\n", pid);
         return 1;
     }
+    struct fault *fault = stop_daemons(arena, state_dir);
     const char **names = ARENA_ARRAY(arena, const char *, NAMESPACES);
     size_t count = own_namespaces(arena, data_plane_namespace(arena, state_dir), names);
     stop_data_plane(arena, names, count);
     for (size_t i = 0; arguments->purge && i < count; i++)
         process_run(arena, &(struct process){ .argv = ARGV("ip", "netns", "del", names[i]) }, NULL);
-    struct fault *fault = arguments->purge ? remove_state(arena, state_dir) : NULL;
+    if (fault == NULL && arguments->purge)
+        fault = remove_state(arena, state_dir);
     if (fault != NULL) {
         fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
         return 1;

@@ -64,6 +64,7 @@ struct cloud {
     int fake_compute;              /* > 0: so many simulated compute hosts instead of libvirt and the switch */
     const char *provider_interface; /* NULL: the data plane lives in a namespace of its own */
     const char *netns;             /* that namespace, under /run/netns; NULL: the host's own network */
+    const char *netns_prefix;      /* of the namespaces that agents make ("nubo."): they tell this cloud's from another's */
     struct app **apps;             /* NULL-terminated */
     struct work_pool *slow;        /* API routes that wait */
     struct work_pool *messages;    /* RPC handlers and flows */

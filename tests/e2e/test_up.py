@@ -23,17 +23,20 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and a hype
 class Up:
     """A cloud with a data plane, through nubo's own commands."""
 
-    def __init__(self, state_dir, image):
+    def __init__(self, state_dir, image, place=(), options=()):
+        """`place`: words before every command (a namespace to be in); `options`: more of them for `up`."""
         self.state_dir, self.image, self.offset = state_dir, image, free_offset()
+        self.place, self.options = list(place), list(options)
 
     def nubo(self, command, *options, check=True, timeout=400):
-        words = [BIN, command, "--state-dir", str(self.state_dir), *options]
+        words = [*self.place, BIN, command, "--state-dir", str(self.state_dir), *options]
         done = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}\n{self.log()}"
         return done
 
     def up(self):
-        return self.nubo("up", "--port-offset", str(self.offset), "--image", str(self.image)).stdout
+        return self.nubo("up", "--port-offset", str(self.offset), "--image", str(self.image),
+                         *self.options).stdout
 
     def log(self):
         path = self.state_dir / "log" / "nubo.log"
@@ -41,7 +44,7 @@ class Up:
 
     def openstack(self, *words, check=True):
         rc = dict(re.findall(r"^export (\w+)=(.*)$", (self.state_dir / "openrc").read_text(), re.M))
-        done = subprocess.run(["/usr/bin/openstack", *words], env=dict(os.environ, **rc), capture_output=True, text=True,
+        done = subprocess.run([*self.place, "/usr/bin/openstack", *words], env=dict(os.environ, **rc), capture_output=True, text=True,
                               timeout=300)
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}\n{self.log()}"
         return done.stdout.strip()
@@ -82,19 +85,30 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def cloud():
-    image = os.environ.get("NUBO_GUEST_IMAGE")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="nubo-up-", dir="/var/tmp"))
-    if image is None:
-        image = folder / "guest.qcow2"
-        subprocess.run([str(ROOT / "images" / "build"), str(image)], check=True, capture_output=True, timeout=600)
+def folder():
+    it = pathlib.Path(tempfile.mkdtemp(prefix="nubo-up-", dir="/var/tmp"))
+    yield it
+    shutil.rmtree(it, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def image(folder):
+    given = os.environ.get("NUBO_GUEST_IMAGE")
+    if given is not None:
+        return given
+    made = folder / "guest.qcow2"
+    subprocess.run([str(ROOT / "images" / "build"), str(made)], check=True, capture_output=True, timeout=600)
+    return made
+
+
+@pytest.fixture(scope="module")
+def cloud(folder, image):
     it = Up(folder / "state", image)
     try:
         it.first_output = it.up()
         yield it
     finally:
         it.nubo("down", "--purge", check=False)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_what_up_shows(cloud):
@@ -185,3 +199,29 @@ def test_down_purge_leaves_nothing(cloud):
     assert cloud.namespaces() == []
     for word in ("qemu-system", "libvirtd", "ovs-vswitchd", "ovsdb-server", "dnsmasq", "nubo"):
         assert cloud.processes(word) == []
+
+
+def test_provider_interface(folder, image):
+    """On a host's own network (here a namespace of the test): a guest on a flat network answers through the interface."""
+    host = f"nubo-test-{os.getpid()}"
+    commands = [f"netns add {host}", f"-n {host} link set lo up", f"-n {host} link add prov0 type veth peer name prov1",
+                f"-n {host} link set prov0 up", f"-n {host} link set prov1 up", f"-n {host} addr add 198.18.50.1/24 dev prov1"]
+    it = Up(folder / "provider", image, ["nsenter", f"--net=/run/netns/{host}"], ["--provider-interface", "prov0"])
+    try:
+        for command in commands:
+            subprocess.run(["ip", *command.split()], check=True)
+        it.up()
+        it.openstack("network", "create", "--provider-network-type", "flat", "--provider-physical-network", "provider", "ext")
+        it.openstack("subnet", "create", "--network", "ext", "--subnet-range", "198.18.50.0/24", "--allocation-pool",
+                     "start=198.18.50.10,end=198.18.50.20", "--gateway", "198.18.50.1", "ext")
+        it.openstack("server", "create", "--image", "nubo-guest", "--flavor", "nubo.tiny", "--network", "ext", "--key-name",
+                     "nubo", "outside", "--wait")
+        address = re.search(r"198\.18\.50\.\d+", it.openstack("server", "show", "outside", "-c", "addresses")).group(0)
+        it.wait(lambda: subprocess.run([*it.place, "busybox", "ping", "-c", "1", "-W", "2", address],
+                                       capture_output=True).returncode == 0, 90)
+        assert it.ssh("first", "hostname") == "first"
+    finally:
+        it.nubo("down", "--purge", check=False)
+        left = it.namespaces() + it.processes("dnsmasq") + it.processes("qemu-system") + it.processes("ovs-vswitchd")
+        subprocess.run(["ip", "netns", "del", host])
+    assert left == []

@@ -267,7 +267,7 @@ json_t *metadata_ec2(struct context *cx, const struct instance *instance, const 
     if (version < 0)
         return NULL;
     json_t *to = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s?, s:o}", "ami-id", "ami-00000001", "ami-launch-index",
-        (json_int_t)instance->launch_index, "ami-manifest-path", "FIX" "ME", "instance-id",
+        (json_int_t)instance->launch_index, "ami-manifest-path", "FIXME", "instance-id",
         arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx, instance),
         "local-ipv4",
         first_fixed(json_parse_own(cx->arena, instance->network_info), false), "reservation-id",
