@@ -17,7 +17,7 @@ TABLE_ROW = re.compile(r"\s*(\{|\[\w+\] *=|#define |ROUTE\()")
 # file -> why it may be long: tables of facts
 ALLOWED = {}
 # (file, word): a value of the reference's, not a mark of ours
-VALUES = {("src/nova/metadata/content.c", "FIXME")}  # nova's EC2 block-device-mapping says so
+VALUES = {("src/nova/metadata/content.c", "FIXME")}  # as nova's EC2 metadata says
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 

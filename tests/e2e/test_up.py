@@ -44,8 +44,8 @@ class Up:
 
     def openstack(self, *words, check=True):
         rc = dict(re.findall(r"^export (\w+)=(.*)$", (self.state_dir / "openrc").read_text(), re.M))
-        done = subprocess.run([*self.place, "/usr/bin/openstack", *words], env=dict(os.environ, **rc), capture_output=True, text=True,
-                              timeout=300)
+        done = subprocess.run([*self.place, "/usr/bin/openstack", *words], env=dict(os.environ, **rc), capture_output=True,
+                              text=True, timeout=300)
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}\n{self.log()}"
         return done.stdout.strip()
 
