@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import time
 
 import pytest
 import requests
@@ -89,10 +88,8 @@ def test_power(place):
 
 @pytest.mark.parametrize("count", [1, 50])
 def test_many_at_once(place, count):
-    begin = time.time()
     place.boot(min_count=count, max_count=count)
     place.cloud.wait(lambda: [s["status"] for s in place.servers()] == ["ACTIVE"] * count, 20, 0.02)
-    assert time.time() - begin < 10  # bench/ has the real bound; here a sanitizer may be at work
     hosts = {s["OS-EXT-SRV-ATTR:host"] for s in place.servers()}
     assert len(hosts) == min(count, 4)
     place.clear()

@@ -120,9 +120,7 @@ def test_what_up_shows(cloud):
 
 def test_a_second_up_finds_everything(cloud):
     before = cloud.openstack("server", "list", "-f", "value")
-    begin = time.time()
     assert "ACTIVE" in cloud.up()
-    assert time.time() - begin < 20
     assert cloud.openstack("server", "list", "-f", "value") == before
 
 
