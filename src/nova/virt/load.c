@@ -2,36 +2,9 @@
  * load: see load.h. */
 #include "nova/virt/load.h"
 
-#include "nova/virt/files.h"
+#include "base/module.h"
 
-#include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static const char *find_module(struct arena *arena, const char *file)
-{
-    static const char *const places[] = {
-        "../nova/virt/libvirt",        /* of src/nubo in a build folder */
-        "../../src/nova/virt/libvirt", /* of a test there */
-        "../lib/nubo",
-    };
-    char program[4096];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    const char *folder = getenv("NUBO_MODULE_DIR");
-    if (folder != NULL)
-        return arena_printf(arena, "%s/%s", folder, file);
-    if (length <= 0)
-        return NULL;
-    program[length] = '\0';
-    *strrchr(program, '/') = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        const char *path = arena_printf(arena, "%s/%s/%s", program, places[i], file);
-        if (files_exists(path))
-            return path;
-    }
-    return NULL;
-}
 
 static bool is_named(const char *name, const char *driver)
 {
@@ -47,13 +20,8 @@ struct fault *virt_driver_load(struct arena *arena, const char *name, const stru
     }
     if (!is_named(name, "libvirt"))
         return fault_new(arena, 500, NULL, "There is no compute driver %s.", name);
-    const char *path = find_module(arena, "nova_virt_libvirt.so");
-    if (path == NULL)
-        return fault_new(arena, 500, NULL, "The module nova_virt_libvirt.so was not found beside the program.");
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const void *driver = module != NULL ? dlsym(module, VIRT_DRIVER_SYMBOL) : NULL;
-    if (driver == NULL)
-        return fault_new(arena, 500, NULL, "The compute driver %s cannot be loaded: %s.", name, dlerror());
+    const void *driver;
+    TRY(module_load(arena, "nova/virt/libvirt", "nova_virt_libvirt.so", VIRT_DRIVER_SYMBOL, &driver));
     *ret = driver;
     return NULL;
 }
