@@ -44,7 +44,7 @@ struct fault *edit_merge(struct tx *tx, struct edit *edit, json_t **ret_old)
 
     TRY(entity_load(tx, edit->entity, edit->id, ret_old));
     if (*ret_old == NULL)
-        return keystone_not_found(cx, edit->entity->name, edit->id);
+        return entity_missing(cx, edit->entity, edit->id);
     TRY(entity_mutable(cx, edit->entity, *ret_old, edit->given));
     edit->document = entity_merge(tx_arena(tx), edit->entity, *ret_old, edit->given);
     return NULL;

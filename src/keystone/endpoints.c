@@ -19,6 +19,7 @@ static const struct attribute attributes[] = {
 static const struct entity endpoint = {
     .name = "endpoint", .plural = "endpoints", .from = "endpoint", .table = "endpoint", .id_column = "id",
     .extra_column = "extra", .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
+    .limit_group = "catalog",
 };
 
 static const struct schema interface_schema = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("admin", "internal", "public") };

@@ -13,7 +13,7 @@ const char *entity_select(struct arena *arena, const struct entity *entity)
     struct buf sql = { 0 };
 
     buf_puts(&sql, "SELECT ");
-    buf_puts(&sql, entity->extra_column);
+    buf_puts(&sql, entity->extra_column != NULL ? entity->extra_column : "NULL");
     for (size_t i = 0; i < entity->count; i++)
         if (!(entity->attributes[i].flags & ATTRIBUTE_EXTRA))
             buf_printf(&sql, ", %s", entity->attributes[i].column);
@@ -45,7 +45,15 @@ static json_t *attribute_value(struct tx *tx, const struct attribute *attribute,
     if (attribute->flags & ATTRIBUTE_MOMENT)
         return rows_int(rows, column) == 0 ? json_null() :
             json_string(clock_text(tx_arena(tx), rows_int(rows, column), CLOCK_ISO_US));
-    return entity_column_null(attribute, text) ? json_null() : json_string(text);
+    if (entity_column_null(attribute, text))
+        return json_null();
+    if (attribute->flags & ATTRIBUTE_INT)
+        return json_integer(rows_int(rows, column));
+    if (attribute->flags & ATTRIBUTE_JSON) {
+        json_t *value = json_parse_own(tx_arena(tx), text);
+        return value != NULL ? json_incref(value) : json_null();
+    }
+    return json_string(text);
 }
 
 static struct fault *load_options(struct tx *tx, const struct entity *entity, const char *id, json_t *document)
@@ -116,7 +124,8 @@ struct fault *entity_load(struct tx *tx, const struct entity *entity, const char
 static void write_links(struct request *rq, const struct entity *entity, struct json_writer *w, const char *id)
 {
     json_begin(w, "links");
-    json_text(w, "self", keystone_url(rq, arena_printf(rq->cx.arena, "/%s/%s", entity->plural, id)));
+    json_text(w, "self", keystone_url(rq, arena_printf(rq->cx.arena, "/%s/%s",
+        entity->path != NULL ? entity->path : entity->plural, id)));
     json_end(w);
 }
 
@@ -164,9 +173,16 @@ struct fault *entity_show(struct request *rq, const struct entity *entity, const
     TRY(entity_load(tx, entity, id, &document));
     tx_end(tx);
     if (document == NULL)
-        return keystone_not_found(RQ(rq), entity->name, id);
+        return entity_missing(RQ(rq), entity, id);
     entity_respond(rq, entity, document);
     return NULL;
+}
+
+struct fault *entity_missing(struct context *cx, const struct entity *entity, const char *id)
+{
+    if (entity->missing == NULL)
+        return keystone_not_found(cx, entity->name, id);
+    return FAULT(cx, 404, NULL, "Could not find %s %s.", entity->missing, id);
 }
 
 /* ---- Writing ---- */
@@ -193,12 +209,16 @@ static const char *extra_text(struct arena *arena, const struct entity *entity, 
     return json_dump(arena, extra);
 }
 
-static struct sql_value attribute_sql(const struct attribute *attribute, const json_t *document)
+static struct sql_value attribute_sql(struct arena *arena, const struct attribute *attribute, const json_t *document)
 {
     const json_t *value = json_object_get(document, attribute->name);
 
     if (attribute->flags & ATTRIBUTE_BOOL)
         return INT(json_is_true(value));
+    if ((attribute->flags & ATTRIBUTE_INT) && json_is_integer(value))
+        return INT(json_integer_value(value));
+    if ((attribute->flags & ATTRIBUTE_JSON) && value != NULL)
+        return TEXT(json_dump(arena, value));
     if (json_is_string(value))
         return (struct sql_value){ .type = SQL_TYPE_TEXT, .text = { json_string_value(value), json_string_length(value) } };
     return TEXT(attribute->null_as);
@@ -255,15 +275,18 @@ struct fault *entity_insert(struct tx *tx, const struct entity *entity, const js
     struct arena *arena = tx_arena(tx);
     struct sql_value *values = ARENA_ARRAY(arena, struct sql_value, entity->count + 1);
     const char *id = json_text_at(document, "id");
-    const char *names = "extra";
-    size_t count = 1;
+    const char *names = "";
+    size_t count = 0;
 
-    values[0] = TEXT(extra_text(arena, entity, document));
+    if (entity->extra_column != NULL) {
+        names = "extra";
+        values[count++] = TEXT(extra_text(arena, entity, document));
+    }
     for (size_t i = 0; i < entity->count; i++) {
         if (!written(&entity->attributes[i]))
             continue;
-        names = arena_printf(arena, "%s, %s", names, column_name(&entity->attributes[i]));
-        values[count++] = attribute_sql(&entity->attributes[i], document);
+        names = arena_printf(arena, "%s%s%s", names, count > 0 ? ", " : "", column_name(&entity->attributes[i]));
+        values[count++] = attribute_sql(arena, &entity->attributes[i], document);
     }
     TRY(sql_exec(tx, arena_printf(arena, "INSERT INTO %s (%s) VALUES (%s)", entity->table, names, sql_marks(arena, count)),
         values, count));
@@ -275,15 +298,18 @@ struct fault *entity_store(struct tx *tx, const struct entity *entity, const cha
 {
     struct arena *arena = tx_arena(tx);
     struct sql_value *values = ARENA_ARRAY(arena, struct sql_value, entity->count + 2);
-    const char *sets = "extra = ?";
-    size_t count = 1;
+    const char *sets = "";
+    size_t count = 0;
 
-    values[0] = TEXT(extra_text(arena, entity, document));
+    if (entity->extra_column != NULL) {
+        sets = "extra = ?";
+        values[count++] = TEXT(extra_text(arena, entity, document));
+    }
     for (size_t i = 1; i < entity->count; i++) {
         if (!written(&entity->attributes[i]))
             continue;
-        sets = arena_printf(arena, "%s, %s = ?", sets, column_name(&entity->attributes[i]));
-        values[count++] = attribute_sql(&entity->attributes[i], document);
+        sets = arena_printf(arena, "%s%s%s = ?", sets, count > 0 ? ", " : "", column_name(&entity->attributes[i]));
+        values[count++] = attribute_sql(arena, &entity->attributes[i], document);
     }
     values[count++] = TEXT(id);
     TRY(sql_exec(tx, arena_printf(arena, "UPDATE %s SET %s WHERE id = ?", entity->table, sets), values, count));

@@ -23,6 +23,8 @@ enum attribute_flags {
     ATTRIBUTE_EXTRA    = 1 << 4, /* lives in `extra`; named here because it filters */
     ATTRIBUTE_MOMENT   = 1 << 5, /* microseconds since 1970, shown as ISO text; 0: null */
     ATTRIBUTE_READ     = 1 << 6, /* from a joined table: not written with the entity's own row */
+    ATTRIBUTE_INT      = 1 << 7,
+    ATTRIBUTE_JSON     = 1 << 8, /* the column holds JSON text */
 };
 
 struct attribute {
@@ -42,13 +44,16 @@ struct entity {
     const char *from;                       /* "region": table, or tables joined */
     const char *table;                      /* the entity's own table */
     const char *id_column;                  /* "id", or qualified */
-    const char *extra_column;
+    const char *extra_column;               /* NULL: unknown members are not kept */
     const char *fixed;                      /* condition that all of its rows meet, or NULL */
     const struct attribute *attributes;     /* the first is the id */
     size_t count;
     const char *options_table, *options_key; /* NULL: it has no options */
     const struct entity_option *options;    /* ends with a NULL name */
     bool tags;                              /* project_tag */
+    const char *path;                       /* of its links below /v3: "OS-EP-FILTER/endpoint_groups"; NULL: plural */
+    const char *missing;                    /* "Could not find %s ID": "registered limit for"; NULL: name and a colon */
+    const char *limit_group;                /* section whose list_limit its lists obey, before [DEFAULT]'s; NULL: none */
 };
 
 /* One more condition of a list: our own text with bound values. */
@@ -58,7 +63,8 @@ struct condition {
     size_t count;
 };
 
-/* {"plural": [...], "links": {...}} of those that meet the request's filters and the conditions (NULL: none). */
+/* {"plural": [...], "links": {...}} of those that meet the request's filters and the conditions (NULL: none), cut after
+ * list_limit of them: then "truncated" is true. */
 struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions);
 
 /* One as a document (without links); *ret NULL when there is none. */
@@ -71,6 +77,9 @@ void entity_begin(struct request *rq, const struct entity *entity, const json_t 
 void entity_finish(struct request *rq);
 /* Loads in a transaction of its own and responds; 404 in the reference's words. */
 struct fault *entity_show(struct request *rq, const struct entity *entity, const char *id);
+
+/* 404 in the entity's words. */
+struct fault *entity_missing(struct context *cx, const struct entity *entity, const char *id);
 
 /* Writes the entity's own row, extra, options and tags from a document. Unknown members go to extra. */
 struct fault *entity_insert(struct tx *tx, const struct entity *entity, const json_t *document);

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "keystone/entity_private.h"
+#include "oslo/options.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,6 +33,7 @@ struct list {
     struct map options, tags; /* id to a document of them; arena's */
     bool has_extra_filter;
     const char *url;          /* of the collection: what links begin with */
+    int64_t limit, written;   /* limit 0: none */
 };
 
 static struct fault *add_condition(struct list *list, const char *sql, const struct sql_value *values, size_t count)
@@ -211,7 +214,11 @@ static void write_attribute(struct list *list, const struct attribute *attribute
     } else {
         const char *text = rows_text(rows, column);
         bool null = entity_column_null(attribute, text);
-        if (!null || !(attribute->flags & ATTRIBUTE_OPTIONAL))
+        if (null && (attribute->flags & ATTRIBUTE_OPTIONAL))
+            return;
+        if (!null && (attribute->flags & (ATTRIBUTE_INT | ATTRIBUTE_JSON)))
+            json_raw(w, attribute->name, text); /* we wrote it: JSON as it stands */
+        else
             json_text(w, attribute->name, null ? NULL : text);
     }
 }
@@ -262,6 +269,19 @@ static void write_list_links(struct request *rq)
     json_end(&rq->json);
 }
 
+/* [section] list_limit, else [DEFAULT] list_limit; none is 0. */
+static int64_t limit_of(const struct config *config, const struct entity *entity)
+{
+    const char *group = entity->limit_group;
+    int64_t limit = 0;
+
+    if (group == NULL)
+        return 0;
+    if (config_has(config, group, "list_limit"))
+        limit = config_int(config, group, "list_limit");
+    return limit > 0 ? limit : config_int(config, "DEFAULT", "list_limit");
+}
+
 static struct fault *list_rows(struct list *list)
 {
     const struct entity *entity = list->entity;
@@ -274,15 +294,26 @@ static struct fault *list_rows(struct list *list)
         TRY(read_tags(list));
     const char *sql = arena_printf(arena, "%s%s%s ORDER BY %s", entity_select(arena, entity),
         list->where[0] != '\0' ? " WHERE " : "", list->where, entity->id_column);
+    if (list->limit > 0 && list->inexact_count == 0) /* one more than shown tells whether there are more */
+        sql = arena_printf(arena, "%s LIMIT %" PRId64, sql, list->limit + 1);
     TRY(sql_query(list->tx, &rows, sql, list->values, list->count));
     json_begin(&list->rq->json, NULL);
     json_begin_array(&list->rq->json, entity->plural);
-    while (rows_next(rows))
-        if (row_matches(list, rows))
+    bool truncated = false;
+    while (!truncated && rows_next(rows)) {
+        if (!row_matches(list, rows))
+            continue;
+        truncated = list->limit > 0 && list->written == list->limit;
+        if (!truncated)
             write_row(list, rows);
+        list->written++;
+    }
+    rows_end(rows);
     json_end_array(&list->rq->json);
     TRY(rows_fault(rows));
     write_list_links(list->rq);
+    if (truncated)
+        json_bool(&list->rq->json, "truncated", true);
     json_end(&list->rq->json);
     return NULL;
 }
@@ -299,7 +330,8 @@ struct fault *entity_list(struct request *rq, const struct entity *entity, const
     list->rq = rq;
     list->entity = entity;
     list->where = "";
-    list->url = keystone_url(rq, arena_printf(rq->cx.arena, "/%s", entity->plural));
+    list->limit = limit_of(rq->cx.app->config, entity);
+    list->url = keystone_url(rq, arena_printf(rq->cx.arena, "/%s", entity->path != NULL ? entity->path : entity->plural));
     arena_defer(rq->cx.arena, release_map, &list->options);
     arena_defer(rq->cx.arena, release_map, &list->tags);
     if (entity->fixed != NULL)

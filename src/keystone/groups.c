@@ -22,6 +22,7 @@ static const struct attribute attributes[] = {
 const struct entity group_entity = {
     .name = "group", .plural = "groups", .from = "`group`", .table = "`group`", .id_column = "id", .extra_column = "extra",
     .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
+    .limit_group = "identity",
 };
 
 #define GROUP_PROPERTIES                                                                                               \

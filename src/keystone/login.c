@@ -118,6 +118,10 @@ void login_settings(const struct context *cx, struct password_settings *ret)
     *ret = (struct password_settings){
         .algorithm = config_str(config, "identity", "password_hash_algorithm"),
         .rounds = (int)config_int(config, "identity", "password_hash_rounds"),
+        .salt_size = (int)config_int(config, "identity", "salt_bytesize"),
+        .scrypt_block_size = (int)config_int(config, "identity", "scrypt_block_size"),
+        .scrypt_parallelism = (int)config_int(config, "identity", "scrypt_parallelism"),
         .max_length = (size_t)config_int(config, "identity", "max_password_length"),
+        .strict = config_bool(config, "DEFAULT", "strict_password_check"),
     };
 }

@@ -28,7 +28,7 @@ const struct entity project_entity = {
     .name = "project", .plural = "projects", .from = "project", .table = "project", .id_column = "id",
     .extra_column = "extra", .fixed = "id <> '" DOMAIN_ROOT "'", .attributes = project_attributes,
     .count = sizeof(project_attributes) / sizeof(project_attributes[0]), .options_table = "project_option",
-    .options_key = "project_id", .options = options, .tags = true,
+    .options_key = "project_id", .options = options, .tags = true, .limit_group = "resource",
 };
 
 static const struct attribute domain_attributes[] = {
@@ -42,7 +42,7 @@ const struct entity domain_entity = {
     .name = "domain", .plural = "domains", .from = "project", .table = "project", .id_column = "id",
     .extra_column = "extra", .fixed = "is_domain = 1 AND id <> '" DOMAIN_ROOT "'", .attributes = domain_attributes,
     .count = sizeof(domain_attributes) / sizeof(domain_attributes[0]), .options_table = "project_option",
-    .options_key = "project_id", .options = options, .tags = true,
+    .options_key = "project_id", .options = options, .tags = true, .limit_group = "resource",
 };
 
 /* ---- Bodies ---- */

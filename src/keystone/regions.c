@@ -18,6 +18,7 @@ static const struct attribute attributes[] = {
 static const struct entity region = {
     .name = "region", .plural = "regions", .from = "region", .table = "region", .id_column = "id", .extra_column = "extra",
     .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
+    .limit_group = "catalog",
 };
 
 #define REGION_PROPERTIES                                                                                              \

@@ -23,6 +23,7 @@ const struct entity role_entity = {
     .name = "role", .plural = "roles", .from = "role", .table = "role", .id_column = "id", .extra_column = "extra",
     .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]), .options_table = "role_option",
     .options_key = "role_id", .options = options,
+    .limit_group = "role",
 };
 
 #define ROLE_PROPERTIES                                                                                                \

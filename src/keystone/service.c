@@ -61,7 +61,7 @@ static const struct route_table *const routes[] = {
     &grant_routes, &role_assignment_routes, &revoke_event_routes,
     NULL,
 };
-static const struct option_table *const options[] = { &keystone_options, NULL };
+static const struct option_table *const options[] = { &keystone_options, &keystone_resource_options, NULL };
 static const struct policy_table *const policies[] = { &keystone_policies, NULL };
 static const struct role roles[] = { { "keystone" }, { NULL } };
 

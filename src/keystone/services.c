@@ -16,6 +16,7 @@ static const struct attribute attributes[] = {
 static const struct entity service = {
     .name = "service", .plural = "services", .from = "service", .table = "service", .id_column = "id",
     .extra_column = "extra", .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
+    .limit_group = "catalog",
 };
 
 static const struct schema type_schema = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };

@@ -33,7 +33,7 @@ struct keystone *keystone_of(const struct context *cx);
 void keystone_changed(const struct context *cx);
 
 extern const struct dialect keystone_dialect;
-extern const struct option_table keystone_options;
+extern const struct option_table keystone_options, keystone_resource_options;
 extern const struct policy_table keystone_policies;
 enum { KEYSTONE_MIGRATIONS = 5 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];

@@ -44,6 +44,7 @@ const struct entity user_entity = {
             " WHERE q.local_user_id = l.id ORDER BY q.created_at_int DESC, q.id DESC LIMIT 1)",
     .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
     .options_table = "user_option", .options_key = "user_id", .options = options,
+    .limit_group = "identity",
 };
 
 /* ---- Bodies ---- */
