@@ -288,11 +288,24 @@ static struct fault *write_chosen(struct chooser *chooser, const char **ret_json
     return NULL;
 }
 
-/* {"subnet_id": S} of an update means the address that the port has there already. */
+static void addresses_remove(json_t *list, const char *ip)
+{
+    for (size_t i = json_array_size(list); i-- > 0;)
+        if (strcmp(ip, json_text_at(json_array_get(list, i), "ip_address")) == 0)
+            json_array_remove(list, i);
+}
+
+/* {"subnet_id": S} of an update means the address that the port has there already, unless that one is named itself. */
 static json_t *wanted_kept(struct context *cx, json_t *wanted, const char *before)
 {
     json_t *old = json_keep(cx->arena, json_deep_copy(json_parse_own(cx->arena, before)));
     json_t *kept = json_keep(cx->arena, json_array());
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        const char *ip = json_text_at(json_array_get(wanted, i), "ip_address");
+        struct address address;
+        if (ip != NULL && address_parse(ip, &address))
+            addresses_remove(old, address_text(cx->arena, address));
+    }
     for (size_t i = 0; i < json_array_size(wanted); i++) {
         json_t *item = json_array_get(wanted, i);
         const char *subnet_id = json_text_at(item, "subnet_id");

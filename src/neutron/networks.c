@@ -9,7 +9,8 @@
 
 enum {
     ID, NAME, TENANT, ADMIN_STATE_UP, MTU, STATUS, SUBNETS, SHARED, ZONE_HINTS, ZONES, V4_SCOPE, V6_SCOPE, EXTERNAL,
-    IS_DEFAULT, DESCRIPTION, PORT_SECURITY, TYPE, PHYSICAL, SEGMENTATION_ID, TAGS, CREATED, UPDATED, REVISION, FIELDS
+    IS_DEFAULT, DESCRIPTION, PORT_SECURITY, TYPE, PHYSICAL, SEGMENTATION_ID, TAGS, TAGS_ANY, NOT_TAGS,
+    NOT_TAGS_ANY, CREATED, UPDATED, REVISION, FIELDS
 };
 
 static const char *const status_names[] = { "ACTIVE", "DOWN", "BUILD", "ERROR", NULL };
@@ -83,6 +84,9 @@ static const struct field network_fields[FIELDS] = {
     [SEGMENTATION_ID] = { "provider:segmentation_id",  INT,  COLUMN("segmentation_id"),
                 CREATE | UPDATE | FILTER | SORT | PER_FIELD | NULLABLE, .min = 1, .max = 16777215, .def = NULL_DEF },
     [TAGS]            = { "tags",                      LIST, COLUMN("tags"),                    FILTER, .def = JSON_DEF("[]"), .filter = tags_filter },
+    [TAGS_ANY]        = { "tags-any",                  LIST, NOWHERE,                           FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS]        = { "not-tags",                  LIST, NOWHERE,                           FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS_ANY]    = { "not-tags-any",              LIST, NOWHERE,                           FILTER | HIDDEN, .filter = tags_filter },
     [CREATED]         = { "created_at",                TIME, COLUMN("created_at"),              FILTER | SORT, .automatic = CREATED_AT, .format = CLOCK_ISO },
     [UPDATED]         = { "updated_at",                TIME, COLUMN("updated_at"),              FILTER | SORT, .automatic = UPDATED_AT, .format = CLOCK_ISO },
     [REVISION]        = { "revision_number",           INT,  COLUMN("revision"),                FILTER | SORT, .automatic = REVISION_COUNTER, .first = 1 },
@@ -152,7 +156,7 @@ static struct fault *network_validate(struct op *op, struct row *row)
 
 static struct fault *network_quota(struct op *op, size_t more)
 {
-    return quota_check(op, "network", "networks", TENANT, more);
+    return quota_check(op, "network", "networks", TENANT, 1);
 }
 
 static struct fault *check_mtu(struct op *op, struct row *row, const struct segment *segment)

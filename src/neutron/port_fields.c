@@ -77,20 +77,15 @@ struct fault *port_dhcp_opts_check(struct op *op, const struct field *field, str
     return NULL;
 }
 
-/* Also removes what is said twice. */
 struct fault *port_groups_check(struct op *op, const struct field *field, struct value *value)
 {
-    json_t *ids = json_keep(op->cx->arena, json_array());
     for (size_t i = 0; i < json_array_size(value->json); i++) {
         json_t *item = json_array_get(value->json, i);
-        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(item, json_array_get(value->json, k)))
+                return invalid_value(op->cx, field->name, "Duplicate items in the list: '%s'", json_shown(op->cx->arena, item));
         if (!json_is_string(item) || !uuid_like(json_string_value(item)))
-            return invalid_value(op->cx, field->name, "'%s' is not an integer or uuid", json_shown(op->cx->arena, item));
-        for (size_t k = 0; k < json_array_size(ids) && !seen; k++)
-            seen = json_equal(item, json_array_get(ids, k));
-        if (!seen)
-            json_array_append(ids, item);
+            return invalid_value(op->cx, field->name, "'%s' is not a valid UUID", json_shown(op->cx->arena, item));
     }
-    value->json = ids;
     return NULL;
 }

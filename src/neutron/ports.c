@@ -83,7 +83,8 @@ static const struct field port_fields[PORT_FIELDS] = {
                     CREATE | UPDATE | FILTER | PER_FIELD, .check = fixed_ips_check, .filter = fixed_ips_filter },
     [PORT_ADDRESS_PAIRS]    = { "allowed_address_pairs", LIST,   COLUMN("allowed_address_pairs"), CREATE | UPDATE | PER_FIELD, .check = port_pairs_check, .def = JSON_DEF("[]") },
     [PORT_DHCP_OPTS]        = { "extra_dhcp_opts",       LIST,   COLUMN("extra_dhcp_opts"),       CREATE | UPDATE, .check = port_dhcp_opts_check, .def = JSON_DEF("[]") },
-    [PORT_SECURITY_GROUPS]  = { "security_groups",       LIST,   COLUMN("security_groups"),       CREATE | UPDATE | FILTER, .check = port_groups_check, .filter = groups_filter },
+    [PORT_SECURITY_GROUPS]  = { "security_groups",       LIST,   COLUMN("security_groups"),
+                    CREATE | UPDATE | FILTER | NULLABLE, .check = port_groups_check, .filter = groups_filter },
     [PORT_SECURITY_ENABLED] = { "port_security_enabled", BOOL,   COLUMN("port_security_enabled"), CREATE | UPDATE | FILTER | PER_FIELD },
     [PORT_HOST_ID]          = { "binding:host_id",       STR,    COLUMN("host_id"),               CREATE | UPDATE | FILTER | PER_FIELD | NULLABLE, .def = STR_DEF("") },
     [PORT_VNIC_TYPE]        = { "binding:vnic_type",     ENUM,   COLUMN("vnic_type"),
@@ -93,6 +94,9 @@ static const struct field port_fields[PORT_FIELDS] = {
     [PORT_VIF_DETAILS]      = { "binding:vif_details",   OBJECT, COLUMN("vif_details"),           PER_FIELD, .def = JSON_DEF("{}") },
     [PORT_DESCRIPTION]      = { "description",           STR,    COLUMN("description"),           CREATE | UPDATE | FILTER | SORT, .def = STR_DEF("") },
     [PORT_TAGS]             = { "tags",                  LIST,   COLUMN("tags"),                  CREATE | FILTER, .def = JSON_DEF("[]"), .filter = tags_filter },
+    [PORT_TAGS_ANY]         = { "tags-any",              LIST,   NOWHERE,                         FILTER | HIDDEN, .filter = tags_filter },
+    [PORT_NOT_TAGS]         = { "not-tags",              LIST,   NOWHERE,                         FILTER | HIDDEN, .filter = tags_filter },
+    [PORT_NOT_TAGS_ANY]     = { "not-tags-any",          LIST,   NOWHERE,                         FILTER | HIDDEN, .filter = tags_filter },
     [PORT_CREATED]          = { "created_at",            TIME,   COLUMN("created_at"),            FILTER | SORT, .automatic = CREATED_AT, .format = CLOCK_ISO },
     [PORT_UPDATED]          = { "updated_at",            TIME,   COLUMN("updated_at"),            FILTER | SORT, .automatic = UPDATED_AT, .format = CLOCK_ISO },
     [PORT_REVISION]         = { "revision_number",       INT,    COLUMN("revision"),              FILTER | SORT, .automatic = REVISION_COUNTER, .first = 1 },
@@ -173,6 +177,8 @@ static struct fault *port_validate(struct op *op, struct row *row)
     static const char *const pair_members[] = { "mac_address", "ip_address", NULL };
     struct network_info *info;
     TRY(row_network(op, row, &info));
+    if (row->given[PORT_SECURITY_GROUPS].state == VALUE_NULL)
+        row->given[PORT_SECURITY_GROUPS] = row->values[PORT_SECURITY_GROUPS] = VALUE_RAW("[]");
     if (op->kind == OP_CREATE) {
         if (row_text(row, PORT_TENANT) == NULL)
             row->values[PORT_TENANT] = VALUE_STR("");
@@ -188,7 +194,7 @@ static struct fault *port_validate(struct op *op, struct row *row)
 
 static struct fault *port_quota(struct op *op, size_t more)
 {
-    return quota_check(op, "port", "ports", PORT_TENANT, more);
+    return quota_check(op, "port", "ports", PORT_TENANT, 1);
 }
 
 static struct fault *mac_in_use(struct op *op, struct row *row)

@@ -36,8 +36,12 @@ extern const struct migration neutron_migrations[NEUTRON_MIGRATIONS];
 /* ---- quotas.c ---- */
 
 extern const struct route_table quota_routes;
-/* A resource.quota hook for `resource`: 409 OverQuota when the rows' project would own more than it may. */
-struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t more);
+/* For a resource.quota hook: 409 OverQuota when the rows' project would own more of `resource` than it may; each row of the
+ * page brings `each` of them. */
+struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t each);
+/* The same for `more` of one project. */
+struct fault *quota_check_project(struct context *cx, struct tx *tx, const char *project_id, const char *resource,
+    const char *table, size_t more);
 
 /* ---- networks.c, segments.c ---- */
 
@@ -111,7 +115,8 @@ extern const struct resource port_resource;
 enum port_field {
     PORT_ID, PORT_NAME, PORT_NETWORK_ID, PORT_TENANT, PORT_MAC, PORT_ADMIN_STATE_UP, PORT_STATUS, PORT_DEVICE_ID,
     PORT_DEVICE_OWNER, PORT_FIXED_IPS, PORT_ADDRESS_PAIRS, PORT_DHCP_OPTS, PORT_SECURITY_GROUPS, PORT_SECURITY_ENABLED,
-    PORT_HOST_ID, PORT_VNIC_TYPE, PORT_PROFILE, PORT_VIF_TYPE, PORT_VIF_DETAILS, PORT_DESCRIPTION, PORT_TAGS, PORT_CREATED,
+    PORT_HOST_ID, PORT_VNIC_TYPE, PORT_PROFILE, PORT_VIF_TYPE, PORT_VIF_DETAILS, PORT_DESCRIPTION, PORT_TAGS,
+    PORT_TAGS_ANY, PORT_NOT_TAGS, PORT_NOT_TAGS_ANY, PORT_CREATED,
     PORT_UPDATED, PORT_REVISION, PORT_FIELDS
 };
 struct fault *port_pairs_check(struct op *op, const struct field *field, struct value *value);
@@ -150,7 +155,10 @@ struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host
 extern const struct route_table availability_routes;
 extern const struct route_table extension_routes;
 extern const struct route_table tag_routes;
-/* The filter of a `tags` field: every tag of the comma-separated list. */
+/* Something that belongs to the row of `table` changed: its revision and its time of change follow. In a transaction. */
+struct fault *revise(struct tx *tx, const char *table, const char *id);
+/* The filter of the fields `tags` (every tag of the comma-separated list), `tags-any` (one of them), `not-tags` and
+ * `not-tags-any` (their opposites). */
 struct fault *tags_filter(struct op *op, const struct field *field, const char *const *values, size_t count,
     struct where *where);
 

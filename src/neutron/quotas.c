@@ -35,12 +35,25 @@ static struct fault *quota_used(struct context *cx, struct tx *tx, const char *p
         BIND(TEXT(project_id)));
 }
 
-struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t more)
+struct fault *quota_check_project(struct context *cx, struct tx *tx, const char *project_id, const char *resource,
+    const char *table, size_t more)
+{
+    int64_t limit, used;
+    TRY(quota_limit(cx, tx, project_id, resource, &limit));
+    if (limit < 0)
+        return NULL;
+    TRY(quota_used(cx, tx, project_id, table, &used));
+    if (used + (int64_t)more > limit)
+        return FAULT(cx, 409, "OverQuota", "Quota exceeded for resources: ['%s'].", resource);
+    return NULL;
+}
+
+struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t each)
 {
     /* The rows of a bulk request may belong to several projects: each is counted once. */
     for (size_t i = 0; i < op->page.count; i++) {
         const char *project = row_text(&op->page.rows[i], project_field);
-        int64_t limit, used, wanted = 0;
+        size_t wanted = 0;
         bool counted = project == NULL || project[0] == '\0';
         for (size_t k = 0; k < i && !counted; k++)
             counted = row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k],
@@ -50,12 +63,7 @@ struct fault *quota_check(struct op *op, const char *resource, const char *table
         for (size_t k = i; k < op->page.count; k++)
             wanted += row_text(&op->page.rows[k], project_field) != NULL && strcmp(row_text(&op->page.rows[k],
                 project_field), project) == 0;
-        TRY(quota_limit(op->cx, op->tx, project, resource, &limit));
-        if (limit < 0)
-            continue;
-        TRY(quota_used(op->cx, op->tx, project, table, &used));
-        if (used + wanted > limit)
-            return FAULT(op->cx, 409, "OverQuota", "Quota exceeded for resources: ['%s'].", resource);
+        TRY(quota_check_project(op->cx, op->tx, project, resource, table, wanted * each));
     }
     return NULL;
 }

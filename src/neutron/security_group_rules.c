@@ -214,7 +214,7 @@ static struct fault *rule_validate(struct op *op, struct row *row)
 
 static struct fault *rule_quota(struct op *op, size_t more)
 {
-    return quota_check(op, "security_group_rule", "security_group_rules", RULE_TENANT, more);
+    return quota_check(op, "security_group_rule", "security_group_rules", RULE_TENANT, 1);
 }
 
 static struct fault *group_known(struct op *op, const char *id)
@@ -257,14 +257,12 @@ static struct fault *rule_create(struct op *op, struct row *row)
             return FAULT(op->cx, 409, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.",
                 row_text(other, RULE_ID));
     }
-    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row,
-        RULE_GROUP_ID))));
+    return revise(op->tx, "security_groups", row_text(row, RULE_GROUP_ID));
 }
 
 static struct fault *rule_remove(struct op *op, struct row *row)
 {
-    return sql_exec(op->tx, "UPDATE security_groups SET revision = revision + 1 WHERE id = ?", BIND(TEXT(row_text(row,
-        RULE_GROUP_ID))));
+    return revise(op->tx, "security_groups", row_text(row, RULE_GROUP_ID));
 }
 
 static struct fault *rule_after(struct op *op)

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-enum { ID, NAME, STATEFUL, TENANT, DESCRIPTION, RULES, TAGS, CREATED, UPDATED, REVISION, FIELDS };
+enum {
+    ID, NAME, STATEFUL, TENANT, DESCRIPTION, RULES, TAGS, TAGS_ANY, NOT_TAGS, NOT_TAGS_ANY, CREATED, UPDATED, REVISION, FIELDS
+};
 
 static struct fault *load_rules(struct op *op, struct page *page, size_t field)
 {
@@ -42,6 +44,9 @@ static const struct field group_fields[FIELDS] = {
     [DESCRIPTION] = { "description",          STR,  COLUMN("description"), CREATE | UPDATE | FILTER | SORT, .def = STR_DEF("") },
     [RULES]       = { "security_group_rules", LIST, LOADER(load_rules),    0 },
     [TAGS]        = { "tags",                 LIST, COLUMN("tags"),        FILTER, .def = JSON_DEF("[]"), .filter = tags_filter },
+    [TAGS_ANY]    = { "tags-any",             LIST, NOWHERE,               FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS]    = { "not-tags",             LIST, NOWHERE,               FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS_ANY]= { "not-tags-any",         LIST, NOWHERE,               FILTER | HIDDEN, .filter = tags_filter },
     [CREATED]     = { "created_at",           TIME, COLUMN("created_at"),  FILTER | SORT, .automatic = CREATED_AT, .format = CLOCK_ISO },
     [UPDATED]     = { "updated_at",           TIME, COLUMN("updated_at"),  FILTER | SORT, .automatic = UPDATED_AT, .format = CLOCK_ISO },
     [REVISION]    = { "revision_number",      INT,  COLUMN("revision"),    FILTER | SORT, .automatic = REVISION_COUNTER, .first = 1 },
@@ -59,6 +64,8 @@ static struct fault *rule_insert(struct context *cx, struct tx *tx, const char *
         BIND(TEXT(uuid_new(cx->arena)), TEXT(project_id), TEXT(group_id), TEXT(direction), TEXT(ethertype), TEXT(remote_group_id),
         TEXT(now), TEXT(now)));
 }
+
+enum { BORN_RULES = 2, DEFAULT_GROUP_RULES = 4 };
 
 static struct fault *born_rules(struct context *cx, struct tx *tx, const char *project_id, const char *group_id, bool is_default)
 {
@@ -79,6 +86,7 @@ struct fault *default_group(struct context *cx, struct tx *tx, const char *proje
     if (*ret_id != NULL)
         return NULL;
     *ret_id = uuid_new(cx->arena);
+    TRY(quota_check_project(cx, tx, project_id, "security_group_rule", "security_group_rules", DEFAULT_GROUP_RULES));
     struct fault *fault = sql_exec(tx, "INSERT INTO default_security_groups (project_id, security_group_id) VALUES (?, ?)",
         BIND(TEXT(project_id), TEXT(*ret_id)));
     if (fault != NULL && fault->code != NULL && strcmp(fault->code, SQL_DUPLICATE) == 0)
@@ -114,7 +122,8 @@ static struct fault *group_validate(struct op *op, struct row *row)
 
 static struct fault *group_quota(struct op *op, size_t more)
 {
-    return quota_check(op, "security_group", "security_groups", TENANT, more);
+    TRY(quota_check(op, "security_group", "security_groups", TENANT, 1));
+    return quota_check(op, "security_group_rule", "security_group_rules", TENANT, BORN_RULES);
 }
 
 static struct fault *group_create(struct op *op, struct row *row)

@@ -9,7 +9,7 @@
 
 enum {
     ID, NAME, TENANT, NETWORK_ID, IP_VERSION, CIDR, SUBNETPOOL, GATEWAY, POOLS, DHCP, NAMESERVERS, ROUTES, RA_MODE,
-    ADDRESS_MODE, SERVICE_TYPES, DESCRIPTION, SHARED, TAGS, CREATED, UPDATED, REVISION, FIELDS
+    ADDRESS_MODE, SERVICE_TYPES, DESCRIPTION, SHARED, TAGS, TAGS_ANY, NOT_TAGS, NOT_TAGS_ANY, CREATED, UPDATED, REVISION, FIELDS
 };
 
 static const char *const mode_names[] = { "dhcpv6-stateful", "dhcpv6-stateless", "slaac", NULL };
@@ -29,6 +29,18 @@ static struct fault *load_shared(struct op *op, struct page *page, size_t field)
         TRY(network_info(op->tx, row_text(&page->rows[i], NETWORK_ID), &info));
         page->rows[i].values[field] = VALUE_BOOL(info != NULL && info->shared);
     }
+    return NULL;
+}
+
+static struct fault *shared_filter(struct op *op, const struct field *field, const char *const *values, size_t count,
+    struct where *where)
+{
+    struct op *networks = op_create(op->cx, NULL, &network_resource, OP_INTERNAL);
+    struct where *inner = ARENA_NEW(op->cx->arena, struct where);
+    where_init(inner, op->cx->arena);
+    TRY(resource_filter(networks, "shared", values, count, inner));
+    where_and(where, arena_printf(op->cx->arena, "network_id IN (SELECT id FROM networks WHERE %s)", buf_text(&inner->sql)),
+        inner->values, inner->count);
     return NULL;
 }
 
@@ -122,8 +134,11 @@ static const struct field subnet_fields[FIELDS] = {
     [ADDRESS_MODE]  = { "ipv6_address_mode", ENUM, COLUMN("ipv6_address_mode"), CREATE | FILTER | SORT | NULLABLE, .names = mode_names, .def = NULL_DEF },
     [SERVICE_TYPES] = { "service_types",     LIST, COLUMN("service_types"),     CREATE | UPDATE | PER_FIELD, .def = JSON_DEF("[]") },
     [DESCRIPTION]   = { "description",       STR,  COLUMN("description"),       CREATE | UPDATE | FILTER | SORT, .def = STR_DEF("") },
-    [SHARED]        = { "shared",            BOOL, LOADER(load_shared),         HIDDEN | IN_TARGET },
+    [SHARED]        = { "shared",            BOOL, LOADER(load_shared),         FILTER | HIDDEN | IN_TARGET, .filter = shared_filter },
     [TAGS]          = { "tags",              LIST, COLUMN("tags"),              FILTER, .def = JSON_DEF("[]"), .filter = tags_filter },
+    [TAGS_ANY]      = { "tags-any",          LIST, NOWHERE,                     FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS]      = { "not-tags",          LIST, NOWHERE,                     FILTER | HIDDEN, .filter = tags_filter },
+    [NOT_TAGS_ANY]  = { "not-tags-any",      LIST, NOWHERE,                     FILTER | HIDDEN, .filter = tags_filter },
     [CREATED]       = { "created_at",        TIME, COLUMN("created_at"),        FILTER | SORT, .automatic = CREATED_AT, .format = CLOCK_ISO },
     [UPDATED]       = { "updated_at",        TIME, COLUMN("updated_at"),        FILTER | SORT, .automatic = UPDATED_AT, .format = CLOCK_ISO },
     [REVISION]      = { "revision_number",   INT,  COLUMN("revision"),          FILTER | SORT, .automatic = REVISION_COUNTER },
@@ -308,7 +323,7 @@ static struct fault *subnet_validate(struct op *op, struct row *row)
 
 static struct fault *subnet_quota(struct op *op, size_t more)
 {
-    return quota_check(op, "subnet", "subnets", TENANT, more);
+    return quota_check(op, "subnet", "subnets", TENANT, 1);
 }
 
 static struct fault *subnet_create(struct op *op, struct row *row)
@@ -326,6 +341,17 @@ static struct fault *subnet_create(struct op *op, struct row *row)
             return invalid_input(op->cx, "Requested subnet with cidr: %s for network: %s overlaps with another subnet",
                 row_text(row, CIDR), row_text(row, NETWORK_ID));
     return NULL;
+}
+
+/* As neutron: a network is revised when a subnet of it comes, changes or goes. */
+static struct fault *subnet_created(struct op *op, struct row *row)
+{
+    return revise(op->tx, "networks", row_text(row, NETWORK_ID));
+}
+
+static struct fault *subnet_updated(struct op *op, struct row *row)
+{
+    return row_changed(row, REVISION) ? subnet_created(op, row) : NULL;
 }
 
 static struct fault *subnet_update(struct op *op, struct row *row)
@@ -369,11 +395,13 @@ static struct fault *subnet_remove(struct op *op, struct row *row)
         for (size_t i = json_array_size(ips); i-- > 0;)
             if (strcmp(json_text_at(json_array_get(ips, i), "subnet_id"), id) == 0)
                 json_array_remove(ips, i);
-        TRY(sql_exec(op->tx, "UPDATE ports SET fixed_ips = ?, revision = revision + 1 WHERE id = ?",
+        TRY(sql_exec(op->tx, "UPDATE ports SET fixed_ips = ? WHERE id = ?",
             BIND(TEXT(json_dump(op->cx->arena, ips)), TEXT(rows_text(rows, 0)))));
+        TRY(revise(op->tx, "ports", rows_text(rows, 0)));
     }
     TRY(rows_fault(rows));
-    return sql_exec(op->tx, "DELETE FROM ip_allocations WHERE subnet_id = ?", BIND(TEXT(id)));
+    TRY(sql_exec(op->tx, "DELETE FROM ip_allocations WHERE subnet_id = ?", BIND(TEXT(id))));
+    return revise(op->tx, "networks", row_text(row, NETWORK_ID));
 }
 
 static struct fault *subnet_after(struct op *op)
@@ -389,7 +417,8 @@ const struct resource subnet_resource = {
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "SubnetNotFound", .not_found_text = "Subnet %s could not be found.",
     .target_names = network_target_names, .target = subnet_target, .visible = subnet_visible, .validate = subnet_validate,
-    .quota = subnet_quota, .create = subnet_create, .update = subnet_update, .remove = subnet_remove, .after = subnet_after,
+    .quota = subnet_quota, .create = subnet_create, .created = subnet_created, .update = subnet_update, .updated = subnet_updated,
+    .remove = subnet_remove, .after = subnet_after,
 };
 
 static const struct route rows[] = {

@@ -117,6 +117,8 @@ static struct fault *words_invalid(struct op *op, const struct field *field, enu
         return FAULT(cx, 400, "HTTPBadRequest", "Unable to find '%s' in request body", name);
     case INVALID_REQUIRED:
         return FAULT(cx, 400, "HTTPBadRequest", "Failed to parse request. Required attribute '%s' not specified", name);
+    case INVALID_ALIAS:
+        return FAULT(cx, 400, "HTTPBadRequest", "'%s' and '%s' do not match", field->name, field->alias);
     case INVALID_UNKNOWN:
         return FAULT(cx, 400, "HTTPBadRequest", "Unrecognized attribute(s) '%s'", name);
     case INVALID_READ_ONLY:
@@ -144,35 +146,35 @@ static struct fault *words_invalid(struct op *op, const struct field *field, enu
 
 /* ---- Links of a page ---- */
 
-static void link_write(struct op *op, struct json_writer *w, const char *rel, const char *marker, bool reverse)
+/* `row`: where the page goes on; NULL: at the collection's end. */
+static void link_write(struct op *op, struct json_writer *w, const char *rel, const struct row *row, bool reverse)
 {
     BUF_CLEANUP struct buf href = { 0 };
     buf_printf(&href, "%s%s?", op->rq->base_url, op->rq->path);
     for (const struct header *q = op->rq->query; q != NULL; q = q->next)
         if (strcmp(q->name, "marker") != 0 && strcmp(q->name, "page_reverse") != 0)
             buf_printf(&href, "%s=%s&", rest_escape(op->cx->arena, q->name), rest_escape(op->cx->arena, q->value));
-    buf_printf(&href, "marker=%s%s", marker, reverse ? "&page_reverse=True" : "");
+    if (row != NULL)
+        buf_printf(&href, "marker=%s%s", row_text(row, op->resource->id), reverse ? "&" : "");
+    buf_puts(&href, reverse ? "page_reverse=True" : "");
     json_begin(w, NULL);
     json_text(w, "rel", rel);
     json_text(w, "href", buf_text(&href));
     json_end(w);
 }
 
-/* As neutron: a full page has a next, a page that began at a marker has a previous. */
+/* As neutron: a page that is not full ends the way in its own direction; the way back is always there. */
 static void words_list_links(struct op *op, struct json_writer *w, bool more)
 {
-    size_t id = op->resource->id;
-    if (op->limit == 0 || op->page.count == 0)
-        return;
-    bool next = op->reverse ? op->marker != NULL : op->page.count == (size_t)op->limit;
-    bool previous = op->reverse ? op->page.count == (size_t)op->limit : op->marker != NULL;
-    if (!next && !previous)
+    bool full = op->page.count == (size_t)op->limit;
+    const struct row *rows = op->page.count > 0 ? op->page.rows : NULL;
+    if (op->limit == 0)
         return;
     json_begin_array(w, arena_printf(op->cx->arena, "%s_links", op->resource->plural));
-    if (next)
-        link_write(op, w, "next", row_text(&op->page.rows[op->page.count - 1], id), false);
-    if (previous)
-        link_write(op, w, "previous", row_text(&op->page.rows[0], id), true);
+    if (full || op->reverse)
+        link_write(op, w, "next", rows != NULL ? &rows[op->page.count - 1] : NULL, false);
+    if (full || !op->reverse)
+        link_write(op, w, "previous", rows, true);
     json_end_array(w);
 }
 

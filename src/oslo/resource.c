@@ -194,7 +194,7 @@ static struct fault *run_loaders(struct op *op)
     const struct resource *resource = op->resource;
     for (size_t i = 0; i < resource->count && op->page.count > 0; i++) {
         const struct field *field = &resource->fields[i];
-        if (field->from.load == NULL || (field->flags & HIDDEN) || (op->wanted != NULL && !op->wanted[i]))
+        if (field->from.load == NULL || (field->flags & HIDDEN) || (op->wanted != NULL && op->wanted[i] == 0))
             continue;
         bool absent = false;
         for (size_t r = 0; r < op->page.count && !absent; r++)
@@ -299,14 +299,15 @@ void resource_write(struct op *op, struct row *row, struct json_writer *w, const
     for (size_t i = 0; i < resource->count; i++) {
         const struct field *field = &resource->fields[i];
         const struct value *value = &row->values[i];
-        if (!shown[i] || (op->wanted != NULL && !op->wanted[i]))
+        if (!shown[i] || (op->wanted != NULL && op->wanted[i] == 0))
             continue;
         if ((field->flags & OPTIONAL) && value->state != VALUE_SET)
             continue;
         if (field->from.column == NULL && field->from.load == NULL && !field->from.extra && value->state == VALUE_ABSENT)
             continue; /* a member of requests only */
-        write_value(op, field, field->name, value, w);
-        if (field->alias != NULL)
+        if (op->wanted == NULL || (op->wanted[i] & WANT_NAME))
+            write_value(op, field, field->name, value, w);
+        if (field->alias != NULL && (op->wanted == NULL || (op->wanted[i] & WANT_ALIAS)))
             write_value(op, field, field->alias, value, w);
     }
     if (row->extra != NULL)

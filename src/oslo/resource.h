@@ -219,6 +219,7 @@ enum invalid_kind {
     INVALID_TOO_SMALL, INVALID_TOO_BIG,    /* INT */
     INVALID_CHOICE, INVALID_PATTERN,
     INVALID_REQUIRED,    /* missing on create */
+    INVALID_ALIAS,       /* its name and its alias say different things */
     INVALID_UNKNOWN,     /* `name` is no field (`field` is NULL) */
     INVALID_READ_ONLY,   /* known, but may not be given in this verb */
     INVALID_BODY,        /* no {"name": {...}} there (`field` NULL) */
@@ -262,6 +263,9 @@ struct page {
     size_t count;
 };
 
+/* By which of its names `fields=` asked for a field. */
+enum { WANT_NAME = 1, WANT_ALIAS = 2 };
+
 enum op_kind { OP_LIST, OP_SHOW, OP_CREATE, OP_UPDATE, OP_DELETE, OP_INTERNAL };
 
 struct op {
@@ -275,7 +279,7 @@ struct op {
     struct page page;
     bool bulk;
     bool sees_all;                 /* the caller passes the dialect's admin_rule */
-    bool *wanted;                  /* by field: asked for by `fields=`; NULL: all */
+    uint8_t *wanted;               /* by field: WANT_NAME, WANT_ALIAS as `fields=` asks; NULL: all */
     int64_t limit;                 /* page size asked for; 0: none */
     const char *marker;
     bool reverse;                  /* page_reverse: the page before the marker */
@@ -304,6 +308,8 @@ void where_init(struct where *where, struct arena *arena);
 void where_and(struct where *where, const char *sql, const struct sql_value *values, size_t count);
 /* Inside a `visible` hook: OR (sql), next to the caller's own rows. */
 void where_or(struct where *where, const char *sql, const struct sql_value *values, size_t count);
+/* AND the condition of the query parameter `name` of op's resource, which may filter. */
+struct fault *resource_filter(struct op *op, const char *name, const char *const *texts, size_t count, struct where *where);
 /* AND column IN (texts); no texts: nothing matches. */
 void where_in(struct where *where, const char *column, const char *const *texts, size_t count);
 

@@ -328,7 +328,12 @@ struct fault *resource_parse_object(struct op *op, const json_t *object, struct 
     json_object_foreach((json_t *)object, name, member) {
         size_t at = field_find(resource, name);
         if (at < resource->count) {
-            TRY(member_parse(op, &resource->fields[at], name, member, &row->given[at]));
+            const struct field *field = &resource->fields[at];
+            json_t *other = field->alias != NULL ? json_object_get(object, strcmp(field->name, name) == 0 ? field->alias
+                : field->name) : NULL;
+            if (other != NULL && !json_equal(other, member))
+                TRY(op_invalid(op, field, INVALID_ALIAS, name, member));
+            TRY(member_parse(op, field, name, member, &row->given[at]));
         } else if (resource->extra_column != NULL) {
             if (row->extra == NULL)
                 row->extra = json_keep(arena, json_object());

@@ -128,6 +128,14 @@ static struct fault *filter_typed(struct op *op, const struct field *field, cons
     return NULL;
 }
 
+struct fault *resource_filter(struct op *op, const char *name, const char *const *texts, size_t count, struct where *where)
+{
+    const struct field *field = &op->resource->fields[field_find(op->resource, name)];
+    if (field->filter != NULL)
+        return field->filter(op, field, texts, count, where);
+    return field->from.column != NULL ? filter_typed(op, field, texts, count, where) : NULL;
+}
+
 /* name__contains=x and its kind. False when it is none. */
 static bool filter_inexact(struct op *op, const char *name, const char *text, struct where *where)
 {
@@ -195,11 +203,7 @@ static struct fault *filter_add(struct op *op, const struct header *query, struc
     for (const struct header *h = query; h != NULL; h = h->next)
         if (strcmp(h->name, query->name) == 0)
             texts[used++] = h->value;
-    if (field->filter != NULL)
-        return field->filter(op, field, texts, used, where);
-    if (field->from.column == NULL)
-        return NULL;
-    return filter_typed(op, field, texts, used, where);
+    return resource_filter(op, query->name, texts, used, where);
 }
 
 void fields_read(struct op *op)
@@ -211,9 +215,9 @@ void fields_read(struct op *op)
             continue;
         size_t at = field_find(op->resource, h->value);
         if (op->wanted == NULL)
-            op->wanted = ARENA_ARRAY(op->cx->arena, bool, op->resource->count);
+            op->wanted = ARENA_ARRAY(op->cx->arena, uint8_t, op->resource->count);
         if (at < op->resource->count)
-            op->wanted[at] = true;
+            op->wanted[at] |= strcmp(op->resource->fields[at].name, h->value) == 0 ? WANT_NAME : WANT_ALIAS;
     }
 }
 
