@@ -121,6 +121,16 @@ def image_section(cloud):
     }
 
 
+def make_user(cloud, name, password, project, roles):
+    """A user of a project of the default domain, who has these roles there."""
+    project = cloud.make("identity", "/projects", {"project": {"name": project, "domain_id": "default"}})["project"]
+    user = cloud.make("identity", "/users", {"user": {"name": name, "password": password, "domain_id": "default"}})["user"]
+    for role in roles:
+        found = cloud.get("identity", f"/roles?name={role}").get("roles")
+        role = found[0] if found else cloud.make("identity", "/roles", {"role": {"name": role}})["role"]
+        cloud.ask("PUT", "identity", f"/projects/{project['id']}/users/{user['id']}/roles/{role['id']}")
+
+
 def make_network(cloud):
     """The shared network that servers are booted on where tests make none."""
     if cloud.get("network", "/v2.0/networks?name=private").get("networks"):
