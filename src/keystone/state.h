@@ -35,7 +35,7 @@ void keystone_changed(const struct context *cx);
 extern const struct dialect keystone_dialect;
 extern const struct option_table keystone_options, keystone_resource_options;
 extern const struct policy_table keystone_policies;
-enum { KEYSTONE_MIGRATIONS = 5 };
+enum { KEYSTONE_MIGRATIONS = 11 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
 
 extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes,

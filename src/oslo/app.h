@@ -17,6 +17,7 @@
 
 struct rpc_server;
 struct flow_type;
+struct program;
 
 /* A program of the service, as its operators know it: "nova-conductor". The API program's routes are the service's. */
 struct role {
@@ -46,6 +47,8 @@ struct service {
     struct fault *(*authenticate)(struct context *cx, const char *token, struct caller **ret);
     /* More ports with routes of their own (the metadata API), NULL-terminated, may be NULL. */
     const struct listener *listeners;
+    /* Administrative programs (oslo/command), NULL-terminated, may be NULL. */
+    const struct program *const *programs;
 };
 
 struct listener {

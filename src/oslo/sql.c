@@ -525,6 +525,7 @@ static const char version_table[] = "CREATE TABLE IF NOT EXISTS nubo_version (nu
 struct migrating {
     const struct migration *migration;
     const struct sql_driver *driver;
+    bool present; /* upstream's program made it */
     bool applied;
 };
 
@@ -545,6 +546,17 @@ static const char *translate(struct arena *arena, const struct sql_driver *drive
     return arena_strndup(arena, buf_text(&out), out.length);
 }
 
+/* "CREATE INDEX name ON table (...)" with "table_name" for an engine whose indexes have no table's name space. */
+static const char *qualify_index(struct arena *arena, const char *sql)
+{
+    static const char create[] = "CREATE INDEX ";
+    const char *on = strstr(sql, " ON ");
+    if (strncmp(sql, create, sizeof(create) - 1) != 0 || on == NULL)
+        return sql;
+    const char *name = sql + sizeof(create) - 1, *table = on + 4 + (on[4] == '`');
+    return arena_printf(arena, "%s%.*s_%.*s%s", create, (int)strcspn(table, "` ("), table, (int)(on - name), name, on);
+}
+
 static struct fault *apply_migration(struct tx *tx, void *argument)
 {
     struct migrating *m = argument;
@@ -553,16 +565,37 @@ static struct fault *apply_migration(struct tx *tx, void *argument)
     m->applied = present < m->migration->number;
     if (!m->applied)
         return NULL;
-    for (const char *at = m->migration->statements; *at != '\0';) {
+    for (const char *at = m->present ? "" : m->migration->statements; *at != '\0';) {
         const char *end = strstr(at, ";\n");
         size_t length = end != NULL ? (size_t)(end - at) : strlen(at);
         const char *sql = translate(tx->arena, m->driver, at, length);
+        if (m->driver->global_indexes)
+            sql = qualify_index(tx->arena, sql);
         if (sql[strspn(sql, " \n;")] != '\0')
             TRY(sql_exec(tx, sql, NO_BIND));
         at += length + (end != NULL ? 2 : 0);
     }
     return sql_exec(tx, "INSERT INTO nubo_version (number, name) VALUES (?, ?)",
         BIND(INT(m->migration->number), TEXT(m->migration->name)));
+}
+
+/* Whether upstream's program has brought the database to a revision; a fault when a database that is `foreign` (without
+ * any migration of ours) is at others only. */
+static struct fault *upstream_made(struct arena *arena, struct db *db, const char *revision, bool foreign, bool *ret)
+{
+    struct tx *tx;
+    const char *other = NULL;
+    int64_t same = 0;
+    *ret = false;
+    TRY(db_read(arena, db, &tx));
+    if (sql_text_of(tx, &other, "SELECT MAX(version_num) FROM alembic_version", NO_BIND) == NULL && other != NULL)
+        TRY(sql_int_of(tx, &same, 0, "SELECT COUNT(*) FROM alembic_version WHERE version_num = ?", BIND(TEXT(revision))));
+    tx_end(tx);
+    *ret = same > 0;
+    if (other == NULL || same > 0 || !foreign)
+        return NULL;
+    return fault_new(arena, 500, "DatabaseRevisionUnknown", "The database is at revision %s of another release; bring it to"
+        " %s with that release's own program first.", other, revision);
 }
 
 struct fault *db_sync(struct arena *arena, struct db *db, const struct migration *migrations, size_t count,
@@ -578,9 +611,11 @@ struct fault *db_sync(struct arena *arena, struct db *db, const struct migration
         TRY(db_exec(arena, db, version_table, NO_BIND, NULL));
     for (size_t i = 0; i < count; i++) {
         assert(i == 0 || migrations[i].number > migrations[i - 1].number);
-        struct migrating migrating = { &migrations[i], db->driver, false };
+        struct migrating migrating = { &migrations[i], db->driver, false, false };
         if (migrations[i].number <= present)
             continue;
+        if (migrations[i].upstream != NULL)
+            TRY(upstream_made(arena, db, migrations[i].upstream, i == 0, &migrating.present));
         TRY(db_write(arena, db, apply_migration, &migrating));
         if (migrating.applied && progress != NULL)
             progress(&migrations[i]);

@@ -98,11 +98,17 @@ struct fault *sql_int_of(struct tx *tx, int64_t *ret, int64_t absent, const char
 const char *sql_marks(struct arena *arena, size_t count);
 
 /* Migrations: a numbered list; db_sync() applies those above the number in the table `nubo_version`, each in one
- * transaction, and calls progress (may be NULL) for each. Statements are separated by ";\n". */
+ * transaction, and calls progress (may be NULL) for each. Statements are separated by ";\n". Names of indexes are their
+ * table's own, as in MariaDB; what only MariaDB is to read stands between its marks for versions ("slash-star-bang").
+ *
+ * A service that shares its schema with upstream's program says at which of upstream's revisions the migration is done
+ * already: where the table alembic_version holds it, the statements are not run, only noted. A database that upstream
+ * made at another revision is refused (500, DatabaseRevisionUnknown). */
 struct migration {
     int number;
     const char *name;
     const char *statements;
+    const char *upstream; /* NULL: upstream has nothing of it */
 };
 struct fault *db_sync(struct arena *arena, struct db *db, const struct migration *migrations, size_t count,
     void (*progress)(const struct migration *migration));

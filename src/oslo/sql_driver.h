@@ -17,6 +17,7 @@ enum sql_step { STEP_ROW, STEP_DONE, STEP_FAILED };
 struct sql_driver {
     const char *scheme;  /* what the URL begins with: "sqlite" */
     const char *serial;  /* what $SERIAL stands for in migrations */
+    bool global_indexes; /* names of indexes are the database's, not the table's: migrations get the table before it */
     bool one_writer;     /* writers share commits through one connection (group commit) */
     struct fault *(*connect)(struct arena *arena, const char *url, bool writer, struct connection **ret);
     void (*disconnect)(struct connection *connection);

@@ -197,6 +197,7 @@ static const char *sqlite_text(struct statement *statement, int column, size_t *
 const struct sql_driver sql_sqlite = {
     .scheme = "sqlite",
     .serial = "INTEGER PRIMARY KEY AUTOINCREMENT",
+    .global_indexes = true,
     .one_writer = true,
     .connect = sqlite_connect,
     .disconnect = sqlite_disconnect,
