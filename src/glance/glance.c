@@ -11,6 +11,8 @@
 #include <string.h>
 
 static const struct option option_rows[] = {
+    { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "IP address to bind the glance servers to." },
+    { "DEFAULT", "bind_port", OPTION_PORT, "9292", "Port number on which the server will listen." },
     { "DEFAULT", "image_size_cap", OPTION_INT, "1099511627776", "Maximum size of image a user can upload in bytes.",
         .min = 1, .max = 9223372036854775807 },
     { "DEFAULT", "limit_param_default", OPTION_INT, "25", "The default number of results to return for a request.",
@@ -21,7 +23,8 @@ static const struct option option_rows[] = {
         "Whether the scope of the token must be one of the policy's." },
     { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "true", "Whether deprecated policy defaults are ignored." },
     { "glance_store", "filesystem_store_datadir", OPTION_STR, NULL,
-        "Directory to which the filesystem backend store writes images. Default: images in the state directory." },
+        "Directory to which the filesystem backend store writes images. Not set: images in the state directory if there is"
+        " one, else /var/lib/glance/images." },
 };
 static const struct option_table options = OPTION_TABLE(option_rows);
 static const struct option_table *const option_tables[] = { &options, NULL };
@@ -174,7 +177,7 @@ static struct fault *start(struct context *cx)
     glance->new_defaults = config_bool(config, "oslo_policy", "enforce_new_defaults") ||
         config_bool(config, "oslo_policy", "enforce_scope");
     if (directory == NULL)
-        directory = arena_printf(cx->arena, "%s/images", cx->app->cloud->state_dir);
+        directory = arena_printf(cx->arena, "%s/images", cx->app->state_path != NULL ? cx->app->state_path : "/var/lib/glance");
     TRY(file_store_create(cx->arena, directory, &glance->store));
     struct located located = { .cx = cx };
     TRY(glance->driver->sweep(cx->arena, glance->store, has_location, &located));
@@ -191,17 +194,23 @@ static void stop(struct app *app)
     app->private = NULL;
 }
 
-static const struct role roles[] = { { "glance-api", NULL, NULL }, { NULL } };
+static const struct role roles[] = {
+    { "glance-api", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
+    { NULL },
+};
 
 const struct service glance_service = {
     .name = "glance",
     .type = "image",
     .endpoint = "",
     .port = 9292,
+    .host_option = "bind_host",
+    .port_option = "bind_port",
     .dialect = &glance_dialect,
     .routes = routes,
     .options = option_tables,
     .policies = policy_tables,
+    .sync_command = "glance-manage db_sync",
     .migrations = migrations,
     .migration_count = sizeof(migrations) / sizeof(migrations[0]),
     .roles = roles,

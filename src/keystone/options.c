@@ -7,6 +7,8 @@
 #include "oslo/options.h"
 
 static const struct option rows[] = {
+    { "DEFAULT",  "bind_host",            OPTION_HOST, "0.0.0.0", "Address that the API listens on; keystone is its own server here." },
+    { "DEFAULT",  "bind_port",            OPTION_PORT, "5000", "Port that the API listens on." },
     { "DEFAULT",  "public_endpoint",      OPTION_URI,  NULL,   "Base URL of the API in links; from the request when not set." },
     { "DEFAULT",  "max_project_tree_depth", OPTION_INT, "5",   "How deep projects may be nested below their domain." },
     { "assignment", "prohibited_implied_role", OPTION_LIST, "admin", "Roles that must not be implied by others." },

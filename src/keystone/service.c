@@ -48,8 +48,8 @@ static struct fault *keystone_start(struct context *cx)
     keystone->logins = login_cache_create(config_int(config, "identity", "login_cache_time"));
     keystone->shared = connection != NULL && strncmp(connection, "sqlite", 6) != 0;
     /* A cloud of its own keeps its keys beside its database, unless told otherwise, and makes them. */
-    if (!config_is_set(config, "fernet_tokens", "key_repository") && cx->app->cloud->state_dir != NULL) {
-        repository = arena_printf(cx->arena, "%s/keystone/fernet-keys", cx->app->cloud->state_dir);
+    if (!config_is_set(config, "fernet_tokens", "key_repository") && cx->app->state_path != NULL) {
+        repository = arena_printf(cx->arena, "%s/keystone/fernet-keys", cx->app->state_path);
         TRY(fernet_setup(cx->arena, repository, (int)config_int(config, "fernet_tokens", "max_active_keys")));
     }
     return fernet_keys_open(cx->arena, repository, false, &keystone->keys);
@@ -63,17 +63,23 @@ static const struct route_table *const routes[] = {
 };
 static const struct option_table *const options[] = { &keystone_options, &keystone_resource_options, NULL };
 static const struct policy_table *const policies[] = { &keystone_policies, NULL };
-static const struct role roles[] = { { "keystone" }, { NULL } };
+static const struct role roles[] = {
+    { "keystone", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
+    { NULL },
+};
 
 const struct service keystone_service = {
     .name = "keystone",
     .type = "identity",
     .endpoint = "/v3",
     .port = 5000,
+    .host_option = "bind_host",
+    .port_option = "bind_port",
     .dialect = &keystone_dialect,
     .routes = routes,
     .options = options,
     .policies = policies,
+    .sync_command = "keystone-manage db_sync",
     .migrations = keystone_migrations,
     .migration_count = KEYSTONE_MIGRATIONS,
     .roles = roles,

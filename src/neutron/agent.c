@@ -28,6 +28,8 @@ struct fault *agent_state_report(struct context *cx, const char *type, const cha
 
 struct ovs_daemon agent_switch(struct arena *arena, const struct cloud *cloud)
 {
+    if (cloud->state_dir == NULL)
+        return (struct ovs_daemon){ .dir = "/run/openvswitch", .netns = cloud->netns, .host = cloud->host, .external = true };
     return (struct ovs_daemon){ .dir = arena_printf(arena, "%s/run/ovs", cloud->state_dir), .netns = cloud->netns,
         .host = cloud->host };
 }
@@ -36,7 +38,8 @@ struct dhcp_config agent_dhcp_config(struct arena *arena, const struct app *app)
 {
     const struct cloud *cloud = app->cloud;
     return (struct dhcp_config){
-        .dir = arena_printf(arena, "%s/run/dhcp", cloud->state_dir),
+        .dir = cloud->state_dir != NULL ? arena_printf(arena, "%s/run/dhcp", cloud->state_dir)
+                                        : arena_printf(arena, "%s/dhcp", app->state_path),
         .netns_prefix = cloud->netns_prefix != NULL ? cloud->netns_prefix : "",
         .root_netns = cloud->netns,
         .bridge = "br-int",

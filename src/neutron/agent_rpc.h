@@ -9,6 +9,7 @@
 
 /* Serves the topic q-plugin. */
 struct fault *plugin_start(struct context *cx);
+void plugin_stop(struct app *app);
 
 /* get_active_networks_info {"host"}: {"networks": [...]} that this host's DHCP agent serves, each with subnets, ports and
  * `own_port`, the id of the DHCP port that is made on demand. */

@@ -5,6 +5,9 @@
 #include "neutron/private.h"
 
 static const struct option rows[] = {
+    { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "The host IP to bind to." },
+    { "DEFAULT", "bind_port", OPTION_PORT, "9696", "The port to bind to." },
+    { "DEFAULT", "state_path", OPTION_STR, "/var/lib/neutron", "Where to store Neutron state files." },
     { "DEFAULT", "pagination_max_limit", OPTION_STR, "-1", "Largest page of a list; -1 or infinite: no limit." },
     { "DEFAULT", "global_physnet_mtu", OPTION_INT, "1500", "MTU of the underlying physical network.", .min = 68, .max = 65535 },
     { "DEFAULT", "base_mac", OPTION_STR, "fa:16:3e:00:00:00", "The first three bytes of MAC addresses; the fourth too unless 00." },

@@ -245,23 +245,11 @@ static void watch(void *argument)
     }
 }
 
-/* Simulated hosts: binding.c makes their agents when they are first needed; here they stay alive. */
-static struct fault *beat(struct context *cx, void *owner)
-{
-    return db_exec(cx->arena, cx->app->db, "UPDATE agents SET heartbeat_timestamp = ? WHERE agent_type = 'Open vSwitch agent'",
-        BIND(TEXT(clock_text(cx->arena, clock_now_us(), CLOCK_SQL_US))), NULL);
-}
-
-static struct periodic *heart;
-
 struct fault *ovs_agent_start(struct context *cx)
 {
     struct arena *arena = cx->arena;
-    if (cx->app->cloud->fake_compute > 0) {
-        heart = periodic_start(cx->app, "simulated agents", 0, config_int(cx->app->config, "AGENT",
-            "report_interval") * 1000, beat, NULL);
-        return NULL;
-    }
+    if (cx->app->cloud->fake_compute > 0)
+        return NULL; /* the server keeps the agents of simulated hosts alive */
     struct ovs_daemon daemon = agent_switch(arena, cx->app->cloud);
     struct ovs_daemon_state state;
     TRY(ovs_daemon_ensure(arena, &daemon, &state));
@@ -279,8 +267,6 @@ struct fault *ovs_agent_start(struct context *cx)
 
 void ovs_agent_stop(struct app *app)
 {
-    periodic_stop(heart);
-    heart = NULL;
     if (agent == NULL)
         return;
     atomic_store(&agent->stopping, true);

@@ -13,11 +13,13 @@ static const struct option_table *const options[] = { &neutron_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 
 static const struct role roles[] = {
-    { "neutron-server",            plugin_start,         NULL                },
-    { "neutron-openvswitch-agent", ovs_agent_start,      ovs_agent_stop      },
-    { "neutron-metadata-agent",    metadata_agent_start, metadata_agent_stop },
-    { "neutron-dhcp-agent",        dhcp_agent_start,     dhcp_agent_stop     },
-    { NULL, NULL, NULL },
+    { "neutron-server",            plugin_start,         plugin_stop, .database = true, .serves = OPTION_WORDS(API_LISTENER),
+      .files = OPTION_WORDS("plugins/ml2/ml2_conf.ini") },
+    { "neutron-openvswitch-agent", ovs_agent_start,      ovs_agent_stop,
+      .files = OPTION_WORDS("plugins/ml2/openvswitch_agent.ini") },
+    { "neutron-metadata-agent",    metadata_agent_start, metadata_agent_stop, .files = OPTION_WORDS("metadata_agent.ini") },
+    { "neutron-dhcp-agent",        dhcp_agent_start,     dhcp_agent_stop,     .files = OPTION_WORDS("dhcp_agent.ini") },
+    { NULL },
 };
 
 const struct service neutron_service = {
@@ -25,10 +27,13 @@ const struct service neutron_service = {
     .type = "network",
     .endpoint = "",
     .port = 9696,
+    .host_option = "bind_host",
+    .port_option = "bind_port",
     .dialect = &neutron_dialect,
     .routes = routes,
     .options = options,
     .policies = policies,
+    .sync_command = "neutron-db-manage upgrade heads",
     .migrations = neutron_migrations,
     .migration_count = NEUTRON_MIGRATIONS,
     .roles = roles,

@@ -9,6 +9,13 @@
 #include "nova/roles.h"
 
 static const struct option option_rows[] = {
+    { "DEFAULT", "enabled_apis", OPTION_LIST, "osapi_compute,metadata", "List of APIs to be enabled by default.",
+      .choices = OPTION_WORDS("osapi_compute", "metadata") },
+    { "DEFAULT", "osapi_compute_listen", OPTION_STR, "0.0.0.0", "IP address on which the OpenStack API will listen." },
+    { "DEFAULT", "osapi_compute_listen_port", OPTION_PORT, "8774", "Port on which the OpenStack API will listen." },
+    { "DEFAULT", "metadata_listen", OPTION_STR, "0.0.0.0", "IP address on which the metadata API will listen." },
+    { "DEFAULT", "metadata_listen_port", OPTION_PORT, "8775", "Port on which the metadata API will listen." },
+    { "DEFAULT", "state_path", OPTION_STR, "/var/lib/nova", "The top-level directory for maintaining Nova's state." },
     { "DEFAULT", "default_availability_zone", OPTION_STR, "nova", "The zone of hosts that are in no aggregate with one." },
     { "DEFAULT", "default_schedule_zone", OPTION_STR, NULL, "The zone of servers that ask for none." },
     { "DEFAULT", "internal_service_availability_zone", OPTION_STR, "internal", "The zone in which services but nova-compute are listed." },
@@ -47,8 +54,8 @@ static const struct route_table *const route_tables[] = {
 static const struct route_table *const metadata_tables[] = { &nova_metadata_routes, NULL };
 
 static const struct listener listeners[] = {
-    { "metadata", 8775, metadata_tables },
-    { NULL, 0, NULL },
+    { "metadata", 8775, metadata_tables, "metadata_listen", "metadata_listen_port" },
+    { NULL },
 };
 
 static struct fault *api_start(struct context *cx)
@@ -59,11 +66,13 @@ static struct fault *api_start(struct context *cx)
 }
 
 static const struct role roles[] = {
-    { "nova-api",          api_start,            NULL },
-    { "nova-conductor",    nova_conductor_start, nova_conductor_stop, .ready = nova_conductor_ready },
-    { "nova-scheduler",    nova_scheduler_start, nova_scheduler_stop },
+    { "nova-api",          api_start,            NULL, .database = true, .serves = OPTION_WORDS("osapi_compute", "metadata"),
+      .serves_option = "enabled_apis" },
+    { "nova-api-metadata", NULL,                 NULL, .database = true, .serves = OPTION_WORDS("metadata") },
+    { "nova-conductor",    nova_conductor_start, nova_conductor_stop, .ready = nova_conductor_ready, .database = true },
+    { "nova-scheduler",    nova_scheduler_start, nova_scheduler_stop, .database = true },
     { "nova-compute",      nova_compute_start,   nova_compute_stop, .ready = nova_compute_ready },
-    { NULL, NULL, NULL },
+    { NULL },
 };
 
 const struct service nova_service = {
@@ -72,10 +81,14 @@ const struct service nova_service = {
     .description = "OpenStack Compute",
     .endpoint = "/v2.1",
     .port = 8774,
+    .api_name = "osapi_compute",
+    .host_option = "osapi_compute_listen",
+    .port_option = "osapi_compute_listen_port",
     .dialect = &nova_dialect,
     .routes = route_tables,
     .options = option_tables,
     .policies = policy_tables,
+    .sync_command = "nova-manage db sync",
     .migrations = nova_migrations,
     .migration_count = NOVA_MIGRATIONS,
     .flows = nova_flows,

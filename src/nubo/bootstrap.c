@@ -32,11 +32,11 @@ static const char *config_path(struct arena *arena, const char *state_dir, const
     return arena_printf(arena, "%s/etc/%s.conf", state_dir, service);
 }
 
-const char *const *bootstrap_config_files(struct arena *arena, const char *state_dir, const char *service)
+const struct config_source *bootstrap_config(struct arena *arena, const char *state_dir, const char *service)
 {
-    const char **files = ARENA_ARRAY(arena, const char *, 2);
-    files[0] = config_path(arena, state_dir, service);
-    return files;
+    struct config_source *source = ARENA_NEW(arena, struct config_source);
+    source->path = config_path(arena, state_dir, service);
+    return source;
 }
 
 /* Two services share the secret that signs guests' metadata requests; each reads it from an option of its own. */

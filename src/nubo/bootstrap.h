@@ -12,8 +12,8 @@
 /* Makes the directories and one configuration file a service. */
 struct fault *bootstrap_files(struct arena *arena, const struct settings *settings);
 
-/* The configuration files of one service, NULL-terminated. */
-const char *const *bootstrap_config_files(struct arena *arena, const char *state_dir, const char *service);
+/* The configuration file of one service. */
+const struct config_source *bootstrap_config(struct arena *arena, const char *state_dir, const char *service);
 
 /* Users, roles, projects, catalog; needs keystone's app to be created. Then openrc and clouds.yaml. */
 struct fault *bootstrap_identity(struct arena *arena, struct cloud *cloud);

@@ -45,11 +45,9 @@ static struct fault *lock_state(struct arena *arena, const char *state_dir, int 
     return NULL;
 }
 
-static struct fault *make_namespace(struct arena *arena, struct cloud *cloud, const struct settings *settings)
+struct fault *cloud_namespace(struct arena *arena, struct cloud *cloud, const char *name)
 {
-    if (settings->provider_interface != NULL || settings->fake_compute > 0)
-        return NULL;
-    cloud->netns = data_plane_namespace(arena, settings->state_dir);
+    cloud->netns = name;
     if (file_exists(arena_printf(arena, "/run/netns/%s", cloud->netns)))
         return NULL;
     TRY(process_run(arena, &(struct process){ .argv = ARGV("ip", "netns", "add", cloud->netns) }, NULL));
@@ -60,9 +58,18 @@ static struct fault *create_apps(struct arena *arena, struct cloud *cloud)
 {
     cloud->apps = ARENA_ARRAY(arena, struct app *, MAX_SERVICES + 1);
     for (int i = 0; services[i] != NULL && i < MAX_SERVICES; i++)
-        TRY(app_create(arena, cloud, services[i], bootstrap_config_files(arena, cloud->state_dir, services[i]->name),
-            &cloud->apps[i]));
+        TRY(app_create(arena, cloud, services[i], &(struct app_form){ .migrate = true, .source_count = 1,
+            .sources = bootstrap_config(arena, cloud->state_dir, services[i]->name) }, &cloud->apps[i]));
     return NULL;
+}
+
+static struct fault *listen_on(struct arena *arena, struct cloud *cloud, struct app *app, const struct listener *l,
+    const struct router *router)
+{
+    const char *host;
+    int port;
+    app_listens_on(app, l->host_option, l->port_option, l->port, &host, &port);
+    return http_server_listen(arena, cloud->http, host, port, app, router);
 }
 
 static struct fault *listen_all(struct arena *arena, struct cloud *cloud)
@@ -70,39 +77,55 @@ static struct fault *listen_all(struct arena *arena, struct cloud *cloud)
     cloud->http = http_server_create(cloud);
     for (struct app **app = cloud->apps; *app != NULL; app++) {
         const struct service *service = (*app)->service;
-        if (service->port != 0)
-            TRY(http_server_listen(arena, cloud->http, cloud->bind, service->port + cloud->port_offset, *app, (*app)->router));
+        if ((*app)->serves_api)
+            TRY(listen_on(arena, cloud, *app, &(struct listener){ .port = service->port, .host_option = service->host_option,
+                .port_option = service->port_option }, (*app)->router));
         for (const struct listener *l = service->listeners; l != NULL && l->name != NULL; l++) {
+            if (!app_serves(*app, l->name))
+                continue;
             struct router *router = router_create(l->routes);
-            TRY(http_server_listen(arena, cloud->http, cloud->bind, l->port + cloud->port_offset, *app, router));
             arena_defer(arena, (void (*)(void *))router_destroy, router);
+            TRY(listen_on(arena, cloud, *app, l, router));
         }
     }
     return NULL;
 }
 
-static struct fault *start(struct arena *arena, struct cloud *cloud, const struct settings *settings)
+void cloud_pools(struct cloud *cloud)
 {
-    TRY(trace_open(arena, arena_printf(arena, "%s/trace", cloud->state_dir)));
-    TRY(make_namespace(arena, cloud, settings));
     cloud->slow = work_pool_create("slow", SLOW_THREADS, SLOW_QUEUE);
     cloud->messages = work_pool_create("messages", MESSAGE_THREADS, MESSAGE_QUEUE);
     cloud->periodic = work_pool_create("periodic", PERIODIC_THREADS, PERIODIC_QUEUE);
+}
+
+static struct fault *start(struct arena *arena, struct cloud *cloud, const struct settings *settings)
+{
+    TRY(trace_open(arena, arena_printf(arena, "%s/trace", cloud->state_dir)));
+    if (settings->provider_interface == NULL && settings->fake_compute == 0)
+        TRY(cloud_namespace(arena, cloud, data_plane_namespace(arena, settings->state_dir)));
+    cloud_pools(cloud);
     TRY(create_apps(arena, cloud));
     for (struct app **app = cloud->apps; *app != NULL; app++) {
-        if (app == cloud->apps) { /* keystone knows its users before anybody asks it */
-            TRY(app_start(arena, *app, NULL));
+        TRY(app_start(arena, *app));
+        if (app == cloud->apps) /* keystone knows its users before anybody asks it */
             TRY(bootstrap_identity(arena, cloud));
-        } else {
-            TRY(app_start(arena, *app, NULL));
-        }
     }
     for (struct app **app = cloud->apps; *app != NULL; app++)
-        TRY(app_ready(arena, *app, NULL));
+        TRY(app_ready(arena, *app));
     return listen_all(arena, cloud);
 }
 
-static void stop(struct cloud *cloud)
+struct fault *cloud_start(struct arena *arena, struct cloud *cloud)
+{
+    for (struct app **app = cloud->apps; *app != NULL; app++)
+        TRY(app_start(arena, *app));
+    TRY(listen_all(arena, cloud)); /* others wait for an API, and it for none of them */
+    for (struct app **app = cloud->apps; *app != NULL; app++)
+        TRY(app_ready(arena, *app));
+    return NULL;
+}
+
+void cloud_stop(struct cloud *cloud)
 {
     http_server_destroy(cloud->http);
     for (struct app **app = cloud->apps; app != NULL && *app != NULL; app++)
@@ -115,13 +138,19 @@ static void stop(struct cloud *cloud)
 }
 
 /* Signals are taken by sigwait() in this thread alone; threads made later inherit the block. */
-static void block_signals(sigset_t *set)
+static void stop_signals(sigset_t *ret)
 {
-    sigemptyset(set);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, set, NULL);
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    stop_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -139,11 +168,13 @@ static void reload(struct arena *arena, struct cloud *cloud)
     log_info("nubo", "configuration and policies were read again");
 }
 
-static void wait_for_end(struct arena *arena, struct cloud *cloud, const sigset_t *set)
+void cloud_wait(struct arena *arena, struct cloud *cloud)
 {
+    sigset_t set;
+    stop_signals(&set);
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        if (sigwait(set, &signal_number) == 0 && signal_number == SIGHUP)
+        if (sigwait(&set, &signal_number) == 0 && signal_number == SIGHUP)
             reload(arena, cloud);
     }
 }
@@ -165,26 +196,26 @@ static void tune_heap(void)
     mallopt(M_ARENA_MAX, 4);
 }
 
-static const char *host_name(struct arena *arena)
+void cloud_prepare(struct arena *arena, struct cloud *cloud)
 {
     char name[256] = "localhost";
+    block_signals();
+    allow_many_files();
+    tune_heap();
+    umask(022); /* the hypervisor runs as a user of its own and walks down to its disks; secrets have modes of their own */
     gethostname(name, sizeof(name) - 1);
-    return arena_strdup(arena, name);
+    cloud->host = arena_strdup(arena, name);
+    cloud->region = "RegionOne";
 }
 
 int cloud_run(const struct settings *settings)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    sigset_t signals;
     int lock = -1;
-    block_signals(&signals);
-    allow_many_files();
-    tune_heap();
-    umask(022); /* the hypervisor runs as a user of its own and walks down to its disks; secrets have modes of their own */
     struct cloud cloud = { .state_dir = settings->state_dir, .bind = settings->bind, .port_offset = settings->port_offset,
-        .region = "RegionOne", .host = host_name(arena), .fake_compute = settings->fake_compute,
-        .provider_interface = settings->provider_interface,
+        .fake_compute = settings->fake_compute, .provider_interface = settings->provider_interface,
         .netns_prefix = arena_printf(arena, "%s.", data_plane_namespace(arena, settings->state_dir)) };
+    cloud_prepare(arena, &cloud);
     const char *ready = arena_printf(arena, "%s/run/ready", settings->state_dir);
     struct fault *fault = bootstrap_files(arena, settings);
     if (fault == NULL)
@@ -200,12 +231,12 @@ int cloud_run(const struct settings *settings)
         log_error("nubo", "the cloud did not start: %s", fault_text(arena, fault));
     } else {
         log_info("nubo", "the cloud is up on %s", cloud.bind);
-        wait_for_end(arena, &cloud, &signals);
+        cloud_wait(arena, &cloud);
         log_info("nubo", "stopping");
     }
     if (locked)
         unlink(ready);
-    stop(&cloud);
+    cloud_stop(&cloud);
     if (lock >= 0)
         close(lock);
     return fault == NULL ? 0 : 1;

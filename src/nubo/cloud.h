@@ -40,6 +40,16 @@ const char *data_plane_namespace(struct arena *arena, const char *state_dir);
 /* Runs the cloud until SIGTERM or SIGINT. Returns the exit status; failures are told on standard error. */
 int cloud_run(const struct settings *settings);
 
+/* The parts of a run, for programs: signals, limits and the host's name; the data plane's namespace, made when it is not
+ * there; the pools; apps that are created are started and listen; SIGHUP reloads until SIGTERM or SIGINT; the end. */
+struct cloud;
+void cloud_prepare(struct arena *arena, struct cloud *cloud);
+struct fault *cloud_namespace(struct arena *arena, struct cloud *cloud, const char *name);
+void cloud_pools(struct cloud *cloud);
+struct fault *cloud_start(struct arena *arena, struct cloud *cloud);
+void cloud_wait(struct arena *arena, struct cloud *cloud);
+void cloud_stop(struct cloud *cloud);
+
 /* The running cloud's pid, or 0. */
 int cloud_pid(struct arena *arena, const char *state_dir);
 

@@ -2,6 +2,7 @@
  * main: `nubo WORD [options]`. */
 #include "nubo/commands.h"
 
+#include "nubo/programs.h"
 #include "oslo/trace.h"
 
 #include <getopt.h>
@@ -17,7 +18,7 @@ static const struct command {
 } commands[] = {
     { "up",     "",           "start the cloud in the background and boot a first server", command_up },
     { "down",   "",           "stop what up started; with --purge, remove all data too",    command_down },
-    { "run",    "",           "run the cloud in the foreground",                            command_run },
+    { "run",    "[ROLE...]",  "run the cloud, or these roles of it, in the foreground",     command_run },
     { "status", "",           "say whether the cloud runs, and where its APIs are",         command_status },
     { "ssh",    "SERVER [COMMAND...]", "log in to a guest from wherever it is",             command_ssh },
     { "trace",  "REQUEST-ID", "print the way of one request through all services",          command_trace },
@@ -125,9 +126,23 @@ static void parse(struct arena *arena, int argc, char **argv, struct arguments *
     a->words = (const char *const *)argv + optind;
 }
 
+/* `nubo run nova-api ...`: a role among the arguments makes it a process of roles. */
+static bool names_role(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++)
+        if (program_known(argv[i]))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
+    const char *name = strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 : argv[0];
+    if (program_known(name))
+        return program_main(name, false, argc, argv);
+    if (argc > 2 && strcmp(argv[1], "run") == 0 && names_role(argc, argv))
+        return program_main("nubo run", true, argc - 1, argv + 1);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;

@@ -45,11 +45,10 @@ struct app *cloud_app(const struct cloud *cloud, const char *type_or_name)
 const char *app_url(struct arena *arena, const struct app *app)
 {
     const struct service *service = app->service;
-    return arena_printf(arena, "http://%s:%d%s", app->cloud->bind, service->port + app->cloud->port_offset,
-        service->endpoint != NULL ? service->endpoint : "");
+    return arena_printf(arena, "http://%s:%d%s", app->bind, app->port, service->endpoint != NULL ? service->endpoint : "");
 }
 
-static struct fault *read_config(struct arena *arena, struct app *app, const char *const *files)
+static struct fault *read_config(struct arena *arena, struct app *app, const struct app_form *form)
 {
     const struct option_table *tables[32];
     size_t count = 0;
@@ -57,15 +56,45 @@ static struct fault *read_config(struct arena *arena, struct app *app, const cha
     for (const struct option_table *const *t = app->service->options; t != NULL && *t != NULL && count < 31; t++)
         tables[count++] = *t;
     tables[count++] = &common_options;
-    struct config_source sources[32] = { { NULL } };
-    size_t source_count = 0;
-    for (; files != NULL && *files != NULL && source_count < 32; files++)
-        sources[source_count++] = (struct config_source){ .path = *files };
-    TRY(config_create(arena, tables, count, sources, source_count, &app->config));
+    TRY(config_create(arena, tables, count, form->sources, form->source_count, &app->config));
+    for (const char *const *o = form->overrides; o != NULL && *o != NULL; o += 3)
+        TRY(config_set_override(arena, app->config, o[0], o[1], o[2]));
     if (config_bool(app->config, "DEFAULT", "debug"))
         log_set_level(LOG_LEVEL_DEBUG);
     config_warn_unknown(app->config);
     return NULL;
+}
+
+static const char *option_or(const struct app *app, const char *option, const char *otherwise)
+{
+    return option != NULL && config_is_set(app->config, "DEFAULT", option) ? config_str(app->config, "DEFAULT", option) : otherwise;
+}
+
+/* The address that others on this host reach a listener by. */
+static const char *reachable(const char *bind)
+{
+    return strcmp(bind, "0.0.0.0") == 0 || strcmp(bind, "::") == 0 ? "127.0.0.1" : bind;
+}
+
+void app_listens_on(const struct app *app, const char *host_option, const char *port_option, int port, const char **ret_host,
+    int *ret_port)
+{
+    *ret_host = option_or(app, host_option, app->cloud->bind);
+    *ret_port = option_or(app, port_option, NULL) != NULL ? (int)config_int(app->config, "DEFAULT", port_option)
+                                                          : port + app->cloud->port_offset;
+}
+
+static void find_places(struct app *app)
+{
+    const struct service *service = app->service;
+    const char *host;
+    app->state_path = config_has(app->config, "DEFAULT", "state_path") && (app->cloud->state_dir == NULL ||
+        config_is_set(app->config, "DEFAULT", "state_path")) ? config_str(app->config, "DEFAULT", "state_path") : NULL;
+    if (app->state_path == NULL)
+        app->state_path = app->cloud->state_dir;
+    app_listens_on(app, service->host_option, service->port_option, service->port, &host, &app->port);
+    app->bind = reachable(host);
+    app->serves_api = app_serves(app, service->api_name != NULL ? service->api_name : API_LISTENER);
 }
 
 static void migrated(const struct migration *migration)
@@ -73,30 +102,57 @@ static void migrated(const struct migration *migration)
     log_info("oslo.db", "migration %d: %s", migration->number, migration->name);
 }
 
-static struct fault *open_database(struct arena *arena, struct app *app)
+static bool needs_database(const struct app *app)
 {
     if (app->service->migrations == NULL)
+        return false;
+    for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
+        if (role->database && app_has_role(app, role->name))
+            return true;
+    return false;
+}
+
+static struct fault *check_schema(struct arena *arena, const struct app *app)
+{
+    const struct service *service = app->service;
+    int present, wanted = service->migrations[service->migration_count - 1].number;
+    TRY(db_version(arena, app->db, &present));
+    if (present < wanted)
+        return fault_new(arena, 500, NULL, "The database of %s is at version %d, this program needs %d: run %s first.",
+            service->name, present, wanted, service->sync_command);
+    return NULL;
+}
+
+static struct fault *open_database(struct arena *arena, struct app *app, const struct app_form *form)
+{
+    if (!needs_database(app))
         return NULL;
     const char *url = config_str(app->config, "database", "connection");
-    if (url == NULL)
+    if (url == NULL && app->cloud->state_dir != NULL)
         url = arena_printf(arena, "sqlite:///%s/db/%s.db", app->cloud->state_dir, app->service->name);
+    if (url == NULL)
+        return fault_new(arena, 500, NULL, "%s has no database: [database] connection is not set.", app->service->name);
     TRY(db_open(arena, url, &app->db));
+    if (!form->migrate)
+        return check_schema(arena, app);
     return db_sync(arena, app->db, app->service->migrations, app->service->migration_count, migrated);
 }
 
 /* Relative names are relative to the folder of the first configuration file, as oslo.policy finds them. */
-static const char *policy_file(struct arena *arena, const struct app *app, const char *const *files)
+static const char *policy_file(struct arena *arena, const struct app *app, const struct app_form *form)
 {
     const char *name = config_str(app->config, "oslo_policy", "policy_file");
-    if (name == NULL || name[0] == '/' || files == NULL || files[0] == NULL)
+    if (name == NULL || name[0] == '/' || form->source_count == 0)
         return name != NULL && name[0] == '/' ? name : NULL;
-    const char *slash = strrchr(files[0], '/');
+    const char *first = form->sources[0].path, *slash = strrchr(first, '/');
+    if (form->sources[0].directory)
+        return arena_printf(arena, "%s/%s", first, name);
     if (slash == NULL)
         return name;
-    return arena_printf(arena, "%.*s/%s", (int)(slash - files[0]), files[0], name);
+    return arena_printf(arena, "%.*s/%s", (int)(slash - first), first, name);
 }
 
-static struct fault *compile_policy(struct arena *arena, struct app *app, const char *const *files)
+static struct fault *compile_policy(struct arena *arena, struct app *app, const struct app_form *form)
 {
     if (app->service->policies == NULL)
         return NULL;
@@ -104,26 +160,29 @@ static struct fault *compile_policy(struct arena *arena, struct app *app, const 
     while (app->service->policies[count] != NULL)
         count++;
     const struct policy_settings settings = {
-        .file = policy_file(arena, app, files),
+        .file = policy_file(arena, app, form),
         .enforce_scope = config_bool(app->config, "oslo_policy", "enforce_scope"),
         .enforce_new_defaults = config_bool(app->config, "oslo_policy", "enforce_new_defaults"),
     };
     return policy_create(arena, app->service->policies, count, &settings, &app->policy);
 }
 
-struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct service *service,
-    const char *const *config_files, struct app **ret)
+struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct service *service, const struct app_form *form,
+    struct app **ret)
 {
     struct app *app = calloc(1, sizeof(*app));
     if (app == NULL)
         abort();
     app->service = service;
     app->cloud = cloud;
-    struct fault *fault = read_config(arena, app, config_files);
+    app->roles = form->roles;
+    struct fault *fault = read_config(arena, app, form);
+    if (fault == NULL) {
+        find_places(app);
+        fault = open_database(arena, app, form);
+    }
     if (fault == NULL)
-        fault = open_database(arena, app);
-    if (fault == NULL)
-        fault = compile_policy(arena, app, config_files);
+        fault = compile_policy(arena, app, form);
     if (fault != NULL) {
         app_destroy(app);
         return fault;
@@ -145,32 +204,44 @@ void app_destroy(struct app *app)
     free(app);
 }
 
-static bool wanted(const char *const *roles, const char *name)
+static bool among(const char *const *names, const char *name)
 {
-    if (roles == NULL)
-        return true;
-    for (; *roles != NULL; roles++)
-        if (strcmp(*roles, name) == 0)
+    for (; names != NULL && *names != NULL; names++)
+        if (strcmp(*names, name) == 0)
             return true;
     return false;
 }
 
-struct fault *app_start(struct arena *arena, struct app *app, const char *const *roles)
+bool app_has_role(const struct app *app, const char *role)
+{
+    return app->roles == NULL || among(app->roles, role);
+}
+
+bool app_serves(const struct app *app, const char *listener)
+{
+    for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
+        if (app_has_role(app, role->name) && among(role->serves, listener) && (role->serves_option == NULL ||
+            among(config_list(app->config, "DEFAULT", role->serves_option, NULL), listener)))
+            return true;
+    return false;
+}
+
+struct fault *app_start(struct arena *arena, struct app *app)
 {
     struct context cx = context_service(arena, app);
     if (app->service->start != NULL)
         TRY(app->service->start(&cx));
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
-        if (role->start != NULL && wanted(roles, role->name))
+        if (role->start != NULL && app_has_role(app, role->name))
             TRY(role->start(&cx));
     return NULL;
 }
 
-struct fault *app_ready(struct arena *arena, struct app *app, const char *const *roles)
+struct fault *app_ready(struct arena *arena, struct app *app)
 {
     struct context cx = context_service(arena, app);
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
-        if (role->ready != NULL && wanted(roles, role->name))
+        if (role->ready != NULL && app_has_role(app, role->name))
             TRY(role->ready(&cx));
     return NULL;
 }
@@ -179,7 +250,7 @@ void app_stop(struct app *app)
 {
     messaging_stop(app);
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
-        if (role->stop != NULL)
+        if (role->stop != NULL && app_has_role(app, role->name))
             role->stop(app);
     if (app->service->stop != NULL)
         app->service->stop(app);

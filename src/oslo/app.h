@@ -19,13 +19,20 @@ struct rpc_server;
 struct flow_type;
 struct program;
 
-/* A program of the service, as its operators know it: "nova-conductor". The API program's routes are the service's. */
+/* A program of the service, as its operators know it: "nova-conductor". What it starts as when it is a process of its own. */
 struct role {
     const char *name;
     struct fault *(*start)(struct context *cx); /* registers RPC servers, periodic tasks, threads; cx->app is set */
     void (*stop)(struct app *app);              /* NULL: nothing to do beyond what the engine stops */
     struct fault *(*ready)(struct context *cx); /* after all services of the process were started: flows go on; may be NULL */
+    bool database;                   /* it opens the service's database */
+    const char *const *serves;       /* what it listens for: API_LISTENER, names of the service's listeners; NULL: nothing */
+    const char *serves_option;       /* [DEFAULT] list of those that are to be served ("enabled_apis"); NULL: all */
+    const char *const *files;        /* configuration beside SERVICE.conf and NAME.conf, below /etc/SERVICE; may be NULL */
 };
+
+/* The name of a service's API among what a role serves, unless service->api_name says another. */
+#define API_LISTENER "api"
 
 struct service {
     const char *name;              /* "nova" */
@@ -33,10 +40,13 @@ struct service {
     const char *description;       /* of its catalog entry: "OpenStack Compute" */
     const char *endpoint;          /* what follows http://host:port in the catalog: "/v2.1" */
     int port;                      /* of its API; 0: none */
+    const char *api_name;          /* of its API in role.serves; NULL: API_LISTENER */
+    const char *host_option, *port_option; /* of its API in [DEFAULT]; NULL: there are none */
     const struct dialect *dialect;
     const struct route_table *const *routes;             /* NULL-terminated */
     const struct option_table *const *options;           /* NULL-terminated, its own beyond the common ones */
     const struct policy_table *const *policies;          /* NULL-terminated */
+    const char *sync_command;                            /* what an operator runs for them: "nova-manage db sync" */
     const struct migration *migrations;
     size_t migration_count;
     const struct flow_type *const *flows;                /* NULL-terminated */
@@ -55,11 +65,13 @@ struct listener {
     const char *name;                           /* "metadata"; NULL ends the list */
     int port;
     const struct route_table *const *routes;
+    const char *host_option, *port_option;      /* in [DEFAULT] */
 };
 
 /* The process: its apps, its pools, its state directory. One per process, reached through app->cloud. */
 struct cloud {
-    const char *state_dir;         /* absolute; mode 0700 below it where secrets lie */
+    const char *state_dir;         /* absolute; mode 0700 below it where secrets lie. NULL: a program that keeps its state
+                                    * where its options say (app->state_path) */
     const char *bind;              /* address that the APIs listen on */
     int port_offset;
     const char *region;            /* "RegionOne" */
@@ -67,8 +79,9 @@ struct cloud {
     int fake_compute;              /* > 0: so many simulated compute hosts instead of libvirt and the switch */
     const char *provider_interface; /* NULL: the data plane lives in a namespace of its own */
     const char *netns;             /* that namespace, under /run/netns; NULL: the host's own network */
+    bool programs;                 /* roles as programs of an operator's, each with its own configuration; else all in one */
     const char *netns_prefix;      /* of the namespaces that agents make ("nubo."): they tell this cloud's from another's */
-    struct app **apps;             /* NULL-terminated */
+    struct app **apps;             /* NULL-terminated: those whose API or any role is in this process */
     struct work_pool *slow;        /* API routes that wait */
     struct work_pool *messages;    /* RPC handlers and flows */
     struct work_pool *periodic;
@@ -79,7 +92,12 @@ struct app {
     const struct service *service;
     struct cloud *cloud;
     struct config *config;
-    struct db *db;
+    const char *const *roles;      /* of this process, NULL-terminated; NULL: all */
+    bool serves_api;               /* its API is served by this process: a call to it is a function call */
+    const char *state_path;        /* where it keeps files: [DEFAULT] state_path, or the cloud's state directory */
+    const char *bind;              /* its API's address and port, as this host sees them */
+    int port;
+    struct db *db;                 /* NULL in a process whose roles need none */
     struct policy *policy;
     struct router *router;
     void *private;                 /* the service's own state, made in start() */
@@ -94,18 +112,36 @@ struct app *cloud_app(const struct cloud *cloud, const char *type_or_name);
 /* This service's public base URL, as the catalog has it: "http://127.0.0.1:8774/v2.1". In the arena. */
 const char *app_url(struct arena *arena, const struct app *app);
 
-/* Reads the configuration, opens and migrates the database, compiles policy and routes. The app lives until
- * app_destroy(). `connection` overrides [database] connection when not NULL. */
-struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct service *service,
-    const char *const *config_files, struct app **ret);
+/* How an app is made. */
+struct app_form {
+    const struct config_source *sources; /* of its configuration; the first one's folder is where relative files are */
+    size_t source_count;
+    const char *const *overrides;  /* group, name, value, ..., NULL: what the command line said; may be NULL */
+    const char *const *roles;      /* NULL-terminated; NULL: all */
+    bool migrate;                  /* brings the schema up to date; else an older one is a fault that names the command */
+};
+
+/* Reads the configuration, opens the database (when a role needs it), compiles policy and routes. The app lives until
+ * app_destroy(). */
+struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct service *service, const struct app_form *form,
+    struct app **ret);
 void app_destroy(struct app *app);
 
-/* Runs service->start and the named roles (NULL: all). */
-struct fault *app_start(struct arena *arena, struct app *app, const char *const *roles);
+/* Whether a role is among those of this process. */
+bool app_has_role(const struct app *app, const char *role);
+/* Whether a role of this process serves this listener ("api", "metadata"). */
+bool app_serves(const struct app *app, const char *listener);
+
+/* Where a listener of the app is to listen: its options when they are set, else the process's address and port offset. */
+void app_listens_on(const struct app *app, const char *host_option, const char *port_option, int port, const char **ret_host,
+    int *ret_port);
+
+/* Runs service->start and the app's roles. */
+struct fault *app_start(struct arena *arena, struct app *app);
 void app_stop(struct app *app);
 
-/* Tells the named roles (NULL: all) that every service of the process was started. */
-struct fault *app_ready(struct arena *arena, struct app *app, const char *const *roles);
+/* Tells the roles that every service of the process was started. */
+struct fault *app_ready(struct arena *arena, struct app *app);
 
 /* Options that every service has ([database], [keystone_authtoken], [DEFAULT] debug, ...). */
 extern const struct option_table common_options;

@@ -452,7 +452,7 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, p,
         MHD_OPTION_NOTIFY_COMPLETED, end_exchange, p, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, p,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+        MHD_OPTION_END);
     if (p->daemon == NULL) {
         struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there?",
             app->service->name, p->authority);

@@ -131,7 +131,7 @@ static struct fault *call_app(struct context *cx, const struct rest *rest, struc
     rq->cx.global_id = cx->global_id != NULL ? cx->global_id : cx->request_id;
     rq->cx.deadline_us = cx->deadline_us;
     rq->cx.span = cx->span;
-    rq->base_url = arena_printf(cx->arena, "http://%s:%d", app->cloud->bind, app->service->port + app->cloud->port_offset);
+    rq->base_url = arena_printf(cx->arena, "http://%s:%d", app->bind, app->port);
     if (!request_set_target(rq, rest->path))
         return FAULT(cx, 500, NULL, "The path %s is malformed.", rest->path);
     rq->data = rest->body != NULL ? json_dump(cx->arena, rest->body) : rest->data != NULL ? rest->data : "";
@@ -146,7 +146,7 @@ static struct fault *call_app(struct context *cx, const struct rest *rest, struc
 struct fault *rest_call(struct context *cx, const struct rest *rest, struct rest_response *ret)
 {
     struct app *app = cloud_app(cx->app->cloud, rest->service);
-    if (app == NULL)
+    if (app == NULL || !app->serves_api)
         return FAULT(cx, 503, NULL, "No %s service runs in this process.", rest->service);
     TRY(call_app(cx, rest, app, ret));
     return judge(cx, rest, ret);

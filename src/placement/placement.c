@@ -13,6 +13,8 @@
 #define NOBODY "00000000-0000-0000-0000-000000000000"
 
 static const struct option option_rows[] = {
+    { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "Address that the API listens on; placement is its own server here." },
+    { "DEFAULT", "bind_port", OPTION_PORT, "8778", "Port that the API listens on." },
     { "placement", "randomize_allocation_candidates", OPTION_BOOL, "false",
         "If True, when limiting allocation candidate results, the results will be a random sampling of the full result"
         " set. If False, they come in the order of their providers' creation." },
@@ -222,17 +224,23 @@ static void stop(struct app *app)
     app->private = NULL;
 }
 
-static const struct role roles[] = { { "placement-api", NULL, NULL }, { NULL } };
+static const struct role roles[] = {
+    { "placement-api", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
+    { NULL },
+};
 
 const struct service placement_service = {
     .name = "placement",
     .type = "placement",
     .endpoint = "",
     .port = 8778,
+    .host_option = "bind_host",
+    .port_option = "bind_port",
     .dialect = &placement_dialect,
     .routes = routes,
     .options = option_tables,
     .policies = policy_tables,
+    .sync_command = "placement-manage db sync",
     .migrations = migrations,
     .migration_count = sizeof(migrations) / sizeof(migrations[0]),
     .roles = roles,

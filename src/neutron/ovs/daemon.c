@@ -118,6 +118,10 @@ static struct fault *start_vswitchd(struct arena *arena, const struct ovs_daemon
 
 struct fault *ovs_daemon_ensure(struct arena *arena, const struct ovs_daemon *daemon, struct ovs_daemon_state *ret)
 {
+    if (daemon->external) {
+        *ret = (struct ovs_daemon_state){ 0 };
+        return NULL; /* who talks to it next finds out whether it is there */
+    }
     *ret = (struct ovs_daemon_state){ .ovsdb_pid = running(arena, daemon, "ovsdb-server") };
     if (ret->ovsdb_pid == 0) {
         log_info("neutron.ovs", "Starting ovsdb-server in %s", daemon->dir);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * daemon: an Open vSwitch of our own: ovsdb-server and ovs-vswitchd with every file in one folder, inside one network
- * namespace. A cloud never touches the Open vSwitch that the host may run.
+ * namespace. An all-in-one cloud never touches the Open vSwitch that the host may run; an agent that an operator
+ * started uses it (`external`).
  *
  * Both daemons are started in the foreground as our children and outlive us: who starts next adopts them by their pid
  * files (and command lines, so that a reused pid is not mistaken). `config.db` survives restarts, flows do not: after a
@@ -21,6 +22,7 @@ struct ovs_daemon {
     const char *netns;  /* the namespace that ports and tunnels live in; NULL: this process's */
     const char *schema; /* NULL: /usr/share/openvswitch/vswitch.ovsschema */
     const char *host;   /* external_ids:hostname and system-id of the switch */
+    bool external;      /* the switch of the host, run by somebody else: it is used and never started */
 };
 
 struct ovs_daemon_state {

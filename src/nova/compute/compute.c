@@ -26,13 +26,14 @@ static void fill_config(struct compute *compute, struct compute_host *host, stru
     const struct config *config = compute->app->config;
     const struct cloud *cloud = compute->app->cloud;
     const char *ovsdb = config_str(config, "os_vif_ovs", "ovsdb_connection");
-    *ret = (struct virt_config){ .hypervisor_hostname = host->node, .state_dir = cloud->state_dir,
+    *ret = (struct virt_config){ .hypervisor_hostname = host->node, .state_dir = compute->app->state_path,
         .connection_uri = config_str(config, "libvirt", "connection_uri"), .virt_type = config_str(config, "libvirt",
         "virt_type"),
         .cpu_mode = config_str(config, "libvirt", "cpu_mode"), .cpu_model = config_str(config, "libvirt", "cpu_models"),
         .netns = cloud->netns, .vnc_disabled = !config_bool(config, "vnc", "enabled"),
         .vnc_listen = config_str(config, "vnc", "server_listen"), .on_event = guest_event, .event_argument = host,
-        .ovs_db = ovsdb != NULL ? ovsdb : arena_printf(compute->life, "unix:%s/run/ovs/db.sock", cloud->state_dir) };
+        .ovs_db = ovsdb != NULL ? ovsdb : cloud->state_dir == NULL ? "unix:/run/openvswitch/db.sock"
+            : arena_printf(compute->life, "unix:%s/run/ovs/db.sock", cloud->state_dir) };
 }
 
 static struct fault *open_host(struct context *cx, struct compute_host *host)
@@ -60,7 +61,8 @@ static void name_hosts(struct compute *compute)
 
 static struct fault *open_database(struct context *cx, struct compute *compute)
 {
-    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/db/nova-compute.db", cx->app->cloud->state_dir),
+    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/%snova-compute.db", cx->app->state_path,
+        cx->app->cloud->state_dir != NULL ? "db/" : ""),
         &compute->db));
     return db_sync(cx->arena, compute->db, migrations, sizeof(migrations) / sizeof(migrations[0]), NULL);
 }
@@ -153,11 +155,12 @@ struct fault *nova_compute_ready(struct context *cx)
     int64_t sync_s = config_int(config, "DEFAULT", "sync_power_state_interval");
     for (size_t i = 0; i < compute->host_count; i++)
         TRY(rpc_serve(cx, TOPIC_COMPUTE, compute->hosts[i].name, compute_methods, &compute->hosts[i], PARALLEL));
-    if (compute->fake) { /* quick, and whoever waits for the cloud wants its hosts */
+    bool begun = compute->fake && !cx->app->cloud->programs;
+    if (begun) { /* quick, and whoever waits for the cloud wants its hosts */
         TRY(begin(cx, compute));
         atomic_store(&compute->begun, true);
     }
-    compute->tasks[0] = periodic_start(cx->app, "nova-compute report", compute->fake ? 10000 : 0,
+    compute->tasks[0] = periodic_start(cx->app, "nova-compute report", begun ? 10000 : 0,
         config_int(config, "DEFAULT", "report_interval") * 1000, heartbeat, compute);
     compute->tasks[1] = periodic_start(cx->app, "update_available_resource", 60000,
         config_int(config, "DEFAULT", "update_resources_interval") * 1000, update_resources, compute);

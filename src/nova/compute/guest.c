@@ -60,7 +60,7 @@ static const char *config_drive_path(struct context *cx, const struct compute_ho
     const struct instance *instance)
 {
     return arena_printf(cx->arena, "%s/disk.config", virt_instance_path(cx->arena,
-        host->compute->app->cloud->state_dir, instance->uuid));
+        host->compute->app->state_path, instance->uuid));
 }
 
 /* nova.virt.configdrive.required_by. */
@@ -90,7 +90,7 @@ struct fault *guest_config_drive(struct context *cx, const struct compute_host *
     const char *path = config_drive_path(cx, host, instance);
     if (exists(path))
         return NULL;
-    TRY(virt_instance_folder(cx->arena, host->compute->app->cloud->state_dir, instance->uuid, &folder));
+    TRY(virt_instance_folder(cx->arena, host->compute->app->state_path, instance->uuid, &folder));
     TRY(metadata_content(cx, instance, admin_password, true, &content, &count));
     struct config_drive_file *files = ARENA_ARRAY(cx->arena, struct config_drive_file, count + 1);
     for (size_t i = 0; i < count; i++)

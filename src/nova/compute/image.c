@@ -70,7 +70,7 @@ static struct fault *download(struct context *cx, const char *id, const char *pa
 static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const char *id,
     const char *disk_format)
 {
-    const char *state_dir = host->compute->app->cloud->state_dir, *part;
+    const char *state_dir = host->compute->app->state_path, *part;
     struct image_cache_entry entry;
     if (image_cache_find(cx->arena, state_dir, id, disk_format, &entry)) {
         trace_note(cx, COMPUTE_SERVICE, "image %s is in the cache", id);
@@ -110,7 +110,7 @@ struct fault *image_ensure(struct context *cx, const struct compute_host *host, 
 void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance,
     struct virt_spawn *spawn)
 {
-    const char *state_dir = host->compute->app->cloud->state_dir;
+    const char *state_dir = host->compute->app->state_path;
     struct image_cache_entry entry;
     if (host->compute->fake || instance->image_ref == NULL || instance->image_ref[0] == '\0')
         return;

@@ -142,7 +142,7 @@ static struct fault *check_allocations(struct context *cx, struct compute_host *
 
 static struct fault *check_files(struct context *cx, struct compute_host *host)
 {
-    DIR *dir = opendir(arena_printf(cx->arena, "%s/instances", cx->app->cloud->state_dir));
+    DIR *dir = opendir(arena_printf(cx->arena, "%s/instances", cx->app->state_path));
     struct fault *fault = NULL;
     if (dir == NULL)
         return NULL; /* no guest yet */
