@@ -2,6 +2,7 @@
  *
  * endpoints: where services answer. API reference: Service catalog and endpoints, identity v3.
  */
+#include "keystone/endpoints.h"
 #include "keystone/edit.h"
 #include "keystone/reference.h"
 #include "keystone/schemas.h"
@@ -16,7 +17,7 @@ static const struct attribute attributes[] = {
     { "enabled",    "enabled",    ATTRIBUTE_BOOL },
 };
 
-static const struct entity endpoint = {
+const struct entity endpoint_entity = {
     .name = "endpoint", .plural = "endpoints", .from = "endpoint", .table = "endpoint", .id_column = "id",
     .extra_column = "extra", .attributes = attributes, .count = sizeof(attributes) / sizeof(attributes[0]),
     .limit_group = "catalog",
@@ -33,12 +34,12 @@ static const struct schema update_schema = { .types = SCHEMA_OBJECT, .properties
 
 static struct fault *endpoint_list(struct request *rq)
 {
-    return entity_list(rq, &endpoint, NULL);
+    return entity_list(rq, &endpoint_entity, NULL);
 }
 
 static struct fault *endpoint_show(struct request *rq)
 {
-    return entity_show(rq, &endpoint, request_argument(rq, "endpoint_id"));
+    return entity_show(rq, &endpoint_entity, request_argument(rq, "endpoint_id"));
 }
 
 /* The old way to name a region makes it; the new one must find it. */
@@ -85,7 +86,7 @@ static struct fault *endpoint_create(struct request *rq)
     json_t *draft = entity_draft(rq, given, false);
     if (json_object_get(draft, "enabled") == NULL)
         json_object_set_new(draft, "enabled", json_true());
-    struct edit edit = { .rq = rq, .entity = &endpoint, .document = draft, .given = given };
+    struct edit edit = { .rq = rq, .entity = &endpoint_entity, .document = draft, .given = given };
     rq->status = 201;
     return edit_commit(&edit, create_run, true);
 }
@@ -97,7 +98,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
 
     TRY(edit_merge(tx, edit, &old));
     TRY(settle_region(tx, RQ(edit->rq), (json_t *)edit->document, edit->given));
-    return entity_store(tx, &endpoint, edit->id, edit->document);
+    return entity_store(tx, &endpoint_entity, edit->id, edit->document);
 }
 
 static struct fault *endpoint_update(struct request *rq)
@@ -108,7 +109,14 @@ static struct fault *endpoint_update(struct request *rq)
     TRY(keystone_member(rq, "endpoint", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
-    return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint, .id = id, .given = given }, update_run, true);
+    return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = id, .given = given }, update_run, true);
+}
+
+struct fault *endpoint_erase(struct tx *tx, const char *id)
+{
+    TRY(sql_exec(tx, "DELETE FROM project_endpoint WHERE endpoint_id = ?", BIND(TEXT(id))));
+    TRY(sql_exec(tx, "DELETE FROM policy_association WHERE endpoint_id = ?", BIND(TEXT(id))));
+    return entity_erase(tx, &endpoint_entity, id);
 }
 
 static struct fault *delete_run(struct tx *tx, void *argument)
@@ -116,15 +124,15 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &endpoint, edit->id, &old));
+    TRY(entity_load(tx, &endpoint_entity, edit->id, &old));
     if (old == NULL)
         return keystone_not_found(RQ(edit->rq), "endpoint", edit->id);
-    return entity_erase(tx, &endpoint, edit->id);
+    return endpoint_erase(tx, edit->id);
 }
 
 static struct fault *endpoint_delete(struct request *rq)
 {
-    return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint, .id = request_argument(rq, "endpoint_id") },
+    return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = request_argument(rq, "endpoint_id") },
         delete_run, false);
 }
 

@@ -137,19 +137,39 @@ static bool hidden(const struct entity *entity, const char *name)
     return false;
 }
 
-void entity_begin(struct request *rq, const struct entity *entity, const json_t *document)
+static void write_members(struct request *rq, const struct entity *entity, const json_t *document)
 {
     struct json_writer *w = &rq->json;
     const char *name;
     json_t *value;
 
-    json_begin(w, NULL);
-    json_begin(w, entity->name);
     json_object_foreach((json_t *)document, name, value) {
         if (!hidden(entity, name) && strcmp(name, "links") != 0)
             json_value(w, name, value);
     }
     write_links(rq, entity, w, json_text_at(document, "id"));
+}
+
+void entity_respond_all(struct request *rq, const struct entity *entity, const json_t *documents)
+{
+    struct json_writer *w = &rq->json;
+
+    json_begin(w, NULL);
+    json_begin_array(w, entity->plural);
+    for (size_t i = 0; i < json_array_size(documents); i++) {
+        json_begin(w, NULL);
+        write_members(rq, entity, json_array_get(documents, i));
+        json_end(w);
+    }
+    json_end_array(w);
+    json_end(w);
+}
+
+void entity_begin(struct request *rq, const struct entity *entity, const json_t *document)
+{
+    json_begin(&rq->json, NULL);
+    json_begin(&rq->json, entity->name);
+    write_members(rq, entity, document);
 }
 
 void entity_finish(struct request *rq)

@@ -67,12 +67,17 @@ struct condition {
  * list_limit of them: then "truncated" is true. */
 struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions);
 
+/* The same without filters and list_limit. */
+struct fault *entity_list_all(struct request *rq, const struct entity *entity, const struct condition *conditions);
+
 /* One as a document (without links); *ret NULL when there is none. */
 struct fault *entity_load(struct tx *tx, const struct entity *entity, const char *id, json_t **ret);
 
 /* {"name": {..., "links": {"self": ...}}}. */
 void entity_respond(struct request *rq, const struct entity *entity, const json_t *document);
-/* The same in two halves, for more members in between. */
+/* {"plural": [...]} of an array of documents, each with its links; the collection has none. */
+void entity_respond_all(struct request *rq, const struct entity *entity, const json_t *documents);
+/* entity_respond() in two halves, for more members in between. */
 void entity_begin(struct request *rq, const struct entity *entity, const json_t *document);
 void entity_finish(struct request *rq);
 /* Loads in a transaction of its own and responds; 404 in the reference's words. */

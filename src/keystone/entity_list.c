@@ -26,10 +26,10 @@ struct list {
     const struct entity *entity;
     struct tx *tx;
     const char *where;
-    struct sql_value values[MAX_FILTERS * 2];
-    size_t count;
+    struct sql_value *values;
+    size_t count, capacity;
     struct inexact inexact[MAX_FILTERS];
-    size_t inexact_count;
+    size_t inexact_count, exact_count;
     struct map options, tags; /* id to a document of them; arena's */
     bool has_extra_filter;
     const char *url;          /* of the collection: what links begin with */
@@ -38,8 +38,13 @@ struct list {
 
 static struct fault *add_condition(struct list *list, const char *sql, const struct sql_value *values, size_t count)
 {
-    if (list->count + count > MAX_FILTERS * 2)
-        return keystone_invalid(RQ(list->rq), "Too many filters.");
+    if (list->count + count > list->capacity) {
+        struct sql_value *larger = ARENA_ARRAY(list->rq->cx.arena, struct sql_value, (list->count + count) * 2);
+        if (list->count > 0)
+            memcpy(larger, list->values, list->count * sizeof(*larger));
+        list->values = larger;
+        list->capacity = (list->count + count) * 2;
+    }
     list->where = arena_printf(list->rq->cx.arena, "%s%s(%s)", list->where, list->where[0] != '\0' ? " AND " : "", sql);
     if (count > 0)
         memcpy(list->values + list->count, values, count * sizeof(*values));
@@ -82,6 +87,8 @@ static struct fault *add_filter(struct list *list, const struct header *query)
             continue;
         if (attribute->flags & ATTRIBUTE_EXTRA)
             return add_inexact(list, i, "", query->value);
+        if (++list->exact_count > MAX_FILTERS)
+            return keystone_invalid(RQ(list->rq), "Too many filters.");
         const char *sql = arena_printf(list->rq->cx.arena, "%s = ?", attribute->column);
         if (attribute->flags & ATTRIBUTE_BOOL)
             return add_condition(list, sql, BIND(INT(keystone_truth(query->value))));
@@ -323,14 +330,14 @@ static void release_map(void *map)
     map_release(map);
 }
 
-struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions)
+static struct fault *list_run(struct request *rq, const struct entity *entity, const struct condition *conditions, bool all)
 {
     struct list *list = ARENA_NEW(rq->cx.arena, struct list);
 
     list->rq = rq;
     list->entity = entity;
     list->where = "";
-    list->limit = limit_of(rq->cx.app->config, entity);
+    list->limit = all ? 0 : limit_of(rq->cx.app->config, entity);
     list->url = keystone_url(rq, arena_printf(rq->cx.arena, "/%s", entity->path != NULL ? entity->path : entity->plural));
     arena_defer(rq->cx.arena, release_map, &list->options);
     arena_defer(rq->cx.arena, release_map, &list->tags);
@@ -338,10 +345,20 @@ struct fault *entity_list(struct request *rq, const struct entity *entity, const
         TRY(add_condition(list, entity->fixed, NO_BIND));
     for (const struct condition *c = conditions; c != NULL && c->sql != NULL; c++)
         TRY(add_condition(list, c->sql, c->values, c->count));
-    for (const struct header *query = rq->query; query != NULL; query = query->next)
+    for (const struct header *query = all ? NULL : rq->query; query != NULL; query = query->next)
         TRY(add_filter(list, query));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &list->tx));
     struct fault *fault = list_rows(list);
     tx_end(list->tx);
     return fault;
+}
+
+struct fault *entity_list(struct request *rq, const struct entity *entity, const struct condition *conditions)
+{
+    return list_run(rq, entity, conditions, false);
+}
+
+struct fault *entity_list_all(struct request *rq, const struct entity *entity, const struct condition *conditions)
+{
+    return list_run(rq, entity, conditions, true);
 }

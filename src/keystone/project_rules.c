@@ -2,8 +2,10 @@
  *
  * What must hold in the tree of domains and projects, and what goes with a project that goes (keystone/resource/core.py).
  */
+#include "keystone/domain_config.h"
 #include "keystone/edit.h"
 #include "keystone/groups.h"
+#include "keystone/limits.h"
 #include "keystone/projects.h"
 #include "keystone/revocation.h"
 #include "keystone/users.h"
@@ -11,6 +13,7 @@
 #include "oslo/options.h"
 
 #include <string.h>
+#include <strings.h>
 
 const char *keystone_default_domain(struct request *rq)
 {
@@ -50,10 +53,42 @@ static struct fault *taken(struct context *cx, const json_t *document)
         "in the same domain: name is %s, project id %s", name, json_text_at(document, "id"));
 }
 
+/* Levels of a tree, its domain counted. */
+static int64_t deepest_tree(const struct config *config)
+{
+    int64_t deepest = config_int(config, "DEFAULT", "max_project_tree_depth");
+    int model = limits_tree_depth(config);
+
+    return (model > 0 && model < deepest ? model : deepest) + 1;
+}
+
+/* A name that operators forbid: of characters that URLs reserve, or the one of federated users' domain. */
+static struct fault *check_name(struct context *cx, const json_t *document, bool domain)
+{
+    static const char reserved[] = ":/?#[]@!$&'()*+,;=";
+    const struct config *config = cx->app->config;
+    const char *name = json_text_at(document, "name"), *id = json_text_at(document, "id");
+    const char *federated = config_str(config, "federation", "federated_domain_name");
+    const char *safe = config_str(config, "resource", domain ? "domain_name_url_safe" : "project_name_url_safe");
+    BUF_CLEANUP struct buf found = { 0 };
+
+    for (const char *c = name; c != NULL && *c != '\0' && strcmp(safe, "off") != 0; c++)
+        if (strchr(reserved, *c) != NULL)
+            buf_putc(&found, *c);
+    if (found.length > 0)
+        return keystone_invalid(cx, "%s name cannot contain the following reserved characters: %s",
+            domain ? "Domain" : "Project", buf_text(&found));
+    if (domain && name != NULL && strcasecmp(name, federated) == 0)
+        return keystone_invalid(cx, "Domain cannot be named %s", name);
+    if (domain && id != NULL && strcasecmp(id, federated) == 0)
+        return keystone_invalid(cx, "Domain cannot have ID %s", id);
+    return NULL;
+}
+
 static struct fault *check_new(struct tx *tx, struct context *cx, const json_t *document)
 {
     const char *domain_id = json_text_at(document, "domain_id"), *parent_id = json_text_at(document, "parent_id");
-    int64_t deepest = config_int(cx->app->config, "DEFAULT", "max_project_tree_depth") + 1;
+    int64_t deepest = deepest_tree(cx->app->config);
     struct project *domain, *parent;
     const struct project **above;
     size_t count;
@@ -94,6 +129,7 @@ static struct fault *duplicate(struct context *cx, struct fault *fault, const js
 
 struct fault *project_create(struct tx *tx, struct context *cx, const json_t *document)
 {
+    TRY(check_name(cx, document, json_is_true(json_object_get(document, "is_domain"))));
     TRY(check_new(tx, cx, document));
     return duplicate(cx, entity_insert(tx, &project_entity, document), document);
 }
@@ -146,6 +182,8 @@ struct fault *project_change(struct tx *tx, struct context *cx, const json_t *ol
         return keystone_refused(cx, "Update of `parent_id` is not allowed.");
     if (changed(old, wanted, "is_domain"))
         return keystone_invalid(cx, "Update of `is_domain` is not allowed.");
+    if (changed(old, wanted, "name"))
+        TRY(check_name(cx, wanted, project->is_domain));
     entity_strip_name((json_t *)wanted);
     TRY(check_enabled(tx, cx, project, old, wanted));
     return duplicate(cx, entity_store(tx, project->is_domain ? &domain_entity : &project_entity, id, wanted), wanted);
@@ -156,8 +194,16 @@ struct fault *project_change(struct tx *tx, struct context *cx, const json_t *ol
 /* One project and what refers to it. */
 static struct fault *erase(struct tx *tx, struct context *cx, const char *id)
 {
-    TRY(sql_exec(tx, "DELETE FROM assignment WHERE target_id = ?", BIND(TEXT(id))));
-    TRY(sql_exec(tx, "UPDATE `user` SET default_project_id = NULL WHERE default_project_id = ?", BIND(TEXT(id))));
+    static const char *const statements[] = {
+        "DELETE FROM assignment WHERE target_id = ?",
+        "UPDATE `user` SET default_project_id = NULL WHERE default_project_id = ?",
+        "DELETE FROM project_endpoint WHERE project_id = ?",
+        "DELETE FROM project_endpoint_group WHERE project_id = ?",
+        "DELETE FROM `limit` WHERE project_id = ?",
+    };
+
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+        TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
     TRY(entity_erase(tx, &project_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .project_id = id });
 }
@@ -171,7 +217,9 @@ static struct fault *erase_domain(struct tx *tx, struct context *cx, const char 
     } owned[] = {
         { "SELECT id FROM `group` WHERE domain_id = ?", group_erase },
         { "SELECT id FROM `user` WHERE domain_id = ?", user_delete },
-        { "SELECT id FROM project WHERE domain_id = ? AND is_domain = 0", erase },
+        /* leaves first: a parent's row may not go before its children's */
+        { "SELECT id FROM project p WHERE p.domain_id = ? AND p.is_domain = 0 AND NOT EXISTS (SELECT 1 FROM project c WHERE"
+          " c.parent_id = p.id)", erase },
     };
 
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
@@ -187,7 +235,10 @@ static struct fault *erase_domain(struct tx *tx, struct context *cx, const char 
     }
     TRY(sql_exec(tx, "DELETE FROM implied_role WHERE prior_role_id IN (SELECT id FROM role WHERE domain_id = ?)",
         BIND(TEXT(id))));
+    TRY(sql_exec(tx, "DELETE FROM role_option WHERE role_id IN (SELECT id FROM role WHERE domain_id = ?)", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM role WHERE domain_id = ?", BIND(TEXT(id))));
+    TRY(sql_exec(tx, "DELETE FROM `limit` WHERE domain_id = ?", BIND(TEXT(id))));
+    TRY(domain_config_erase(tx, id));
     return erase(tx, cx, id);
 }
 

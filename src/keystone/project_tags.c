@@ -71,6 +71,15 @@ static struct fault *begin(struct request *rq, json_t **ret)
     return *ret != NULL ? NULL : keystone_not_found(RQ(rq), "project", id);
 }
 
+/* 403 while the project is immutable; `verb` in the reference's words. */
+static struct fault *check_mutable(struct request *rq, const json_t *project, const char *verb)
+{
+    if (!json_is_true(json_at(project, "options.immutable")))
+        return NULL;
+    return keystone_refused(RQ(rq), "Cannot %s project tags for %s, project is immutable. Set \"immutable\" option to false "
+        "before creating project tags.", verb, json_text_at(project, "id"));
+}
+
 static void respond(struct request *rq, const json_t *tags)
 {
     json_begin(&rq->json, NULL);
@@ -120,6 +129,7 @@ static struct fault *tags_replace(struct request *rq)
     TRY(begin(rq, &project));
     TRY(keystone_member(rq, "tags", &tags));
     TRY(keystone_check(rq, &schema_tags, tags));
+    TRY(check_mutable(rq, project, "update"));
     TRY(store(rq, tags));
     respond(rq, tags);
     return NULL;
@@ -130,6 +140,7 @@ static struct fault *tags_clear(struct request *rq)
     json_t *project;
 
     TRY(begin(rq, &project));
+    TRY(check_mutable(rq, project, "update"));
     return store(rq, NULL);
 }
 
@@ -165,6 +176,7 @@ static struct fault *tag_add(struct request *rq)
     TRY(begin(rq, &project));
     json_t *tags = json_object_get(project, "tags"), *tag = json_keep(rq->cx.arena, json_string(request_argument(rq, "value")));
     TRY(keystone_check(rq, &schema_tag, tag));
+    TRY(check_mutable(rq, project, "create"));
     json_array_append(tags, tag);
     TRY(keystone_check(rq, &schema_tags, tags));
     TRY(store(rq, tags));
@@ -177,6 +189,7 @@ static struct fault *tag_remove(struct request *rq)
     json_t *project;
 
     TRY(begin(rq, &project));
+    TRY(check_mutable(rq, project, "delete"));
     json_t *tags = json_object_get(project, "tags");
     size_t at = place(rq, tags);
     if (at == json_array_size(tags))

@@ -5,6 +5,7 @@
 #include "keystone/projects.h"
 
 #include "keystone/edit.h"
+#include "keystone/limits.h"
 #include "keystone/model.h"
 #include "keystone/schemas.h"
 
@@ -137,7 +138,10 @@ static struct fault *write_mine(struct request *rq, struct tx *tx, const char *m
         if (!mine)
             continue;
         TRY(entity_load(tx, &project_entity, projects[i]->id, &document));
-        entity_respond(rq, &project_entity, document);
+        entity_begin(rq, &project_entity, document);
+        if (keystone_query_flag(rq, "include_limits"))
+            TRY(limits_of_project_write(rq, tx, projects[i]->id));
+        entity_finish(rq);
     }
     json_end_array(&rq->json);
     return NULL;

@@ -3,6 +3,7 @@
 
 #include "keystone/model.h"
 #include "base/clock.h"
+#include "oslo/options.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -136,6 +137,63 @@ static struct fault *read_catalog(struct tx *tx, struct held *held)
     return read_endpoints(tx, held, services);
 }
 
+static int by_project(const void *a, const void *b)
+{
+    return strcmp(((const struct endpoint_choice *)a)->project_id, ((const struct endpoint_choice *)b)->project_id);
+}
+
+/* Whether a filter chooses any endpoint at all: one that does not counts for nothing. */
+static struct fault *chooses_any(struct tx *tx, const struct endpoint_filter *filter, bool *ret)
+{
+    int64_t count = 0;
+
+    if (!filter->nothing)
+        TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM endpoint WHERE (service_id = ? OR ? = 1) AND (interface = ? OR"
+            " ? = 1) AND (region_id = ? OR ? = 1) AND (region_id IS NULL OR ? = 0)",
+            BIND(TEXT(filter->service_id), INT(filter->service_id == NULL), TEXT(filter->interface),
+                INT(filter->interface == NULL), TEXT(filter->region_id), INT(filter->region_id == NULL),
+                INT(filter->no_region))));
+    *ret = count > 0;
+    return NULL;
+}
+
+/* OS-EP-FILTER: which endpoints the catalogs of projects have. */
+static struct fault *read_choices(struct tx *tx, struct held *held)
+{
+    int64_t single, groups;
+    struct rows *rows;
+    bool any;
+
+    TRY(count_of(tx, "project_endpoint", &single));
+    TRY(count_of(tx, "project_endpoint_group", &groups));
+    size_t room = (size_t)(single + groups), count = 0;
+    struct endpoint_choice *choices = ARENA_ARRAY(held->arena, struct endpoint_choice, room + 1);
+    TRY(sql_query(tx, &rows, "SELECT p.project_id, p.endpoint_id FROM project_endpoint p JOIN endpoint e ON e.id = p.endpoint_id",
+        NO_BIND));
+    while (count < room && rows_next(rows))
+        choices[count++] = (struct endpoint_choice){ .project_id = arena_strdup(held->arena, rows_text(rows, 0)),
+            .endpoint_id = arena_strdup(held->arena, rows_text(rows, 1)) };
+    TRY(rows_fault(rows));
+    rows_end(rows);
+    size_t first = count, kept = count;
+    TRY(sql_query(tx, &rows, "SELECT p.project_id, g.filters FROM project_endpoint_group p JOIN endpoint_group g ON"
+        " g.id = p.endpoint_group_id", NO_BIND));
+    while (count < room && rows_next(rows))
+        choices[count++] = (struct endpoint_choice){ .project_id = arena_strdup(held->arena, rows_text(rows, 0)),
+            .filter = endpoint_filter_read(held->arena, json_parse_own(tx_arena(tx), rows_text(rows, 1))) };
+    TRY(rows_fault(rows));
+    rows_end(rows);
+    for (size_t i = first; i < count; i++) {
+        TRY(chooses_any(tx, &choices[i].filter, &any));
+        if (any)
+            choices[kept++] = choices[i];
+    }
+    qsort(choices, kept, sizeof(*choices), by_project);
+    held->reference.choices = choices;
+    held->reference.choice_count = kept;
+    return NULL;
+}
+
 /* Reads a snapshot with the generation that was current before the first byte was read. */
 static struct fault *held_read(struct context *cx, struct held **ret)
 {
@@ -153,6 +211,10 @@ static struct fault *held_read(struct context *cx, struct held **ret)
         fault = read_roles(tx, held);
         if (fault == NULL)
             fault = read_catalog(tx, held);
+        if (fault == NULL)
+            fault = read_choices(tx, held);
+        held->reference.nothing_unless_chosen = !config_bool(cx->app->config, "endpoint_filter",
+            "return_all_endpoints_if_no_filter");
         tx_end(tx);
     }
     if (fault != NULL) {
@@ -269,13 +331,47 @@ bool catalog_url(struct buf *out, const char *url, const char *user_id, const ch
     return true;
 }
 
-static void endpoint_write(struct json_writer *w, const struct catalog_endpoint *endpoint, const char *user_id,
+/* The choices of a project: NULL when it has none. */
+static const struct endpoint_choice *choices_of(const struct reference *reference, const char *project_id)
+{
+    size_t low = 0, high = reference->choice_count;
+
+    if (project_id == NULL)
+        return NULL;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(reference->choices[middle].project_id, project_id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == reference->choice_count || strcmp(reference->choices[low].project_id, project_id) != 0)
+        return NULL;
+    return &reference->choices[low];
+}
+
+static bool is_chosen(const struct reference *reference, const struct endpoint_choice *choice, const char *project_id,
+    const struct catalog_service *service, const struct catalog_endpoint *endpoint)
+{
+    const struct endpoint_choice *end = reference->choices + reference->choice_count;
+
+    for (; choice < end && strcmp(choice->project_id, project_id) == 0; choice++)
+        if (choice->endpoint_id != NULL ? strcmp(choice->endpoint_id, endpoint->id) == 0 :
+            endpoint_filter_matches(&choice->filter, service->id, endpoint->region_id, endpoint->interface))
+            return true;
+    return false;
+}
+
+/* False when its URL cannot be filled in: it is left out. */
+static bool endpoint_write(struct json_writer *w, const struct catalog_endpoint *endpoint, const char *user_id,
     const char *project_id)
 {
     BUF_CLEANUP struct buf url = { 0 };
 
     if (!catalog_url(&url, endpoint->url, user_id, project_id))
-        return;
+        return false;
+    if (w == NULL)
+        return true;
     json_begin(w, NULL);
     json_text(w, "id", endpoint->id);
     json_text(w, "interface", endpoint->interface);
@@ -283,18 +379,30 @@ static void endpoint_write(struct json_writer *w, const struct catalog_endpoint 
     json_text(w, "url", buf_text(&url));
     json_text(w, "region", endpoint->region_id);
     json_end(w);
+    return true;
 }
 
 void catalog_write(struct json_writer *w, const char *name, const struct reference *reference, const char *user_id,
     const char *project_id)
 {
+    const struct endpoint_choice *choices = choices_of(reference, project_id);
+    size_t services = choices == NULL && reference->nothing_unless_chosen ? 0 : reference->service_count;
+
     json_begin_array(w, name);
-    for (size_t i = 0; i < reference->service_count; i++) {
+    for (size_t i = 0; i < services; i++) {
         const struct catalog_service *service = &reference->services[i];
+        const struct catalog_endpoint *endpoints = &reference->endpoints[service->first];
+        bool any = choices == NULL; /* a service stays without endpoints only where nothing is filtered */
+        for (size_t k = 0; k < service->count && !any; k++)
+            any = is_chosen(reference, choices, project_id, service, &endpoints[k]) &&
+                endpoint_write(NULL, &endpoints[k], user_id, project_id);
+        if (!any)
+            continue;
         json_begin(w, NULL);
         json_begin_array(w, "endpoints");
         for (size_t k = 0; k < service->count; k++)
-            endpoint_write(w, &reference->endpoints[service->first + k], user_id, project_id);
+            if (choices == NULL || is_chosen(reference, choices, project_id, service, &endpoints[k]))
+                endpoint_write(w, &endpoints[k], user_id, project_id);
         json_end_array(w);
         json_text(w, "id", service->id);
         json_text(w, "type", service->type);

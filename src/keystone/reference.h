@@ -6,6 +6,7 @@
 #ifndef KEYSTONE_REFERENCE_H
 #define KEYSTONE_REFERENCE_H
 
+#include "keystone/endpoint_filter.h"
 #include "keystone/state.h"
 #include "oslo/json.h"
 
@@ -27,6 +28,13 @@ struct catalog_service {
     size_t first, count; /* its enabled endpoints */
 };
 
+/* One endpoint, or one endpoint group's, that a project's catalog is to have. */
+struct endpoint_choice {
+    const char *project_id;
+    const char *endpoint_id;               /* NULL: those of the filter */
+    struct endpoint_filter filter;
+};
+
 struct reference {
     const struct identity_role *roles;
     size_t role_count;
@@ -35,6 +43,9 @@ struct reference {
     const struct catalog_service *services; /* enabled ones */
     size_t service_count;
     const struct catalog_endpoint *endpoints;
+    const struct endpoint_choice *choices; /* of existing endpoints, sorted by project */
+    size_t choice_count;
+    bool nothing_unless_chosen;            /* [endpoint_filter] return_all_endpoints_if_no_filter is off */
 };
 
 struct reference_cache *reference_cache_create(void);
@@ -50,7 +61,7 @@ size_t reference_role(const struct reference *reference, const char *role_id);
 void reference_expand(const struct reference *reference, bool *marks);
 
 /* Writes the catalog as the member `name`: v3 form, with $(project_id)s and its like filled in. Endpoints that need a
- * project are left out when project_id is NULL, as are malformed ones. */
+ * project are left out when project_id is NULL, as are malformed ones, and those that the project's filters do not choose. */
 void catalog_write(struct json_writer *w, const char *name, const struct reference *reference, const char *user_id,
     const char *project_id);
 

@@ -146,8 +146,10 @@ static struct fault *delete_run(struct tx *tx, void *argument)
             return keystone_refused(RQ(edit->rq), "Unable to delete region %s because it or its child regions have "
                 "associated endpoints.", edit->id);
     }
-    for (size_t i = count; i-- > 0;)
+    for (size_t i = count; i-- > 0;) {
+        TRY(sql_exec(tx, "DELETE FROM policy_association WHERE region_id = ?", BIND(TEXT(ids[i]))));
         TRY(entity_erase(tx, &region, ids[i]));
+    }
     return NULL;
 }
 

@@ -59,10 +59,13 @@ static const struct route_table *const routes[] = {
     &version_routes, &auth_routes, &region_routes, &service_routes, &endpoint_routes, &domain_routes, &project_routes,
     &project_tag_routes, &user_routes, &group_routes, &role_routes, &implied_role_routes,
     &grant_routes, &role_assignment_routes, &revoke_event_routes,
+    &registered_limit_routes, &limit_routes, &endpoint_filter_routes, &endpoint_policy_routes, &domain_config_routes,
     NULL,
 };
-static const struct option_table *const options[] = { &keystone_options, &keystone_resource_options, NULL };
-static const struct policy_table *const policies[] = { &keystone_policies, NULL };
+static const struct option_table *const options[] = {
+    &keystone_options, &keystone_resource_options, &keystone_ldap_options, NULL,
+};
+static const struct policy_table *const policies[] = { &keystone_policies, &keystone_resource_policies, NULL };
 static const struct role roles[] = {
     { "keystone", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
     { NULL },

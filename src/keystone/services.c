@@ -70,6 +70,10 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     TRY(entity_load(tx, &service, edit->id, &old));
     if (old == NULL)
         return keystone_not_found(RQ(edit->rq), "service", edit->id);
+    TRY(sql_exec(tx, "DELETE FROM project_endpoint WHERE endpoint_id IN (SELECT id FROM endpoint WHERE service_id = ?)",
+        BIND(TEXT(edit->id))));
+    TRY(sql_exec(tx, "DELETE FROM policy_association WHERE service_id = ? OR endpoint_id IN (SELECT id FROM endpoint WHERE"
+        " service_id = ?)", BIND(TEXT(edit->id), TEXT(edit->id))));
     TRY(sql_exec(tx, "DELETE FROM endpoint WHERE service_id = ?", BIND(TEXT(edit->id))));
     return entity_erase(tx, &service, edit->id);
 }

@@ -33,14 +33,15 @@ struct keystone *keystone_of(const struct context *cx);
 void keystone_changed(const struct context *cx);
 
 extern const struct dialect keystone_dialect;
-extern const struct option_table keystone_options, keystone_resource_options;
-extern const struct policy_table keystone_policies;
+extern const struct option_table keystone_options, keystone_resource_options, keystone_ldap_options;
+extern const struct policy_table keystone_policies, keystone_resource_policies;
 enum { KEYSTONE_MIGRATIONS = 11 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
 
 extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes,
     project_tag_routes, domain_routes, role_routes, implied_role_routes, grant_routes, role_assignment_routes,
-    region_routes, service_routes, endpoint_routes, revoke_event_routes;
+    region_routes, service_routes, endpoint_routes, revoke_event_routes, registered_limit_routes, limit_routes,
+    endpoint_filter_routes, endpoint_policy_routes, domain_config_routes;
 
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);
