@@ -30,6 +30,8 @@ const char *json_shown(struct arena *arena, const json_t *value);
 
 extern const struct policy_table neutron_policies;
 extern const struct option_table neutron_options;
+extern const struct option_table neutron_target_options;
+extern const struct rest_target neutron_targets[];
 enum { NEUTRON_MIGRATIONS = 5 };
 extern const struct migration neutron_migrations[NEUTRON_MIGRATIONS];
 

@@ -9,7 +9,7 @@
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
     &security_group_rule_routes, &agent_routes, &quota_routes, &tag_routes,
     &availability_routes, &extension_routes, NULL };
-static const struct option_table *const options[] = { &neutron_options, NULL };
+static const struct option_table *const options[] = { &neutron_options, &neutron_target_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 
 static const struct role roles[] = {
@@ -37,4 +37,5 @@ const struct service neutron_service = {
     .migrations = neutron_migrations,
     .migration_count = NEUTRON_MIGRATIONS,
     .roles = roles,
+    .targets = neutron_targets,
 };

@@ -8,7 +8,10 @@
 
 #include "oslo/app.h"
 #include "oslo/flow.h"
+#include "oslo/rest.h"
 
+extern const struct option_table nova_target_options, nova_service_user_options;
+extern const struct rest_target nova_targets[];
 extern const struct option_table nova_scheduler_options, nova_compute_options, nova_metadata_options;
 
 /* Every flow of nova, NULL-terminated; for service->flows. */

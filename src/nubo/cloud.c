@@ -7,6 +7,7 @@
 #include "nubo/bootstrap.h"
 #include "nubo/files.h"
 #include "nubo/services.h"
+#include "oslo/http_client.h"
 #include "oslo/trace.h"
 
 #include <errno.h>
@@ -133,6 +134,7 @@ void cloud_stop(struct cloud *cloud)
     work_pool_destroy(cloud->periodic);
     work_pool_destroy(cloud->messages);
     work_pool_destroy(cloud->slow);
+    http_client_stop();
     for (struct app **app = cloud->apps; app != NULL && *app != NULL; app++)
         app_destroy(*app);
 }

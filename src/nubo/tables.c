@@ -51,15 +51,6 @@ int command_flows(const struct arguments *arguments)
     return 0;
 }
 
-static size_t option_tables(const struct service *service, const struct option_table *to[static 32])
-{
-    size_t count = 0;
-    to[count++] = &common_options;
-    for (const struct option_table *const *t = service->options; t != NULL && *t != NULL && count < 32; t++)
-        to[count++] = *t;
-    return count;
-}
-
 static size_t policy_count(const struct service *service)
 {
     size_t count = 0;
@@ -81,8 +72,8 @@ static int print_sample(const struct arguments *arguments, const char *what, boo
         return 2;
     }
     BUF_CLEANUP struct buf text = { 0 };
-    const struct option_table *tables[32];
-    size_t count = option_tables(service, tables);
+    const struct option_table *tables[APP_OPTION_TABLES];
+    size_t count = app_option_tables(service, tables);
     if (config)
         config_sample(&text, tables, count);
     else

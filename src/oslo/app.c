@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "oslo/identity.h"
 #include "oslo/messaging.h"
+#include "oslo/rest.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,17 +19,6 @@ static const struct option common_rows[] = {
     { "DEFAULT", "transport_url", OPTION_STR, "memory://", "The messaging back end: memory:// inside one process.",
         .secret = true },
     { "database", "connection", OPTION_STR, NULL, "The database to use: sqlite:////path/file.", .secret = true },
-    { "keystone_authtoken", "www_authenticate_uri", OPTION_STR, "http://127.0.0.1:5000",
-        "Public identity endpoint, told to clients without a valid token." },
-    { "keystone_authtoken", "auth_url", OPTION_STR, "http://127.0.0.1:5000", "Identity endpoint of this service." },
-    { "keystone_authtoken", "auth_type", OPTION_STR, "password", "How this service logs in." },
-    { "keystone_authtoken", "username", OPTION_STR, NULL, "The service's user." },
-    { "keystone_authtoken", "password", OPTION_STR, NULL, "Its password.", .secret = true },
-    { "keystone_authtoken", "user_domain_name", OPTION_STR, "Default", "Domain of the service's user." },
-    { "keystone_authtoken", "project_name", OPTION_STR, "service", "Project that the service logs in to." },
-    { "keystone_authtoken", "project_domain_name", OPTION_STR, "Default", "Domain of that project." },
-    { "keystone_authtoken", "token_cache_time", OPTION_INT, "300",
-        "Seconds for which a validated token is trusted without asking again.", .min = 1, .max = 86400 },
     { "oslo_policy", "enforce_scope", OPTION_BOOL, "false", "Whether the scope of the token must be one of the policy's." },
     { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "false", "Whether deprecated policy defaults are ignored." },
     { "oslo_policy", "policy_file", OPTION_STR, "policy.yaml", "File of policy overrides, relative to the configuration." },
@@ -48,14 +39,29 @@ const char *app_url(struct arena *arena, const struct app *app)
     return arena_printf(arena, "http://%s:%d%s", app->bind, app->port, service->endpoint != NULL ? service->endpoint : "");
 }
 
+size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])
+{
+    enum { COMMON = 4 };
+    size_t count = 0;
+    for (const struct option_table *const *t = service->options; t != NULL && *t != NULL; t++) {
+        assert(count + COMMON < APP_OPTION_TABLES);
+        to[count++] = *t;
+    }
+    for (const struct rest_target *t = service->targets; t != NULL && t->type != NULL; t++) {
+        assert(count + COMMON + 2 < APP_OPTION_TABLES);
+        to[count++] = &t->auth;
+        to[count++] = &t->adapter;
+    }
+    to[count++] = &common_options;
+    for (size_t i = 0; identity_option_tables[i] != NULL; i++)
+        to[count++] = identity_option_tables[i];
+    return count;
+}
+
 static struct fault *read_config(struct arena *arena, struct app *app, const struct app_form *form)
 {
-    const struct option_table *tables[32];
-    size_t count = 0;
-    /* A service's own rows come first: they hold where its default of a common option is another. */
-    for (const struct option_table *const *t = app->service->options; t != NULL && *t != NULL && count < 31; t++)
-        tables[count++] = *t;
-    tables[count++] = &common_options;
+    const struct option_table *tables[APP_OPTION_TABLES];
+    size_t count = app_option_tables(app->service, tables);
     TRY(config_create(arena, tables, count, form->sources, form->source_count, &app->config));
     for (const char *const *o = form->overrides; o != NULL && *o != NULL; o += 3)
         TRY(config_set_override(arena, app->config, o[0], o[1], o[2]));

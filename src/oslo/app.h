@@ -16,6 +16,7 @@
 #include "oslo/sql.h"
 
 struct rpc_server;
+struct rest_target;
 struct flow_type;
 struct program;
 
@@ -55,6 +56,7 @@ struct service {
     void (*stop)(struct app *app);
     /* Tokens: keystone checks its own; every other service leaves this NULL and asks keystone. */
     struct fault *(*authenticate)(struct context *cx, const char *token, struct caller **ret);
+    const struct rest_target *targets;                   /* which section is about which other service (rest.h); may be NULL */
     /* More ports with routes of their own (the metadata API), NULL-terminated, may be NULL. */
     const struct listener *listeners;
     /* Administrative programs (oslo/command), NULL-terminated, may be NULL. */
@@ -101,7 +103,7 @@ struct app {
     struct policy *policy;
     struct router *router;
     void *private;                 /* the service's own state, made in start() */
-    void *identity;                /* oslo/identity's: its service token */
+    void *identity;                /* oslo/session's: its own tokens */
     void *messaging;               /* oslo/messaging's */
     void *flows;                   /* oslo/flow's */
 };
@@ -143,7 +145,12 @@ void app_stop(struct app *app);
 /* Tells the roles that every service of the process was started. */
 struct fault *app_ready(struct arena *arena, struct app *app);
 
-/* Options that every service has ([database], [keystone_authtoken], [DEFAULT] debug, ...). */
+/* Options that every service has ([database], [DEFAULT] debug, ...). */
 extern const struct option_table common_options;
+
+/* All tables of a service: its own, its targets' sections, the common ones, [keystone_authtoken]. Its own rows come first: they
+ * hold where its default of a common option is another. Returns how many. */
+enum { APP_OPTION_TABLES = 48 };
+size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES]);
 
 #endif

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_SOURCES = 64, MAX_TABLES = 32, USAGE_ERROR = 2 };
+enum { MAX_SOURCES = 64, USAGE_ERROR = 2 };
 
 const struct argument command_common[] = {
     { "--config-dir",         ARGUMENT_LIST, "Path to a config directory to pull `*.conf` files from; they are read sorted,"
@@ -370,11 +370,8 @@ static void find_default_files(struct parser *p)
 
 static struct fault *read_config(struct parser *p, const struct level *common, struct app *app)
 {
-    const struct option_table *tables[MAX_TABLES];
-    size_t count = 0;
-    for (const struct option_table *const *t = app->service->options; t != NULL && *t != NULL && count < MAX_TABLES - 1; t++)
-        tables[count++] = *t;
-    tables[count++] = &common_options;
+    const struct option_table *tables[APP_OPTION_TABLES];
+    size_t count = app_option_tables(app->service, tables);
     if (p->source_count == 0)
         find_default_files(p);
     TRY(config_create(p->arena, tables, count, p->sources, p->source_count, &app->config));

@@ -3,9 +3,11 @@
 #include "oslo/identity.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "oslo/app.h"
 #include "oslo/rest.h"
+#include "oslo/session.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -14,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 16, SHARD_ENTRIES = 2048, TOKEN_LIMIT = 16384, RENEW_BEFORE_S = 300 };
+enum { SHARDS = 16, SHARD_ENTRIES = 2048, TOKEN_LIMIT = 16384 };
 #define SECOND_US 1000000
 
 struct entry {
@@ -29,13 +31,6 @@ static struct shard {
 } shards[SHARDS] = { [0 ... SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 
 static _Atomic uint64_t generation;
-
-struct service_token {
-    pthread_mutex_t lock;
-    char *token;
-    int64_t expires_us;
-    uint64_t generation;
-};
 
 void identity_forget(void)
 {
@@ -110,6 +105,14 @@ static void remember(const struct app *app, const char *digest, struct caller *c
     pthread_mutex_unlock(&shard->lock);
 }
 
+static bool is_cached(const char *token)
+{
+    char digest[65];
+    struct caller *caller = strlen(token) <= TOKEN_LIMIT && digest_of(token, digest) ? cached(digest) : NULL;
+    caller_unref(caller);
+    return caller != NULL;
+}
+
 /* ---- keystone's answer ---- */
 
 static const char *const *names_of(struct arena *arena, const json_t *roles, const char *member)
@@ -158,14 +161,15 @@ static struct caller *caller_from_token(const json_t *token, const char *text)
     return c;
 }
 
-static struct fault *ask_keystone(struct context *cx, const char *token, struct caller **ret)
+static struct fault *ask_keystone(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
 {
     const char *const headers[] = { "X-Subject-Token", token, NULL };
     struct rest_response answer;
     /* No user may be current while we ask as ourselves. */
     struct context own = *cx;
     own.caller = NULL;
-    TRY(rest_call(&own, &(struct rest){ .service = "identity", .method = GET, .path = "/v3/auth/tokens?nocatalog",
+    TRY(rest_call(&own, &(struct rest){ .service = "identity", .method = GET,
+        .path = allow_expired ? "/v3/auth/tokens?nocatalog&allow_expired=1" : "/v3/auth/tokens?nocatalog",
         .as = AS_SERVICE, .headers = headers, .accept_status = -1 }, &answer));
     *ret = NULL;
     if (answer.status == 404 || answer.status == 401)
@@ -178,12 +182,20 @@ static struct fault *ask_keystone(struct context *cx, const char *token, struct 
     return NULL;
 }
 
+static struct fault *ask(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
+{
+    struct fault *fault = ask_keystone(cx, token, allow_expired, ret);
+    if (fault == NULL || fault->status == 503)
+        return fault;
+    return fault_because(FAULT(cx, 503, NULL, "The Keystone service is temporarily unavailable."), fault);
+}
+
 /* *ret NULL: not a token. */
-static struct fault *validate(struct context *cx, const char *token, struct caller **ret)
+static struct fault *validate(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
 {
     struct app *app = cx->app;
     *ret = NULL;
-    if (strlen(token) > TOKEN_LIMIT)
+    if (strlen(token) > TOKEN_LIMIT || strpbrk(token, "\r\n") != NULL)
         return NULL;
     if (app->service->authenticate != NULL)
         return app->service->authenticate(cx, token, ret);
@@ -194,10 +206,19 @@ static struct fault *validate(struct context *cx, const char *token, struct call
     if (*ret != NULL)
         return NULL;
     uint64_t seen = identity_generation();
-    TRY(ask_keystone(cx, token, ret));
-    if (*ret != NULL)
+    TRY(ask(cx, token, allow_expired, ret));
+    if (*ret != NULL && (*ret)->expires_us > clock_now_us())
         remember(app, digest, *ret, seen);
     return NULL;
+}
+
+bool identity_waits(const struct request *rq)
+{
+    const struct app *app = rq->cx.app, *keystone = cloud_app(app->cloud, "identity");
+    if (app->service->authenticate != NULL || (keystone != NULL && keystone->serves_api))
+        return false;
+    const char *token = request_header(rq, "X-Auth-Token"), *service_token = request_header(rq, "X-Service-Token");
+    return (token != NULL && !is_cached(token)) || (service_token != NULL && !is_cached(service_token));
 }
 
 /* ---- requests ---- */
@@ -235,33 +256,62 @@ static struct caller *with_service_roles(const struct caller *user, const struct
     return kept;
 }
 
-static struct fault *add_service(struct request *rq)
+static bool among(const char *const *list, const char *word)
 {
-    const char *service_token = request_header(rq, "X-Service-Token");
-    if (service_token == NULL)
+    for (; *list != NULL; list++)
+        if (strcmp(*list, word) == 0)
+            return true;
+    return false;
+}
+
+static bool has_service_role(const struct app *app, const struct caller *service)
+{
+    const char *const *wanted = config_list(app->config, "keystone_authtoken", "service_token_roles", NULL);
+    for (const char *const *role = service->roles; *role != NULL; role++)
+        if (among(wanted, *role))
+            return true;
+    return false;
+}
+
+/* *ret NULL: there is no service token. Only one with a role of service_token_roles lets an expired user's token pass; without
+ * service_token_roles_required any valid one is taken, as auth_token does. */
+static struct fault *take_service_token(struct request *rq, struct caller **ret, bool *ret_allow_expired)
+{
+    const struct app *app = rq->cx.app;
+    const char *text = request_header(rq, "X-Service-Token");
+    *ret = NULL;
+    *ret_allow_expired = false;
+    if (text == NULL || *text == '\0')
         return NULL;
-    struct caller *service;
-    TRY(validate(RQ(rq), service_token, &service));
-    if (service == NULL)
+    TRY(validate(RQ(rq), text, false, ret));
+    if (*ret == NULL)
         return unauthorized(rq);
-    rq->cx.caller = with_service_roles(rq->cx.caller, service);
-    arena_defer(rq->cx.arena, release_caller, rq->cx.caller);
-    caller_unref(service);
+    arena_defer(rq->cx.arena, release_caller, *ret);
+    *ret_allow_expired = has_service_role(app, *ret);
+    if (!*ret_allow_expired && config_bool(app->config, "keystone_authtoken", "service_token_roles_required"))
+        return unauthorized(rq);
     return NULL;
 }
 
 struct fault *identity_authenticate(struct request *rq)
 {
     const char *token = request_header(rq, "X-Auth-Token");
+    struct caller *caller, *service;
+    bool allow_expired;
     if (token == NULL || *token == '\0')
         return unauthorized(rq);
-    struct caller *caller;
-    TRY(validate(RQ(rq), token, &caller));
+    TRY(take_service_token(rq, &service, &allow_expired));
+    TRY(validate(RQ(rq), token, allow_expired, &caller));
     if (caller == NULL)
         return unauthorized(rq);
+    if (service != NULL) {
+        struct caller *both = with_service_roles(caller, service);
+        caller_unref(caller);
+        caller = both;
+    }
     arena_defer(rq->cx.arena, release_caller, caller);
     rq->cx.caller = caller;
-    return add_service(rq);
+    return NULL;
 }
 
 /* The token's own members, as keystone's rules name them. */
@@ -296,81 +346,9 @@ void identity_credentials(const struct caller *caller, struct policy_credentials
     };
 }
 
-/* ---- the service's own token ---- */
-
-static struct service_token *service_token_of(struct app *app)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&lock);
-    if (app->identity == NULL) {
-        struct service_token *own = calloc(1, sizeof(*own));
-        if (own == NULL)
-            abort();
-        pthread_mutex_init(&own->lock, NULL);
-        app->identity = own;
-    }
-    pthread_mutex_unlock(&lock);
-    return app->identity;
-}
-
-static json_t *login_body(const struct config *config)
-{
-    static const char g[] = "keystone_authtoken";
-    return json_pack("{s:{s:{s:[s],s:{s:{s:s?,s:s?,s:{s:s?}}}},s:{s:{s:s?,s:{s:s?}}}}}", "auth", "identity", "methods",
-        "password", "password", "user", "name", config_str(config, g, "username"), "password",
-        config_str(config, g, "password"), "domain", "name", config_str(config, g, "user_domain_name"), "scope", "project",
-        "name", config_str(config, g, "project_name"), "domain", "name", config_str(config, g, "project_domain_name"));
-}
-
-static struct fault *log_in(struct context *cx, struct service_token *own)
-{
-    struct rest_response answer;
-    struct context nobody = *cx;
-    nobody.caller = NULL;
-    uint64_t seen = identity_generation();
-    json_t *body = json_keep(cx->arena, login_body(cx->app->config));
-    struct fault *fault = rest_call(&nobody, &(struct rest){ .service = "identity", .method = POST,
-        .path = "/v3/auth/tokens?nocatalog", .body = body, .as = AS_NOBODY }, &answer);
-    if (fault != NULL)
-        return fault_because(FAULT(cx, 503, NULL, "The service %s cannot log in to keystone.", cx->app->service->name), fault);
-    const char *token = rest_header(&answer, "X-Subject-Token");
-    const char *expires = json_text_at(answer.body, "token.expires_at");
-    int64_t expires_us;
-    if (token == NULL || expires == NULL || !clock_parse(expires, &expires_us))
-        return FAULT(cx, 503, NULL, "Keystone gave %s no token.", cx->app->service->name);
-    free(own->token);
-    own->token = strdup(token);
-    own->expires_us = expires_us;
-    own->generation = seen;
-    return NULL;
-}
-
-struct fault *identity_service_token(struct context *cx, const char **ret)
-{
-    struct service_token *own = service_token_of(cx->app);
-    struct fault *fault = NULL;
-    pthread_mutex_lock(&own->lock); /* one log-in at a time: the others wait for its token */
-    bool fresh = own->token != NULL && own->generation == identity_generation() &&
-        own->expires_us - clock_now_us() > (int64_t)RENEW_BEFORE_S * SECOND_US;
-    if (!fresh)
-        fault = log_in(cx, own);
-    if (fault == NULL)
-        *ret = arena_strdup(cx->arena, own->token);
-    pthread_mutex_unlock(&own->lock);
-    return fault;
-}
-
 void identity_stop(struct app *app)
 {
-    struct service_token *own = app->identity;
-    if (own == NULL)
-        return;
-    if (own->token != NULL)
-        OPENSSL_cleanse(own->token, strlen(own->token));
-    free(own->token);
-    pthread_mutex_destroy(&own->lock);
-    free(own);
-    app->identity = NULL;
+    session_stop(app);
     for (int i = 0; i < SHARDS; i++) {
         pthread_mutex_lock(&shards[i].lock);
         empty(&shards[i]);

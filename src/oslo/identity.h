@@ -14,8 +14,8 @@
 /* Fills rq->cx.caller from X-Auth-Token (and X-Service-Token), or faults 401. */
 struct fault *identity_authenticate(struct request *rq);
 
-/* The token of the app's own service user, renewed before it expires. In the arena. */
-struct fault *identity_service_token(struct context *cx, const char **ret);
+/* Whether authenticating this request would wait for another process: then it belongs on the slow pool. */
+bool identity_waits(const struct request *rq);
 
 /* Something was revoked: forget every validated token in this process, at once. */
 void identity_forget(void);
@@ -27,6 +27,9 @@ struct policy_credentials;
 void identity_credentials(const struct caller *caller, struct policy_credentials *ret);
 
 void identity_stop(struct app *app);
+
+/* [keystone_authtoken], NULL-terminated: every service that checks tokens has them. */
+extern const struct option_table *const identity_option_tables[];
 
 /* Code of the 401 that is rendered as auth_token renders it, whatever the service's dialect. */
 extern const char IDENTITY_UNAUTHORIZED[];

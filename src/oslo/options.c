@@ -549,7 +549,7 @@ static void add_table(struct config *config, const struct option_table *table, c
     char key[KEY_LIMIT];
 
     for (size_t i = 0; i < table->count; i++) {
-        const char *own = group != NULL ? group : table->rows[i].group;
+        const char *own = group != NULL ? group : table->group != NULL ? table->group : table->rows[i].group;
 
         assert(own != NULL && table->rows[i].name != NULL && strlen(own) < KEY_LIMIT / 2);
         if (map_has(&config->known, key_of(key, own, table->rows[i].name)))

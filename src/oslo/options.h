@@ -54,6 +54,7 @@ struct option {
 struct option_table {
     const struct option *rows;
     size_t count;
+    const char *group; /* the rows' group whatever they say themselves (a table that several sections have); NULL: theirs */
 };
 
 #define OPTION_WORDS(...)   ((const char *const[]){ __VA_ARGS__, NULL })

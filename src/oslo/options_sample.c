@@ -48,7 +48,7 @@ static void sample_limits(struct buf *out, const struct option *option)
         buf_printf(out, "# Maximum value: %lld\n", (long long)option->max);
 }
 
-static void sample_option(struct buf *out, const struct option *option)
+static void sample_option(struct buf *out, const struct option *option, const char *group)
 {
     BUF_CLEANUP struct buf help = { 0 };
 
@@ -65,12 +65,17 @@ static void sample_option(struct buf *out, const struct option *option)
         const char *slash = strchr(*old, '/');
 
         buf_printf(out, "# Deprecated group/name - [%.*s]/%s\n",
-            slash == NULL ? (int)strlen(option->group) : (int)(slash - *old), slash == NULL ? option->group : *old,
+            slash == NULL ? (int)strlen(group) : (int)(slash - *old), slash == NULL ? group : *old,
             slash == NULL ? *old : slash + 1);
     }
     if (option->reloadable)
         buf_puts(out, "# Note: This option can be changed without restarting.\n");
     sample_default(out, option);
+}
+
+static const char *group_of(const struct option_table *table, size_t row)
+{
+    return table->group != NULL ? table->group : table->rows[row].group;
 }
 
 static void sample_group(struct buf *out, const struct option_table *const *tables, size_t table_count,
@@ -83,11 +88,11 @@ static void sample_group(struct buf *out, const struct option_table *const *tabl
         for (size_t i = 0; i < tables[t]->count; i++) {
             const struct option *option = &tables[t]->rows[i];
 
-            if (strcmp(option->group, group) != 0 || map_has(&done, option->name))
+            if (strcmp(group_of(tables[t], i), group) != 0 || map_has(&done, option->name))
                 continue;
             map_set(&done, option->name, &done);
             buf_putc(out, '\n');
-            sample_option(out, option);
+            sample_option(out, option, group);
         }
     map_release(&done);
 }
@@ -100,7 +105,7 @@ void config_sample(struct buf *out, const struct option_table *const *tables, si
     sample_group(out, tables, table_count, "DEFAULT");
     for (size_t t = 0; t < table_count; t++)
         for (size_t i = 0; i < tables[t]->count; i++) {
-            const char *group = tables[t]->rows[i].group;
+            const char *group = group_of(tables[t], i);
 
             if (map_has(&done, group))
                 continue;

@@ -5,6 +5,7 @@
 #include "oslo/app.h"
 #include "oslo/http.h"
 #include "oslo/identity.h"
+#include "oslo/rest.h"
 #include "oslo/schema.h"
 #include "oslo/trace.h"
 #include "oslo/transport.h"
@@ -369,6 +370,15 @@ static const char *global_id(const struct request *rq)
     return id != NULL && strncmp(id, "req-", 4) == 0 && uuid_valid(id + 4) ? id : NULL;
 }
 
+/* The span of the service that calls from another process; 0: none. */
+static uint64_t caller_span(const struct request *rq)
+{
+    const char *text = request_header(rq, REST_SPAN_HEADER);
+    if (text == NULL || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return 0;
+    return strtoull(text, NULL, 16);
+}
+
 static const char *log_context(struct request *rq)
 {
     const struct caller *c = rq->cx.caller;
@@ -395,6 +405,8 @@ void request_run(struct request *rq, const struct router *router)
         cx->request_id = arena_printf(cx->arena, "req-%s", uuid_new(cx->arena));
     if (cx->global_id == NULL)
         cx->global_id = global_id(rq);
+    if (cx->span == NULL)
+        trace_set_parent(cx, caller_span(rq));
     const char *before = log_set_context(cx->request_id);
     struct span *span = trace_begin(cx, cx->app->service->roles != NULL ? cx->app->service->roles[0].name
                                                                          : cx->app->service->name,
@@ -421,5 +433,7 @@ bool request_is_slow(const struct request *rq, const struct router *router)
     if (dialect->rewrite != NULL)
         probe.path = dialect->rewrite(&probe);
     const struct route *route = router_find(router, &probe, &allow);
-    return route != NULL && (route->flags & (SLOW | STREAM)) != 0;
+    if (route == NULL || (route->flags & (SLOW | STREAM)) != 0)
+        return route != NULL || identity_waits(rq);
+    return (route->flags & NO_TOKEN) == 0 && identity_waits(rq);
 }
