@@ -13,17 +13,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { FERNET_TOKEN_LIMIT = 32 << 10 }; /* characters of a token that we look at */
 
 struct fernet_keys;
 
+/* To whom a program that root runs gives what it makes. */
+struct fernet_owner {
+    uid_t user;
+    gid_t group;
+};
+
 /* Makes the repository (mode 0700) with a staged and a primary key (mode 0600), as keystone-manage fernet_setup and
  * credential_setup. One that has a key 0 stays as it is. */
 struct fault *fernet_setup(struct arena *arena, const char *directory, int max_active_keys);
+struct fault *fernet_setup_for(struct arena *arena, const char *directory, int max_active_keys,
+    const struct fernet_owner *owner); /* NULL: who runs this */
 
 /* The staged key becomes the primary, a new one is staged, the oldest go until max_active_keys (>= 1) are left. */
 struct fault *fernet_rotate(struct arena *arena, const char *directory, int max_active_keys);
+struct fault *fernet_rotate_for(struct arena *arena, const char *directory, int max_active_keys,
+    const struct fernet_owner *owner);
 
 /* Opens a repository for sealing and opening, shared by all threads. It is read again when the directory changes.
  * null_key: a key of zeros opens too, and seals when there is no other (as keystone does for credentials). Fault (500):

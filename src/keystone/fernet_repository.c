@@ -18,6 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MODULE       "keystone.common.fernet_utils"
+#define MODULE_UTILS "keystone.common.utils"
+
 enum { NUMBER_LIMIT = 1000000000, KEY_TEXT = 44 };
 
 static struct fault *failed(struct arena *arena, const char *what, const char *path)
@@ -65,9 +68,18 @@ static struct fault *list_numbers(struct arena *arena, const char *directory, lo
     return NULL;
 }
 
+static const char *path_in(struct arena *arena, const char *directory, const char *name)
+{
+    size_t length = strlen(directory);
+
+    while (length > 1 && directory[length - 1] == '/')
+        length--;
+    return arena_printf(arena, "%.*s/%s", (int)length, directory, name);
+}
+
 static const char *path_of(struct arena *arena, const char *directory, long number)
 {
-    return arena_printf(arena, "%s/%ld", directory, number);
+    return path_in(arena, directory, arena_printf(arena, "%ld", number));
 }
 
 /* False in *ret_found for an empty file (one that a failing disk left; as keystone). */
@@ -92,7 +104,7 @@ static struct fault *read_key(struct arena *arena, const char *path, unsigned ch
     while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
         length--;
     if (length == 0) {
-        log_warning("keystone.fernet", "Ignoring empty key found in key repository: %s", path);
+        log_warning(MODULE, "Ignoring empty key found in key repository: %s", path);
         return NULL;
     }
     good = base64url_decode(arena, text, (size_t)length, &key, &key_length) && key_length == FERNET_KEY_SIZE;
@@ -133,9 +145,9 @@ static struct fault *sync_directory(struct arena *arena, const char *directory)
     return good ? NULL : failed(arena, "sync", directory);
 }
 
-static struct fault *write_temporary(struct arena *arena, const char *directory)
+static struct fault *write_temporary(struct arena *arena, const char *directory, const struct fernet_owner *owner)
 {
-    const char *path = arena_printf(arena, "%s/0.tmp", directory);
+    const char *path = path_in(arena, directory, "0.tmp");
     unsigned char key[FERNET_KEY_SIZE];
     char *text;
     int fd;
@@ -146,24 +158,38 @@ static struct fault *write_temporary(struct arena *arena, const char *directory)
     OPENSSL_cleanse(key, sizeof(key));
     (void)unlink(path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    good = fd >= 0 && write(fd, text, KEY_TEXT) == KEY_TEXT && fsync(fd) == 0;
+    good = fd >= 0 && (owner == NULL || fchown(fd, owner->user, owner->group) == 0) &&
+        write(fd, text, KEY_TEXT) == KEY_TEXT && fsync(fd) == 0;
     OPENSSL_cleanse(text, KEY_TEXT);
     if (fd >= 0)
         close(fd);
-    if (good)
+    if (good) {
+        log_info(MODULE, "Created a new temporary key: %s", path);
         return NULL;
+    }
     (void)unlink(path);
     return failed(arena, "write", path);
 }
 
 static struct fault *stage_temporary(struct arena *arena, const char *directory)
 {
-    if (rename(arena_printf(arena, "%s/0.tmp", directory), path_of(arena, directory, 0)) != 0)
-        return failed(arena, "rename", arena_printf(arena, "%s/0.tmp", directory));
+    if (rename(path_in(arena, directory, "0.tmp"), path_of(arena, directory, 0)) != 0)
+        return failed(arena, "rename", path_in(arena, directory, "0.tmp"));
+    log_info(MODULE, "Become a valid new key: %s", path_of(arena, directory, 0));
     return sync_directory(arena, directory);
 }
 
-struct fault *fernet_rotate(struct arena *arena, const char *directory, int max_active_keys)
+static void log_rotation(struct arena *arena, const char *directory, const long *numbers, size_t count)
+{
+    const char *list = "";
+
+    for (size_t i = count; i > 0; i--)
+        list = arena_printf(arena, "%s%s'%s'", list, *list != '\0' ? ", " : "", path_of(arena, directory, numbers[i - 1]));
+    log_info(MODULE, "Starting key rotation with %zu key files: [%s]", count, list);
+}
+
+struct fault *fernet_rotate_for(struct arena *arena, const char *directory, int max_active_keys,
+    const struct fernet_owner *owner)
 {
     long numbers[FERNET_KEYS_LIMIT];
     size_t count, kept;
@@ -172,31 +198,70 @@ struct fault *fernet_rotate(struct arena *arena, const char *directory, int max_
     if (count == 0 || numbers[count - 1] != 0)
         return fault_new(arena, 500, "KeysNotFound", "Key repository %s has no staged key 0; run keystone-manage "
             "fernet_setup to bootstrap one.", directory);
-    TRY(write_temporary(arena, directory));
+    log_rotation(arena, directory, numbers, count);
+    TRY(write_temporary(arena, directory, owner));
+    log_info(MODULE, "Current primary key is: %ld", numbers[0]);
+    log_info(MODULE, "Next primary key will be: %ld", numbers[0] + 1);
     if (rename(path_of(arena, directory, 0), path_of(arena, directory, numbers[0] + 1)) != 0)
         return failed(arena, "rename", path_of(arena, directory, 0));
+    log_info(MODULE, "Promoted key 0 to be the primary: %ld", numbers[0] + 1);
     TRY(stage_temporary(arena, directory));
     /* Active are the staged key, the new primary and the highest of the others. */
     kept = max_active_keys > 2 ? (size_t)max_active_keys - 2 : 0;
     for (size_t i = kept; i + 1 < count; i++) {
-        log_info("keystone.fernet", "Excess key to purge: %s", path_of(arena, directory, numbers[i]));
+        log_info(MODULE, "Excess key to purge: %s", path_of(arena, directory, numbers[i]));
         if (unlink(path_of(arena, directory, numbers[i])) != 0 && errno != ENOENT)
             return failed(arena, "remove", path_of(arena, directory, numbers[i]));
     }
     return sync_directory(arena, directory);
 }
 
-struct fault *fernet_setup(struct arena *arena, const char *directory, int max_active_keys)
+struct fault *fernet_rotate(struct arena *arena, const char *directory, int max_active_keys)
+{
+    return fernet_rotate_for(arena, directory, max_active_keys, NULL);
+}
+
+/* The directory and its parents, private, as keystone makes them. */
+static struct fault *make_directory(struct arena *arena, const char *directory, const struct fernet_owner *owner)
+{
+    char *path = arena_strdup(arena, directory);
+
+    if (access(directory, F_OK) == 0)
+        return NULL;
+    log_info(MODULE_UTILS, "%s does not appear to exist; attempting to create it", directory);
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return failed(arena, "create", path);
+        *slash = '/';
+    }
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return failed(arena, "create", directory);
+    if (owner != NULL && chown(directory, owner->user, owner->group) != 0)
+        return failed(arena, "give away", directory);
+    return NULL;
+}
+
+struct fault *fernet_setup_for(struct arena *arena, const char *directory, int max_active_keys,
+    const struct fernet_owner *owner)
 {
     struct stat status;
 
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-        return failed(arena, "create", directory);
+    TRY(make_directory(arena, directory, owner));
     if (stat(directory, &status) == 0 && (status.st_mode & (S_IROTH | S_IXOTH)) != 0)
-        log_warning("keystone.fernet", "key_repository is world readable: %s", directory);
+        log_warning(MODULE, "key_repository is world readable: %s", directory);
+    if (access(path_of(arena, directory, 0), F_OK) == 0) {
+        log_info(MODULE, "Key repository is already initialized; aborting.");
+        return NULL;
+    }
+    TRY(write_temporary(arena, directory, owner));
+    TRY(stage_temporary(arena, directory));
+    return fernet_rotate_for(arena, directory, max_active_keys, owner);
+}
+
+struct fault *fernet_setup(struct arena *arena, const char *directory, int max_active_keys)
+{
     if (access(path_of(arena, directory, 0), F_OK) == 0)
         return NULL;
-    TRY(write_temporary(arena, directory));
-    TRY(stage_temporary(arena, directory));
-    return fernet_rotate(arena, directory, max_active_keys);
+    return fernet_setup_for(arena, directory, max_active_keys, NULL);
 }

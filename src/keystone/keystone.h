@@ -21,8 +21,14 @@ struct keystone_bootstrap {
     const char *region;                /* NULL: none */
     const char *service_name;          /* NULL: "keystone" */
     const char *public_url, *internal_url, *admin_url;
+    bool mutable_roles;                /* admin, member and reader without the option immutable */
 };
 struct fault *keystone_bootstrap(struct context *cx, const struct keystone_bootstrap *bootstrap);
+
+/* keystone-manage project_setup and user_setup, in the default domain; `id` NULL: a new one. A user that is there is
+ * enabled and gets the password; 409 when he has another id. */
+struct fault *keystone_setup_project(struct context *cx, const char *name, const char *id);
+struct fault *keystone_setup_user(struct context *cx, const char *name, const char *password, const char *id);
 
 /* A service's own user in the project "service" of the default domain, with the roles admin and service there. Its
  * password must be random and at least 24 characters long: it is hashed at the lowest cost, so that logging in is quick.

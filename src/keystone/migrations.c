@@ -7,9 +7,8 @@
  */
 #include "keystone/state.h"
 
-/* Heads of upstream's expand and contract branches, the same in Zed and 2023.1. */
-#define EXPAND   "29e87d24a316"
-#define CONTRACT "e25ffa003242"
+#define EXPAND   KEYSTONE_EXPAND
+#define CONTRACT KEYSTONE_CONTRACT
 
 static const char resource_tables[] =
     "CREATE TABLE project (id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, extra TEXT, description TEXT, enabled"

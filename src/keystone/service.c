@@ -2,6 +2,7 @@
  *
  * The identity service's row of the cloud, and its start.
  */
+#include "keystone/commands.h"
 #include "keystone/fernet.h"
 #include "keystone/keystone.h"
 #include "keystone/login.h"
@@ -70,6 +71,7 @@ static const struct role roles[] = {
     { "keystone", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
     { NULL },
 };
+static const struct program *const programs[] = { &keystone_manage, NULL };
 
 const struct service keystone_service = {
     .name = "keystone",
@@ -86,6 +88,7 @@ const struct service keystone_service = {
     .migrations = keystone_migrations,
     .migration_count = KEYSTONE_MIGRATIONS,
     .roles = roles,
+    .programs = programs,
     .start = keystone_start,
     .stop = keystone_stop,
     .authenticate = keystone_authenticate,

@@ -35,6 +35,9 @@ void keystone_changed(const struct context *cx);
 extern const struct dialect keystone_dialect;
 extern const struct option_table keystone_options, keystone_resource_options, keystone_ldap_options;
 extern const struct policy_table keystone_policies, keystone_resource_policies;
+/* Heads of upstream's expand and contract branches, the same in Zed and 2023.1. */
+#define KEYSTONE_EXPAND   "29e87d24a316"
+#define KEYSTONE_CONTRACT "e25ffa003242"
 enum { KEYSTONE_MIGRATIONS = 11 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * main: `nubo WORD [options]`. */
 #include "nubo/commands.h"
+#include "nubo/manage.h"
 
 #include "nubo/programs.h"
 #include "oslo/trace.h"
@@ -138,6 +139,9 @@ static bool names_role(int argc, char **argv)
 int main(int argc, char **argv)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
+    int status;
+    if (manage_run(argc, argv, &status))
+        return status;
     const char *name = strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 : argv[0];
     if (program_known(name))
         return program_main(name, false, argc, argv);

@@ -344,30 +344,6 @@ static void parse(struct parser *p, int argc, char **argv, struct level levels[2
 
 /* ---- Configuration ---- */
 
-/* Where oslo.config looks: the first PROJECT.conf and the first PROGRAM.conf of these directories. */
-static void find_default_files(struct parser *p)
-{
-    const char *home = getenv("HOME");
-    const char *const directories[] = {
-        home != NULL ? arena_printf(p->arena, "%s/.%s", home, p->program->project) : NULL,
-        home,
-        arena_printf(p->arena, "/etc/%s", p->program->project),
-        "/etc",
-    };
-    const char *const names[] = { p->program->project, p->program->name };
-    for (size_t kind = 0; kind < 2; kind++)
-        for (size_t n = 0; n < 2; n++)
-            for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-                if (directories[i] == NULL)
-                    continue;
-                const char *path = arena_printf(p->arena, "%s/%s.conf%s", directories[i], names[n], kind == 1 ? ".d" : "");
-                if (access(path, F_OK) != 0)
-                    continue;
-                p->sources[p->source_count++] = (struct config_source){ .path = path, .directory = kind == 1 };
-                break;
-            }
-}
-
 static struct fault *read_config(struct parser *p, const struct level *common, struct app *app)
 {
     const struct option_table *tables[APP_OPTION_TABLES];
@@ -424,7 +400,16 @@ static int run(struct command_call *call)
     return 1;
 }
 
-int command_main(const struct service *service, const struct program *program, int argc, char **argv)
+static const char *directory_of(struct arena *arena, const struct parser *p)
+{
+    const char *slash = p->source_count > 0 ? strrchr(p->sources[0].path, '/') : NULL;
+    if (p->source_count == 0 || p->sources[0].directory)
+        return p->source_count == 0 ? NULL : p->sources[0].path;
+    return slash != NULL ? arena_strndup(arena, p->sources[0].path, (size_t)(slash - p->sources[0].path)) : ".";
+}
+
+int command_main(const struct service *service, const struct program *program, const struct config_source *defaults,
+    size_t default_count, int argc, char **argv)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
     struct parser *p = ARENA_NEW(arena, struct parser);
@@ -435,6 +420,9 @@ int command_main(const struct service *service, const struct program *program, i
     parse(p, argc, argv, levels, &command_level);
     if (p->status >= 0)
         return p->status;
+    bool given = p->source_count > 0;
+    for (size_t i = 0; !given && i < default_count && i < MAX_SOURCES; i++)
+        p->sources[p->source_count++] = defaults[i];
     struct command_call call = { .arena = arena, .program = program, .command = p->command,
         .app = make_app(arena, service), .program_values = levels[1].values, .values = command_level.values,
         .lists = command_level.lists };
@@ -443,6 +431,7 @@ int command_main(const struct service *service, const struct program *program, i
         fprintf(stderr, "%s: %s\n", program->name, fault_text(arena, fault));
         return 1;
     }
+    call.config_directory = directory_of(arena, p);
     return run(&call);
 }
 

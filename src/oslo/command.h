@@ -62,14 +62,16 @@ struct command_call {
     const struct program *program;
     const struct command *command;
     struct app *app;      /* service, cloud and configuration; the database after command_database() */
+    const char *config_directory; /* of the first configuration file; NULL: there is none */
     int status;           /* exit status when run() returns no fault */
     const char **program_values; /* parallel to program->options */
     const char **values;  /* parallel to command->arguments: the text, "" for a given flag, NULL: not given */
     const char *const **lists; /* the same for LIST and REST: NULL-terminated, never NULL */
 };
 
-/* Runs a program of a service. Returns the exit status. */
-int command_main(const struct service *service, const struct program *program, int argc, char **argv);
+/* Runs a program of a service. `defaults`: its configuration when the command line names none. Returns the exit status. */
+int command_main(const struct service *service, const struct program *program, const struct config_source *defaults,
+    size_t default_count, int argc, char **argv);
 
 /* Arguments of the command, then of the program, by name; the name must be one of the table (asserted). */
 const char *command_text(const struct command_call *call, const char *name); /* NULL: not given and no default */
@@ -81,6 +83,21 @@ const char *const *command_list(const struct command_call *call, const char *nam
 struct fault *command_database(struct command_call *call);
 /* The same for another option: `ret` is closed when the process ends. */
 struct fault *command_database_of(struct command_call *call, const char *group, const char *name, struct db **ret);
+
+/* Brings a database to a list of migrations and logs each of them as alembic does ("Running upgrade 1 -> 2, name"). */
+struct fault *command_sync(struct command_call *call, struct db *db, const struct migration *migrations, size_t count);
+
+/* Checks of SERVICE-status (oslo.upgradecheck). */
+enum check_result { CHECK_SUCCESS, CHECK_WARNING, CHECK_FAILURE };
+struct upgrade_check {
+    const char *name; /* NULL ends the list */
+    struct fault *(*run)(struct command_call *call, enum check_result *ret, const char **ret_details);
+};
+extern const struct argument command_upgrade_arguments[]; /* of a command "upgrade" */
+/* Runs them and prints the table; the exit status is the worst result: 0, 1 or 2. A fault of a check is told: 255. */
+struct fault *command_upgrade_check(struct command_call *call, const struct upgrade_check *checks);
+/* The check that every service has: the policy file is not in JSON. */
+struct fault *command_check_policy_json(struct command_call *call, enum check_result *ret, const char **ret_details);
 
 /* A context of the service itself. */
 struct context command_context(const struct command_call *call);
