@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -23,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CREDENTIAL_KEYS = 3 }; /* fixed, so that a rotation never drops a key that is in use */
+enum { CREDENTIAL_KEYS = 3, PATH_LIMIT = 4096 }; /* 3: fixed, so that a rotation never drops a key that is in use */
 
 const struct argument keystone_owner_arguments[] = {
     { "--keystone-user",  ARGUMENT_TEXT, "The user that owns the keys.", .required_of_root = true },
@@ -105,7 +104,7 @@ static struct fault *rotate(struct command_call *call, const struct repository *
 
 static bool same_place(const struct command_call *call)
 {
-    char left[PATH_MAX], right[PATH_MAX];
+    char left[PATH_LIMIT], right[PATH_LIMIT];
     const char *a = path_of(call, &tokens), *b = path_of(call, &receipts);
 
     if (realpath(a, left) == NULL || realpath(b, right) == NULL)
@@ -255,7 +254,7 @@ static struct fault *write_pem(struct command_call *call, const char *path, EVP_
 
 struct fault *keystone_create_jws_keypair(struct command_call *call)
 {
-    char directory[PATH_MAX];
+    char directory[PATH_LIMIT];
     struct fernet_owner owner;
     const struct fernet_owner *given;
 

@@ -348,8 +348,6 @@ static struct fault *read_config(struct parser *p, const struct level *common, s
 {
     const struct option_table *tables[APP_OPTION_TABLES];
     size_t count = app_option_tables(app->service, tables);
-    if (p->source_count == 0)
-        find_default_files(p);
     TRY(config_create(p->arena, tables, count, p->sources, p->source_count, &app->config));
     for (size_t i = 0; i < common->count; i++) {
         const struct argument *a = &common->arguments[i];
