@@ -121,14 +121,20 @@ static struct fault *forget(struct arena *arena, struct run *run)
 
 /* ---- steps ---- */
 
-static void kill_point(const struct flow *flow, const struct flow_step *step, const char *when)
+/* Whether the variable of the environment names this place; `when` may be NULL. */
+static bool is_here(const char *variable, const struct flow *flow, const struct flow_step *step, const char *when)
 {
-    const char *wanted = getenv("NUBO_FLOW_KILL");
+    const char *wanted = getenv(variable);
     char here[160];
     if (wanted == NULL)
-        return;
-    snprintf(here, sizeof(here), "%s:%s:%s", flow->type->name, step->name, when);
-    if (strcmp(wanted, here) == 0)
+        return false;
+    snprintf(here, sizeof(here), "%s:%s%s%s", flow->type->name, step->name, when != NULL ? ":" : "", when != NULL ? when : "");
+    return strcmp(wanted, here) == 0;
+}
+
+static void kill_point(const struct flow *flow, const struct flow_step *step, const char *when)
+{
+    if (is_here("NUBO_FLOW_KILL", flow, step, when))
         kill(getpid(), SIGKILL);
 }
 
@@ -145,15 +151,16 @@ static struct fault *do_step(struct run *run, const struct flow_step *step)
     struct flow *flow = &run->flow;
     struct arena *arena = arena_create();
     step_context(run, arena);
-    if (!run->undoing)
-        kill_point(flow, step, "before");
+    kill_point(flow, step, run->undoing ? "undo-before" : "before");
     struct span *span = trace_begin(&flow->cx, flow->type->service, flow->host[0] != '\0' ? flow->host : NULL, "%s%s",
         run->undoing ? "undo " : "", step->name);
     struct fault *fault = run->undoing ? (step->undo != NULL ? step->undo(flow) : NULL) : step->run(flow);
+    if (fault == NULL && !run->undoing && is_here("NUBO_FLOW_FAIL", flow, step, NULL))
+        fault = FAULT(&flow->cx, 500, NULL, "The step %s was told to fail.", step->name);
     bool waiting = fault != NULL && fault->code == WAITING;
     trace_end(&flow->cx, span, waiting ? NULL : fault);
-    if (!run->undoing && fault == NULL)
-        kill_point(flow, step, "after");
+    if (run->undoing || fault == NULL)
+        kill_point(flow, step, run->undoing ? "undo-after" : "after");
     fault = fault_copy(run->life, fault);
     if (waiting)
         fault->code = WAITING; /* it is told by its address */

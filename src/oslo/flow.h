@@ -71,6 +71,7 @@ struct fault *flow_exists(struct context *cx, struct db *db, const char *type, c
 void flow_stop(struct app *app);
 
 /* For tests: NUBO_FLOW_KILL="type:step:before" (or after) in the environment kills the process by SIGKILL right before
- * the step runs, or right after it ran and before that is recorded. */
+ * the step runs, or right after it ran and before that is recorded; undo-before and undo-after mean its undo.
+ * NUBO_FLOW_FAIL="type:step" makes the step fail after it did its work, so that the flow turns back there. */
 
 #endif

@@ -49,7 +49,8 @@ class Cloud:
         self.fake_compute = fake_compute
         self.offset = free_offset()
         self.env = dict(os.environ, **(env or {}))
-        self.env.pop("NUBO_FLOW_KILL", None)
+        for name in ("NUBO_FLOW_KILL", "NUBO_FLOW_FAIL"):
+            self.env.pop(name, None)
         self.process = None
         self._tokens = {}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every step of nova's flows is killed once right before it and once right after it, on simulated hosts.
+"""Every step of nova's flows is killed once right before it and once right after it, fails once, and every undo is killed
+right before and right after it, on simulated hosts.
 
 After the restart the server is ACTIVE, or ERROR with a fault, or gone; deleting it leaves no port, no allocation and no flow.
 """
@@ -14,11 +15,22 @@ from conftest import BIN, Cloud
 HEADERS = {"OpenStack-API-Version": "compute 2.95"}
 
 
-def points():
-    """type:step:when of every step, from the program's own tables."""
+def steps():
+    """(flow, step, whether it has an undo) of every step, from the program's own tables."""
     text = subprocess.run([BIN, "flows"], capture_output=True, text=True, timeout=60).stdout
     rows = [line.split("\t") for line in text.splitlines()[1:]]
-    return [f"{flow}:{step}:{when}" for service, flow, step, _ in rows if service == "nova" for when in ("before", "after")]
+    return [(flow, step, undo == "yes") for service, flow, step, undo in rows if service == "nova"]
+
+
+def points():
+    return [f"{flow}:{step}:{when}" for flow, step, _ in steps() for when in ("before", "after")]
+
+
+def undo_points():
+    """Where the flow fails (its last step: all of it is undone then), and where the undo is killed."""
+    last = {flow: step for flow, step, _ in steps()}
+    return [(f"{flow}:{last[flow]}", f"{flow}:{step}:undo-{when}") for flow, step, undo in steps() if undo
+            for when in ("before", "after")]
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +94,53 @@ def servers(cloud):
     return [one["id"] for one in cloud.get("compute", "/servers", headers=HEADERS).json()["servers"]]
 
 
+def flows(cloud):
+    found = []
+    for name in ("nova", "nova-compute"):
+        with sqlite3.connect(f"file:{cloud.state_dir}/db/{name}.db?mode=ro", uri=True) as db:
+            found += db.execute("SELECT type, object_key, step FROM flows").fetchall()
+    return found
+
+
 def leftovers(cloud, uuids):
     ports = [p["id"] for p in cloud.get("network", "/v2.0/ports").json()["ports"] if p["device_id"] in uuids]
     allocations = [u for u in uuids if cloud.get("placement", f"/allocations/{u}").json()["allocations"]]
-    flows = []
-    for name in ("nova", "nova-compute"):
-        with sqlite3.connect(f"file:{cloud.state_dir}/db/{name}.db?mode=ro", uri=True) as db:
-            flows += db.execute("SELECT type, object_key, step FROM flows").fetchall()
-    return ports + allocations + flows
+    return ports + allocations + flows(cloud)
 
 
 @pytest.mark.parametrize("point", points())
 def test_killed(place, point):
+    run_killed(*place, {"NUBO_FLOW_KILL": point}, point.startswith("terminate_instance:"))
+
+
+@pytest.mark.parametrize("fail, point", undo_points())
+def test_undo_killed(place, fail, point):
+    run_killed(*place, {"NUBO_FLOW_FAIL": fail, "NUBO_FLOW_KILL": point}, False)
+
+
+@pytest.mark.parametrize("point", [f"{flow}:{step}" for flow, step, _ in steps()])
+def test_failed(place, point):
+    """The flow turns back at the step; what is left is an ERROR with its reason, and a second try ends it."""
     cloud, body = place
-    ending = point.startswith("terminate_instance:")
-    cloud.start(env={"NUBO_FLOW_KILL": point})
+    cloud.start(env={"NUBO_FLOW_FAIL": point})
+    uuid = create(cloud, body)
+    until(lambda: settled(cloud, uuid))
+    if point.startswith("terminate_instance:"):
+        cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS)
+        until(lambda: not flows(cloud))
+    elif (now := server(cloud, uuid)) is not None and now["status"] == "ERROR":
+        assert not leftovers(cloud, [uuid])
+    assert cloud.stop() == 0
+    cloud.start()
+    if server(cloud, uuid) is not None:
+        assert cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS).status_code == 204
+    until(lambda: server(cloud, uuid) is None)
+    until(lambda: not leftovers(cloud, [uuid]), 10)
+    assert cloud.stop() == 0
+
+
+def run_killed(cloud, body, env, ending):
+    cloud.start(env=env)
     create(cloud, body)
     if ending:
         uuid = servers(cloud)[0]
