@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,7 @@ struct exchange {
     struct carrier carrier; /* first */
     struct port *port;
     struct MHD_Connection *connection;
+    struct header *kept; /* STREAM: copies of the headers: a client that goes takes the connection's own with it */
     struct arena *arena;
     struct request *rq;
     struct buf data;
@@ -76,6 +78,12 @@ struct exchange {
 static const char *socket_header(const struct request *rq, const char *name)
 {
     const struct exchange *x = rq->transport;
+    if (x->slot != NULL) {
+        for (const struct header *h = x->kept; h != NULL; h = h->next)
+            if (strcasecmp(h->name, name) == 0)
+                return h->value;
+        return NULL;
+    }
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
@@ -309,6 +317,17 @@ static size_t body_limit(const struct exchange *x)
     return limit != 0 ? limit : BODY_LIMIT;
 }
 
+static enum MHD_Result keep_header(void *argument, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct exchange *x = argument;
+    struct header *h = ARENA_NEW(x->arena, struct header), **end = &x->kept;
+    *h = (struct header){ arena_strdup(x->arena, name), arena_strdup(x->arena, value != NULL ? value : ""), NULL };
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = h;
+    return MHD_YES;
+}
+
 /* The headers are there. */
 static enum MHD_Result look_at_headers(struct exchange *x, const char *method)
 {
@@ -321,6 +340,7 @@ static enum MHD_Result look_at_headers(struct exchange *x, const char *method)
     const struct route *route = rq->path != NULL ? router_find(x->port->router, rq, &allow) : NULL;
     rq->route = NULL;
     if (route != NULL && (route->flags & STREAM)) {
+        MHD_get_connection_values(x->connection, MHD_HEADER_KIND, keep_header, x);
         x->slot = malloc(SLOT);
         if (x->slot == NULL)
             abort();

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images through the API and through the real openstack client."""
+import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -141,6 +143,30 @@ def test_upload_that_is_cut_off(cloud):
     assert b" 410 " in s.recv(4096).split(b"\r\n")[0] + b" "
     s.close()
     assert not [name for name in files(cloud) if image["id"] in name]
+
+
+def test_uploads_that_their_clients_reset(cloud):
+    """The worker of an upload read a header after the client, and the memory of its connection, had gone."""
+    images = [create(cloud)["id"] for _ in range(12)]
+    before = files(cloud)
+
+    token, port = cloud.token(), int(cloud.url("image").rsplit(":", 1)[1])
+
+    def reset(number):
+        s = socket.create_connection(("127.0.0.1", port))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.sendall(f"PUT /v2/images/{images[number % len(images)]}/file HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n"
+                  "Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n".encode())
+        with contextlib.suppress(OSError):  # 409 to the second one of an image
+            s.sendall(b"x" * (number % 7 * 30000))
+            time.sleep(number % 3 * 0.005)
+        s.close()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(reset, range(240)))
+    for image in images:
+        cloud.wait(lambda image=image: show(cloud, image).json()["status"] == "queued")
+    assert files(cloud) == before
 
 
 def test_kill_in_the_middle_of_an_upload():
