@@ -56,9 +56,9 @@ static struct fault *limits_index(struct request *rq)
     json_int(w, "maxServerGroups", limits[QUOTA_SERVER_GROUPS]);
     json_int(w, "maxServerGroupMembers", limits[QUOTA_SERVER_GROUP_MEMBERS]);
     if (rq->version <= LAST_WITH_NETWORK) {
-        json_int(w, "maxTotalFloatingIps", -1);
-        json_int(w, "maxSecurityGroups", -1);
-        json_int(w, "maxSecurityGroupRules", -1);
+        json_int(w, "maxTotalFloatingIps", limits[QUOTA_FLOATING_IPS]);
+        json_int(w, "maxSecurityGroups", limits[QUOTA_SECURITY_GROUPS]);
+        json_int(w, "maxSecurityGroupRules", limits[QUOTA_SECURITY_GROUP_RULES]);
         json_int(w, "totalFloatingIpsUsed", 0);
         json_int(w, "totalSecurityGroupsUsed", 0);
     }
@@ -111,7 +111,6 @@ static void write_resource(struct json_writer *w, const char *name, int64_t limi
 static void write_set(struct request *rq, const char *id, const int64_t limits[QUOTA_RESOURCES], const struct quota_usage *usage,
     bool detail)
 {
-    static const char *const network[] = { "fixed_ips", "floating_ips", "security_groups", "security_group_rules" };
     struct json_writer *w = &rq->json;
 
     json_begin(w, NULL);
@@ -121,8 +120,6 @@ static void write_set(struct request *rq, const char *id, const int64_t limits[Q
     for (int i = 0; i < QUOTA_RESOURCES; i++)
         if (quota_names[i].last_version == 0 || rq->version <= quota_names[i].last_version)
             write_resource(w, quota_names[i].name, limits[i], usage != NULL ? used(usage, i) : 0, detail);
-    for (int i = 0; i < 4 && rq->version <= LAST_WITH_NETWORK; i++)
-        write_resource(w, network[i], -1, 0, detail);
     json_end(w);
     json_end(w);
 }

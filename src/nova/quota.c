@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { LAST_WITH_FILES = 56 };
+enum { LAST_WITH_NETWORK = 35, LAST_WITH_FILES = 56 };
 
 const struct quota_name quota_names[QUOTA_RESOURCES] = {
     [QUOTA_INSTANCES]                   = { "instances",                   "instances" },
@@ -21,6 +21,11 @@ const struct quota_name quota_names[QUOTA_RESOURCES] = {
     [QUOTA_KEY_PAIRS]                   = { "key_pairs",                   "key_pairs" },
     [QUOTA_SERVER_GROUPS]               = { "server_groups",               "server_groups" },
     [QUOTA_SERVER_GROUP_MEMBERS]        = { "server_group_members",        "server_group_members" },
+    /* Kept and shown, and held against nothing: the network service has quotas of its own. */
+    [QUOTA_FIXED_IPS]                   = { "fixed_ips",                   NULL,                          LAST_WITH_NETWORK },
+    [QUOTA_FLOATING_IPS]                = { "floating_ips",                NULL,                          LAST_WITH_NETWORK },
+    [QUOTA_SECURITY_GROUPS]             = { "security_groups",             NULL,                          LAST_WITH_NETWORK },
+    [QUOTA_SECURITY_GROUP_RULES]        = { "security_group_rules",        NULL,                          LAST_WITH_NETWORK },
 };
 
 struct fault *quota_limits(struct tx *tx, const struct config *config, const char *project_id, const char *user_id,
@@ -29,7 +34,7 @@ struct fault *quota_limits(struct tx *tx, const struct config *config, const cha
     struct rows *rows;
 
     for (int i = 0; i < QUOTA_RESOURCES; i++) {
-        ret[i] = config_int(config, "quota", quota_names[i].option);
+        ret[i] = quota_names[i].option != NULL ? config_int(config, "quota", quota_names[i].option) : -1;
         if (own != NULL)
             own[i] = false;
     }

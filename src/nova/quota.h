@@ -11,9 +11,10 @@
 
 enum quota_resource { QUOTA_INSTANCES, QUOTA_CORES, QUOTA_RAM, QUOTA_METADATA_ITEMS, QUOTA_INJECTED_FILES,
     QUOTA_INJECTED_FILE_CONTENT_BYTES, QUOTA_INJECTED_FILE_PATH_BYTES, QUOTA_KEY_PAIRS, QUOTA_SERVER_GROUPS,
-    QUOTA_SERVER_GROUP_MEMBERS, QUOTA_RESOURCES };
+    QUOTA_SERVER_GROUP_MEMBERS, QUOTA_FIXED_IPS, QUOTA_FLOATING_IPS, QUOTA_SECURITY_GROUPS, QUOTA_SECURITY_GROUP_RULES,
+    QUOTA_RESOURCES };
 
-/* The name in the API, the default's option in [quota], and the versions that show it (to 2.56 files, to 2.35 networks). */
+/* The name in the API, the default's option in [quota] (NULL: unlimited), and the versions that show it (to 2.56 files, to 2.35 networks). */
 struct quota_name {
     const char *name, *option;
     int last_version; /* 0: always */

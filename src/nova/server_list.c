@@ -422,45 +422,68 @@ static bool accepted(struct query *query, const struct instance *instance)
     return true;
 }
 
-static struct fault *write_rows(struct query *query, struct tx *tx)
+struct found_servers {
+    struct instance *instances;
+    size_t count, capacity;
+};
+
+static struct fault *read_rows(struct query *query, struct tx *tx, struct found_servers *ret)
 {
-    struct request *rq = query->rq;
-    struct rows *rows = NULL;
-    struct server_view view;
+    struct arena *arena = query->rq->cx.arena;
+    struct rows *rows;
     struct instance instance;
-    int64_t shown = 0;
-    const char *last = NULL;
     BUF_CLEANUP struct buf sql = { 0 };
 
     buf_printf(&sql, "%s WHERE 1=1%s ORDER BY ", instance_select(), buf_text(&query->where));
     for (size_t i = 0; i < query->sort_count; i++)
-        buf_printf(&sql, "%s %s,", sort_expression(rq->cx.arena, query->sorts[i].key), query->sorts[i].down ? "DESC" : "ASC");
+        buf_printf(&sql, "%s %s,", sort_expression(arena, query->sorts[i].key), query->sorts[i].down ? "DESC" : "ASC");
     buf_printf(&sql, "i.id %s", query->sorts[query->sort_count - 1].down ? "DESC" : "ASC");
-    if (query->details)
-        TRY(server_view_init(&view, rq, tx, NULL));
-    json_begin(&rq->json, NULL);
-    json_begin_array(&rq->json, "servers");
-    if (!query->nothing)
-        TRY(sql_query(tx, &rows, buf_text(&sql), query->values, query->value_count));
-    while (rows != NULL && shown < query->limit && rows_next(rows)) {
-        instance_read(rq->cx.arena, rows, &instance);
+    if (query->nothing)
+        return NULL;
+    TRY(sql_query(tx, &rows, buf_text(&sql), query->values, query->value_count));
+    while ((int64_t)ret->count < query->limit && rows_next(rows)) {
+        instance_read(arena, rows, &instance);
         if (!accepted(query, &instance))
             continue;
-        if (query->details)
-            server_view_write(&view, &instance, NULL);
-        else
-            server_view_basic(rq, &instance);
-        last = instance.uuid;
-        shown++;
+        if (ret->count == ret->capacity) {
+            struct instance *more = ARENA_ARRAY(arena, struct instance, ret->capacity * 2 + 16);
+            if (ret->count > 0)
+                memcpy(more, ret->instances, ret->count * sizeof(*more));
+            ret->instances = more;
+            ret->capacity = ret->capacity * 2 + 16;
+        }
+        ret->instances[ret->count++] = instance;
     }
-    struct fault *fault = rows != NULL ? rows_fault(rows) : NULL;
-    if (rows != NULL)
-        rows_end(rows);
-    json_end_array(&rq->json);
-    if (shown > 0 && shown == query->limit)
-        api_next_link(rq, "servers_links", query->details ? "servers/detail" : "servers", last);
-    json_end(&rq->json);
+    struct fault *fault = rows_fault(rows);
+    rows_end(rows);
     return fault;
+}
+
+static struct fault *find(struct query *query, struct tx *tx, struct server_view *view, struct found_servers *ret)
+{
+    TRY(add_marker(query, tx));
+    if (query->details)
+        TRY(server_view_init(view, query->rq, tx, NULL));
+    return read_rows(query, tx, ret);
+}
+
+static void write_servers(struct query *query, const struct server_view *view, const struct found_servers *servers)
+{
+    struct request *rq = query->rq;
+
+    json_begin(&rq->json, NULL);
+    json_begin_array(&rq->json, "servers");
+    for (size_t i = 0; i < servers->count; i++) {
+        if (query->details)
+            server_view_write(view, &servers->instances[i], NULL);
+        else
+            server_view_basic(rq, &servers->instances[i]);
+    }
+    json_end_array(&rq->json);
+    if (servers->count > 0 && (int64_t)servers->count == query->limit)
+        api_next_link(rq, "servers_links", query->details ? "servers/detail" : "servers",
+            servers->instances[servers->count - 1].uuid);
+    json_end(&rq->json);
 }
 
 /* From 2.75 on an unknown parameter is an error; joined tables and "_x" always are. */
@@ -497,6 +520,8 @@ static struct fault *check_names(struct request *rq)
 static struct fault *list(struct request *rq, bool details)
 {
     struct query *query = ARENA_NEW(rq->cx.arena, struct query);
+    struct found_servers servers = { 0 };
+    struct server_view view;
     struct tx *tx;
 
     arena_defer(rq->cx.arena, release_query, query);
@@ -509,11 +534,13 @@ static struct fault *list(struct request *rq, bool details)
     TRY(add_where(query));
     TRY(read_sort(query));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    struct fault *fault = add_marker(query, tx);
-    if (fault == NULL)
-        fault = write_rows(query, tx);
+    struct fault *fault = find(query, tx, &view, &servers);
     tx_end(tx);
-    return fault;
+    TRY(fault);
+    if (details)
+        TRY(server_view_security_groups(&view, servers.instances, servers.count));
+    write_servers(query, &view, &servers);
+    return NULL;
 }
 
 struct fault *servers_index(struct request *rq)

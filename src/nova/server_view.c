@@ -300,26 +300,6 @@ static void write_extended(const struct server_view *view, const struct instance
     json_text(w, "OS-EXT-SRV-ATTR:user_data", instance->user_data);
 }
 
-/* Groups of its ports; a server without ports has no such member. */
-static void write_security_groups(const struct server_view *view, const struct instance *instance)
-{
-    struct json_writer *w = &view->rq->json;
-    const json_t *groups = json_parse_own(view->rq->cx.arena, instance->security_groups);
-    size_t i;
-    json_t *group;
-
-    if (instance->network_info == NULL || strcmp(instance->network_info, "[]") == 0)
-        return;
-    json_begin_array(w, "security_groups");
-    json_array_foreach((json_t *)groups, i, group)
-    {
-        json_begin(w, NULL);
-        json_text(w, "name", json_string_value(group));
-        json_end(w);
-    }
-    json_end_array(w);
-}
-
 /* Members that PUT left out before 2.75. */
 static void write_more(const struct server_view *view, const struct instance *instance)
 {
@@ -335,7 +315,7 @@ static void write_more(const struct server_view *view, const struct instance *in
     json_text(w, "key_name", instance->key_name);
     json_text(w, "OS-SRV-USG:launched_at", api_time_us(rq, instance->launched_at));
     json_text(w, "OS-SRV-USG:terminated_at", api_time_us(rq, instance->terminated_at));
-    write_security_groups(view, instance);
+    server_view_write_security_groups(view, instance);
     if (view->extended)
         write_extended(view, instance);
     json_text(w, "OS-EXT-STS:task_state", instance->task_state);

@@ -9,6 +9,8 @@
 #include "nova/instance.h"
 #include "oslo/http.h"
 
+struct server_security_groups;
+
 struct server_view {
     struct request *rq;
     bool full;             /* false: PUT before 2.75 leaves most members out */
@@ -21,10 +23,16 @@ struct server_view {
     size_t aggregate_count;
     const struct service_row *services;
     size_t service_count;
+    const struct server_security_groups *security_groups; /* NULL: not shown */
 };
 
 /* Looks up once what all servers of an answer need. `project_id`: whose server it is, or NULL for the caller's. */
 struct fault *server_view_init(struct server_view *view, struct request *rq, struct tx *tx, const char *project_id);
+
+/* Asks the network service for the security groups of these servers' ports. Not inside a transaction. */
+struct fault *server_view_security_groups(struct server_view *view, const struct instance *instances, size_t count);
+/* The member; a server whose ports have no group has none. */
+void server_view_write_security_groups(const struct server_view *view, const struct instance *instance);
 
 /* One server with details; `name` NULL in a list. */
 void server_view_write(const struct server_view *view, const struct instance *instance, const char *name);

@@ -22,6 +22,8 @@ static struct fault *answer(struct request *rq, const struct instance *instance,
     tx_end(tx);
     TRY(fault);
     view.full = full;
+    if (full)
+        TRY(server_view_security_groups(&view, instance, 1));
     view.groups = groups;
     json_begin(&rq->json, NULL);
     server_view_write(&view, instance, "server");
@@ -99,10 +101,10 @@ static struct fault *ips_show(struct request *rq)
 #define S "os_compute_api:servers:"
 static const struct route rows[] = {
     ROUTE(GET,    "/v2.1/servers",                         S "index",  servers_index),
-    ROUTE(GET,    "/v2.1/servers/detail",                  S "detail", servers_detail),
+    ROUTE(GET,    "/v2.1/servers/detail",                  S "detail", servers_detail, .flags = SLOW),
     ROUTE(POST,   "/v2.1/servers",                         S "create", servers_create, .status = 202, .flags = SLOW),
-    ROUTE(GET,    "/v2.1/servers/{server_id}",             S "show",   servers_show,   HANDLER_POLICY),
-    ROUTE(PUT,    "/v2.1/servers/{server_id}",             S "update", servers_update, HANDLER_POLICY),
+    ROUTE(GET,    "/v2.1/servers/{server_id}",             S "show",   servers_show,   HANDLER_POLICY, .flags = SLOW),
+    ROUTE(PUT,    "/v2.1/servers/{server_id}",             S "update", servers_update, HANDLER_POLICY, .flags = SLOW),
     ROUTE(DELETE, "/v2.1/servers/{server_id}",             S "delete", servers_delete, HANDLER_POLICY, .flags = SLOW),
     ROUTE(GET,    "/v2.1/servers/{server_id}/ips",         "os_compute_api:ips:index", ips_index, HANDLER_POLICY),
     ROUTE(GET,    "/v2.1/servers/{server_id}/ips/{network}", "os_compute_api:ips:show", ips_show, HANDLER_POLICY),

@@ -136,11 +136,21 @@ static struct fault *show_extension(struct request *rq)
     return NOT_FOUND(rq, "The resource could not be found.");
 }
 
+/* Agents of hypervisors that are no more: gone for good, as nova says it. */
+static struct fault *agents_gone(struct request *rq)
+{
+    return FAULT(RQ(rq), 410, NULL, "This resource is no longer available. No forwarding address is given.");
+}
+
 static const struct route rows[] = {
     ROUTE(GET, "/",                       NULL, list_versions, .flags = NO_TOKEN),
     ROUTE(GET, "/v2/",                    NULL, show_version,  NO_TOKEN),
     ROUTE(GET, "/v2.1/",                  NULL, show_version,  NO_TOKEN),
     ROUTE(GET, "/v2.1/extensions",         "os_compute_api:extensions", list_extensions),
     ROUTE(GET, "/v2.1/extensions/{alias}", "os_compute_api:extensions", show_extension),
+    ROUTE(GET,    "/v2.1/os-agents",       "os_compute_api:extensions", agents_gone),
+    ROUTE(POST,   "/v2.1/os-agents",       "os_compute_api:extensions", agents_gone),
+    ROUTE(PUT,    "/v2.1/os-agents/{id}",  "os_compute_api:extensions", agents_gone),
+    ROUTE(DELETE, "/v2.1/os-agents/{id}",  "os_compute_api:extensions", agents_gone),
 };
 const struct route_table nova_version_routes = ROUTES(rows);

@@ -183,6 +183,27 @@ def test_views(cloud, server):
     assert address["OS-EXT-IPS:type"] == "fixed" and address["version"] == 4 and address["OS-EXT-IPS-MAC:mac_addr"]
 
 
+def test_security_groups_are_those_of_the_ports(cloud, world, server):
+    """A server showed the groups that it was created with, whatever its port had now."""
+    assert server["security_groups"] == [{"name": "default"}]
+    port = cloud.get("network", f"/v2.0/ports?device_id={server['id']}").json()["ports"][0]
+    name = "sg-" + uuid.uuid4().hex[:6]
+    group = cloud.post("network", "/v2.0/security-groups", {"security_group": {"name": name}}).json()["security_group"]["id"]
+
+    def put(groups):
+        answer = cloud.call("PUT", "network", f"/v2.0/ports/{port['id']}", {"port": {"security_groups": groups}})
+        assert answer.status_code == 200, answer.text
+        listed = nova(cloud, "GET", "/servers/detail").json()["servers"]
+        shown = nova(cloud, "GET", f"/servers/{server['id']}").json()["server"].get("security_groups")
+        assert next(one for one in listed if one["id"] == server["id"]).get("security_groups") == shown
+        return shown
+
+    assert put([group]) == [{"name": name}]
+    both = put([group] + port["security_groups"])
+    assert sorted(one["name"] for one in both) == sorted(["default", name])
+    assert put([]) is None
+
+
 def test_metadata_tags_and_update(cloud, server):
     path = f"/servers/{server['id']}"
     assert nova(cloud, "PUT", path + "/metadata", {"metadata": {"a": "1"}}).json() == {"metadata": {"a": "1"}}
@@ -286,6 +307,14 @@ def test_hosts(cloud):
     assert nova(cloud, "DELETE", path).status_code == 400
     nova(cloud, "POST", path + "/action", {"remove_host": {"host": compute["host"]}})
     assert nova(cloud, "DELETE", path).status_code == 200
+
+
+def test_what_nova_no_longer_has(cloud, world):
+    assert nova(cloud, "GET", "/os-agents").status_code == 410
+    assert nova(cloud, "DELETE", "/os-agents/1").status_code == 410
+    quota = nova(cloud, "PUT", f"/os-quota-sets/{world['project']}", {"quota_set": {"floating_ips": 7}}, version="2.1")
+    assert quota.json()["quota_set"]["floating_ips"] == 7 and quota.json()["quota_set"]["fixed_ips"] == -1
+    assert "floating_ips" not in nova(cloud, "GET", f"/os-quota-sets/{world['project']}").json()["quota_set"]
 
 
 def test_limits_and_groups(cloud, world):
