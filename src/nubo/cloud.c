@@ -159,14 +159,10 @@ static void block_signals(void)
 static void reload(struct arena *arena, struct cloud *cloud)
 {
     for (struct app **app = cloud->apps; *app != NULL; app++) {
-        struct fault *fault = config_reload(arena, (*app)->config);
-        if (fault == NULL && (*app)->policy != NULL)
-            fault = policy_reload(arena, (*app)->policy);
+        struct fault *fault = app_reload(arena, *app);
         if (fault != NULL)
             log_error("nubo", "%s is not reloaded: %s", (*app)->service->name, fault_text(arena, fault));
     }
-    if (getenv("NUBO_LOG_FILE") != NULL)
-        log_set_file(getenv("NUBO_LOG_FILE")); /* after logrotate */
     log_info("nubo", "configuration and policies were read again");
 }
 

@@ -71,6 +71,23 @@ static const struct argument {
         "Path to a config file to use. Multiple config files can be specified, with values in later files taking precedence." },
     { "debug", NULL, 'd', "debug", "true", "If set to true, the logging level will be set to DEBUG instead of the default INFO level." },
     { "nodebug", NULL, ARG_OVERRIDE, "debug", "false", "The inverse of --debug" },
+    { "log-config-append", "PATH", ARG_OVERRIDE, "log_config_append", NULL,
+        "The name of a logging configuration file, as the Python logging module documents it." },
+    { "log-config", "PATH", ARG_OVERRIDE, "log_config_append", NULL, "The same (deprecated name)" },
+    { "log-date-format", "DATE_FORMAT", ARG_OVERRIDE, "log_date_format", NULL, "Defines the format string for %(asctime)s in log records." },
+    { "log-dir", "LOG_DIR", ARG_OVERRIDE, "log_dir", NULL, "The base directory used for relative log_file paths." },
+    { "logdir", "LOG_DIR", ARG_OVERRIDE, "log_dir", NULL, "The same (deprecated name)" },
+    { "log-file", "PATH", ARG_OVERRIDE, "log_file", NULL, "Name of log file to send logging output to; else standard error." },
+    { "logfile", "PATH", ARG_OVERRIDE, "log_file", NULL, "The same (deprecated name)" },
+    { "use-journal", NULL, ARG_OVERRIDE, "use_journal", "true", "Enable journald for logging." },
+    { "nouse-journal", NULL, ARG_OVERRIDE, "use_journal", "false", "The inverse of --use-journal" },
+    { "use-json", NULL, ARG_OVERRIDE, "use_json", "true", "Use JSON formatting for logging." },
+    { "nouse-json", NULL, ARG_OVERRIDE, "use_json", "false", "The inverse of --use-json" },
+    { "use-syslog", NULL, ARG_OVERRIDE, "use_syslog", "true", "Use syslog for logging." },
+    { "nouse-syslog", NULL, ARG_OVERRIDE, "use_syslog", "false", "The inverse of --use-syslog" },
+    { "syslog-log-facility", "FACILITY", ARG_OVERRIDE, "syslog_log_facility", NULL, "Syslog facility to receive log lines." },
+    { "watch-log-file", NULL, ARG_OVERRIDE, "watch_log_file", "true", "Open the log file anew when it is moved; always so here." },
+    { "nowatch-log-file", NULL, ARG_OVERRIDE, "watch_log_file", "false", "The inverse of --watch-log-file" },
     { "version", NULL, ARG_VERSION, NULL, NULL, "show program's version number and exit" },
     { "host", "ADDRESS", ARG_HOST, NULL, NULL, "address on which an API program listens" },
     { "port", "PORT", ARG_PORT, NULL, NULL, "TCP port on which an API program listens" },
@@ -360,6 +377,8 @@ static int run(struct program *p)
     struct fault *fault = prepare(p, &cloud);
     if (fault != NULL) {
         log_error(p->name, "%s did not start: %s", p->name, fault_text(p->arena, fault));
+        if (!log_to_stderr())
+            fprintf(stderr, "%s: %s\n", p->name, fault_text(p->arena, fault));
     } else {
         notify_manager("READY=1");
         log_info(p->name, "%s is up", p->name);

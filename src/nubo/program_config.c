@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * program_config: where a program's configuration is (oslo.config's find_config_files and find_config_dirs). See program_config.h. */
+ * program_config: oslo.config's find_config_files and find_config_dirs. See program_config.h. */
 #include "nubo/program_config.h"
 
 #include "nubo/files.h"

@@ -2,8 +2,8 @@
  * app: from a service's tables to a running service. See app.h. */
 #include "oslo/app.h"
 
-#include "base/log.h"
 #include "oslo/identity.h"
+#include "oslo/log_options.h"
 #include "oslo/messaging.h"
 #include "oslo/rest.h"
 
@@ -12,8 +12,6 @@
 #include <string.h>
 
 static const struct option common_rows[] = {
-    { "DEFAULT", "debug", OPTION_BOOL, "false", "If set to true, the logging level will be DEBUG instead of INFO.",
-        .reloadable = true },
     { "DEFAULT", "host", OPTION_STR, NULL, "Name of this host, as agents and compute services report it." },
     { "DEFAULT", "my_ip", OPTION_STR, "127.0.0.1", "The address that this host uses on the management network." },
     { "DEFAULT", "transport_url", OPTION_STR, "memory://", "The messaging back end: memory:// inside one process.",
@@ -41,7 +39,7 @@ const char *app_url(struct arena *arena, const struct app *app)
 
 size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])
 {
-    enum { COMMON = 4 };
+    enum { COMMON = 5 };
     size_t count = 0;
     for (const struct option_table *const *t = service->options; t != NULL && *t != NULL; t++) {
         assert(count + COMMON < APP_OPTION_TABLES);
@@ -53,9 +51,24 @@ size_t app_option_tables(const struct service *service, const struct option_tabl
         to[count++] = &t->adapter;
     }
     to[count++] = &common_options;
+    to[count++] = &log_options;
     for (size_t i = 0; identity_option_tables[i] != NULL; i++)
         to[count++] = identity_option_tables[i];
     return count;
+}
+
+/* "nova-scheduler"; "nova" for a process with several of its programs. */
+static const char *program_name(const struct app *app)
+{
+    return app->roles != NULL && app->roles[0] != NULL && app->roles[1] == NULL ? app->roles[0] : app->service->name;
+}
+
+struct fault *app_reload(struct arena *arena, struct app *app)
+{
+    TRY(config_reload(arena, app->config));
+    if (app->cloud->logging == app)
+        TRY(log_setup(arena, app->config, program_name(app)));
+    return app->policy != NULL ? policy_reload(arena, app->policy) : NULL;
 }
 
 static struct fault *read_config(struct arena *arena, struct app *app, const struct app_form *form)
@@ -65,8 +78,10 @@ static struct fault *read_config(struct arena *arena, struct app *app, const str
     TRY(config_create(arena, tables, count, form->sources, form->source_count, &app->config));
     for (const char *const *o = form->overrides; o != NULL && *o != NULL; o += 3)
         TRY(config_set_override(arena, app->config, o[0], o[1], o[2]));
-    if (config_bool(app->config, "DEFAULT", "debug"))
-        log_set_level(LOG_LEVEL_DEBUG);
+    if (app->cloud->logging == NULL) {
+        TRY(log_setup(arena, app->config, program_name(app)));
+        app->cloud->logging = app;
+    }
     config_warn_unknown(app->config);
     return NULL;
 }

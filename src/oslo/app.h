@@ -84,6 +84,7 @@ struct cloud {
     bool programs;                 /* roles as programs of an operator's, each with its own configuration; else all in one */
     const char *netns_prefix;      /* of the namespaces that agents make ("nubo."): they tell this cloud's from another's */
     struct app **apps;             /* NULL-terminated: those whose API or any role is in this process */
+    struct app *logging;           /* whose configuration says how the process logs: the first that was created */
     struct work_pool *slow;        /* API routes that wait */
     struct work_pool *messages;    /* RPC handlers and flows */
     struct work_pool *periodic;
@@ -141,6 +142,9 @@ void app_listens_on(const struct app *app, const char *host_option, const char *
 /* Runs service->start and the app's roles. */
 struct fault *app_start(struct arena *arena, struct app *app);
 void app_stop(struct app *app);
+
+/* Reads configuration and policy again and logs accordingly. On a fault what could not be read stays as it was. */
+struct fault *app_reload(struct arena *arena, struct app *app);
 
 /* Tells the roles that every service of the process was started. */
 struct fault *app_ready(struct arena *arena, struct app *app);

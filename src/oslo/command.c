@@ -2,7 +2,7 @@
  * command: from a command line to a call. See command.h; the texts of usage and help are in command_usage.c. */
 #include "oslo/command.h"
 
-#include "base/log.h"
+#include "oslo/log_options.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -361,9 +361,7 @@ static struct fault *read_config(struct parser *p, const struct level *common, s
         if (config_has(app->config, "DEFAULT", option))
             TRY(config_set_override(p->arena, app->config, "DEFAULT", option, value));
     }
-    if (config_bool(app->config, "DEFAULT", "debug"))
-        log_set_level(LOG_LEVEL_DEBUG);
-    return NULL;
+    return log_setup(p->arena, app->config, p->program->name);
 }
 
 /* ---- The run ---- */

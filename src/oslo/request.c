@@ -289,6 +289,17 @@ static struct fault *no_route(struct request *rq, const char *allow)
     return FAULT(RQ(rq), 405, NULL, "The method %s is not allowed for this resource.", rq->method_name);
 }
 
+static void log_caller(struct request *rq)
+{
+    const struct caller *c = rq->cx.caller;
+    struct log_identity *who = ARENA_NEW(rq->cx.arena, struct log_identity);
+    who->global_request_id = rq->cx.global_id;
+    if (c != NULL)
+        *who = (struct log_identity){ rq->cx.global_id, c->user_id, c->user_name, c->project_id, c->project_name, c->domain_id,
+            c->system_scope, c->user_domain_id, c->project_domain_id };
+    log_set_identity(who);
+}
+
 static struct fault *authenticate(struct request *rq)
 {
     if (rq->route->flags & NO_TOKEN)
@@ -321,6 +332,7 @@ static struct fault *walk(struct request *rq, const struct router *router)
     if (router_find(router, rq, &allow) == NULL)
         return no_route(rq, allow);
     TRY(authenticate(rq));
+    log_caller(rq);
     TRY(negotiate(rq, router));
     TRY(parse_body(rq));
     if (rq->route->policy != NULL && !rq->route->handler_policy)
@@ -379,15 +391,6 @@ static uint64_t caller_span(const struct request *rq)
     return strtoull(text, NULL, 16);
 }
 
-static const char *log_context(struct request *rq)
-{
-    const struct caller *c = rq->cx.caller;
-    if (c == NULL)
-        return rq->cx.request_id;
-    return arena_printf(rq->cx.arena, "%s %s %s", rq->cx.request_id, c->user_id != NULL ? c->user_id : "-",
-        c->project_id != NULL ? c->project_id : "-");
-}
-
 static void finish(struct request *rq)
 {
     const struct dialect *dialect = rq->cx.app->service->dialect;
@@ -408,18 +411,19 @@ void request_run(struct request *rq, const struct router *router)
     if (cx->span == NULL)
         trace_set_parent(cx, caller_span(rq));
     const char *before = log_set_context(cx->request_id);
+    const struct log_identity *who = log_set_identity(NULL);
     struct span *span = trace_begin(cx, cx->app->service->roles != NULL ? cx->app->service->roles[0].name
                                                                          : cx->app->service->name,
         NULL, "%s %s", rq->method_name, rq->path != NULL ? rq->path : "?");
     struct fault *fault = rq->path == NULL ? FAULT(cx, 400, NULL, "The request target is malformed.") : walk(rq, router);
     if (fault != NULL) {
-        log_set_context(log_context(rq));
         log_fault(rq, fault);
         render_fault(rq, fault);
     }
     finish(rq);
     trace_end(cx, span, fault);
     log_set_context(before);
+    log_set_identity(who);
 }
 
 bool request_is_slow(const struct request *rq, const struct router *router)
