@@ -7,10 +7,12 @@
 #include "keystone/projects.h"
 #include "keystone/revocation.h"
 #include "keystone/token.h"
+#include "keystone/trusts.h"
 
 #include "oslo/options.h"
 #include "oslo/policy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct fault *auth_issue(struct request *rq)
@@ -25,12 +27,22 @@ static struct fault *auth_issue(struct request *rq)
         return keystone_expecting(cx, "valid JSON object", "request body");
     TRY(authenticate(rq, json_object_get(rq->body, "auth"), &claims));
     TRY(token_issue(cx, &claims, &token, &text));
+    if (token->trust != NULL)
+        TRY(trust_consume(cx, token->trust));
     if (request_query(rq, "nocatalog") == NULL)
         TRY(reference_get(cx, &reference));
     token_write(&rq->json, token, reference);
     response_header(rq, "X-Subject-Token", text);
     rq->status = 201;
     return NULL;
+}
+
+/* Who asks must obey access rules to be told that a token with them is valid. */
+static bool knows_access_rules(const struct request *rq)
+{
+    const char *version = request_header(rq, "OpenStack-Identity-Access-Rules");
+
+    return version != NULL && strtod(version, NULL) >= 1.0;
 }
 
 /* The token that the request is about, enforced with it as the target. */
@@ -40,6 +52,8 @@ static struct fault *subject(struct request *rq, const char *rule, struct caller
     int64_t window_s = allow_expired ? config_int(rq->cx.app->config, "token", "allow_expired_window") : 0;
 
     TRY(token_validate(RQ(rq), request_header(rq, "X-Subject-Token"), window_s, ret));
+    if (token_has_access_rules(*ret) && !knows_access_rules(rq))
+        return FAULT(RQ(rq), 404, NULL, "Failed to validate token");
     return request_enforce(rq, rule, POLICY_TARGET({ "target.token.user_id", (*ret)->user_id },
         { "target.token.user.domain.id", (*ret)->user_domain_id }));
 }

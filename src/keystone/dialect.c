@@ -4,6 +4,7 @@
  */
 #include "keystone/state.h"
 
+#include "base/clock.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
 #include "oslo/schema.h"
@@ -46,9 +47,31 @@ struct fault *keystone_invalid(struct context *cx, const char *format, ...)
     return FAULT(cx, 400, NULL, "%s", text);
 }
 
+struct fault *keystone_malformed(struct context *cx, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *text = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return FAULT(cx, 400, NULL, "%s The server could not comply with the request since it is either malformed or otherwise "
+        "incorrect. The client is assumed to be in error.", text);
+}
+
 struct fault *keystone_forbidden_action(struct context *cx, const char *action)
 {
     return FAULT(cx, 403, NULL, "You are not authorized to perform the requested action: %s.", action);
+}
+
+struct fault *keystone_forbidden(struct context *cx, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *reason = arena_vprintf(cx->arena, format, args);
+    va_end(args);
+    return fault_detail(cx->arena, FAULT(cx, 403, NULL, "You are not authorized to perform the requested action."), "%s",
+        reason);
 }
 
 struct fault *keystone_refused(struct context *cx, const char *format, ...)
@@ -94,6 +117,48 @@ struct fault *keystone_check(struct request *rq, const struct schema *schema, co
     if (schema_check(rq->cx.arena, schema, document, SCHEMA_FIRST, &violation))
         return NULL;
     return keystone_invalid(RQ(rq), "%s", violation_text_keystone(rq->cx.arena, &violation));
+}
+
+struct fault *keystone_future(struct request *rq, const json_t *document, const char *name, int64_t *ret_us)
+{
+    const char *text = json_text_at(document, name);
+
+    *ret_us = 0;
+    if (text == NULL)
+        return NULL;
+    if (!clock_parse(text, ret_us))
+        return keystone_malformed(RQ(rq), "Timestamp not in expected format.");
+    if (*ret_us < clock_now_us())
+        return keystone_malformed(RQ(rq), "The 'expires_at' must not be before now.");
+    return NULL;
+}
+
+void keystone_collection_links(struct request *rq)
+{
+    json_begin(&rq->json, "links");
+    json_text(&rq->json, "next", NULL);
+    json_text(&rq->json, "self", keystone_self_url(rq));
+    json_text(&rq->json, "previous", NULL);
+    json_end(&rq->json);
+}
+
+struct fault *keystone_role_named(struct tx *tx, struct context *cx, const char *name, const char **ret_id)
+{
+    struct rows *rows;
+    bool more = false;
+
+    *ret_id = NULL;
+    TRY(sql_query(tx, &rows, "SELECT id FROM role WHERE name = ?", BIND(TEXT(name))));
+    if (rows_next(rows)) {
+        *ret_id = rows_text(rows, 0);
+        more = rows_next(rows);
+    }
+    rows_end(rows);
+    TRY(rows_fault(rows));
+    if (more)
+        return keystone_invalid(cx, "There are multiple role entities named '%s'. Please use ID instead of names to resolve "
+            "the ambiguity.", name);
+    return *ret_id != NULL ? NULL : FAULT(cx, 404, NULL, "Role %s is not defined", name);
 }
 
 bool keystone_query_flag(const struct request *rq, const char *name)

@@ -172,6 +172,13 @@ void entity_begin(struct request *rq, const struct entity *entity, const json_t 
     write_members(rq, entity, document);
 }
 
+void entity_write(struct request *rq, const struct entity *entity, const char *name, const json_t *document)
+{
+    json_begin(&rq->json, name);
+    write_members(rq, entity, document);
+    json_end(&rq->json);
+}
+
 void entity_finish(struct request *rq)
 {
     json_end(&rq->json);

@@ -267,15 +267,6 @@ static void write_row(struct list *list, struct rows *rows)
     json_end(w);
 }
 
-static void write_list_links(struct request *rq)
-{
-    json_begin(&rq->json, "links");
-    json_text(&rq->json, "next", NULL);
-    json_text(&rq->json, "self", keystone_self_url(rq));
-    json_text(&rq->json, "previous", NULL);
-    json_end(&rq->json);
-}
-
 /* [section] list_limit, else [DEFAULT] list_limit; none is 0. */
 static int64_t limit_of(const struct config *config, const struct entity *entity)
 {
@@ -318,7 +309,7 @@ static struct fault *list_rows(struct list *list)
     rows_end(rows);
     json_end_array(&list->rq->json);
     TRY(rows_fault(rows));
-    write_list_links(list->rq);
+    keystone_collection_links(list->rq);
     if (truncated)
         json_bool(&list->rq->json, "truncated", true);
     json_end(&list->rq->json);

@@ -3,6 +3,7 @@
  * grants: a role of a user or group on a project, a domain, or the system; on projects and domains also handed down to
  * the projects below (OS-INHERIT). API reference: Roles, System role assignments, OS-INHERIT, identity v3.
  */
+#include "keystone/application_credentials.h"
 #include "keystone/model.h"
 #include "keystone/roles.h"
 
@@ -154,18 +155,29 @@ static struct fault *grant_create(struct request *rq)
     return NULL;
 }
 
+static struct fault *delete_run(struct tx *tx, void *argument)
+{
+    struct request *rq = ((void **)argument)[0];
+    const struct grant *grant = ((void **)argument)[1];
+    int64_t deleted;
+
+    TRY(sql_exec_changed(tx, arena_printf(tx_arena(tx),
+        "DELETE FROM %s WHERE type = ? AND actor_id = ? AND target_id = ? AND role_id = ? AND inherited = ?", grant->table),
+        BIND(TEXT(grant->type), TEXT(grant->actor_id), TEXT(grant->target_id), TEXT(json_text_at(grant->role, "id")),
+            INT(grant->inherited)), &deleted));
+    if (deleted == 0)
+        return absent(rq, grant);
+    /* What a user gave of his roles on a project goes with any of them. */
+    return grant->user != NULL && grant->project != NULL ?
+        app_creds_end_on_project(tx, grant->actor_id, grant->target_id) : NULL;
+}
+
 static struct fault *grant_delete(struct request *rq)
 {
     struct grant grant;
-    int64_t deleted;
 
     TRY(begin(rq, &grant));
-    TRY(db_exec(rq->cx.arena, rq->cx.app->db, arena_printf(rq->cx.arena,
-        "DELETE FROM %s WHERE type = ? AND actor_id = ? AND target_id = ? AND role_id = ? AND inherited = ?", grant.table),
-        BIND(TEXT(grant.type), TEXT(grant.actor_id), TEXT(grant.target_id), TEXT(json_text_at(grant.role, "id")),
-            INT(grant.inherited)), &deleted));
-    if (deleted == 0)
-        return absent(rq, &grant);
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, (void *[]){ rq, &grant }));
     keystone_changed(RQ(rq));
     return NULL;
 }

@@ -27,6 +27,10 @@ static const struct home_row home[] = {
     { "user_change_password", "/users/{user_id}/password" },
     { "user_groups",         "/users/{user_id}/groups" },
     { "user_projects",       "/users/{user_id}/projects" },
+    { "application_credentials", "/users/{user_id}/application_credentials" },
+    { "application_credential", "/users/{user_id}/application_credentials/{application_credential_id}" },
+    { "access_rules",        "/users/{user_id}/access_rules" },
+    { "access_rule",         "/users/{user_id}/access_rules/{access_rule_id}" },
     { "groups",              "/groups" },
     { "group",               "/groups/{group_id}" },
     { "group_users",         "/groups/{group_id}/users" },
@@ -73,6 +77,10 @@ static const struct home_row home[] = {
     { "OS-INHERIT/1.0/rel/project_group_role_inherited_to_projects",
       "/OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects" },
     { "OS-REVOKE/1.0/rel/events", "/OS-REVOKE/events" },
+    { "OS-TRUST/1.0/rel/trusts", "/OS-TRUST/trusts" },
+    { "OS-TRUST/1.0/rel/trust", "/OS-TRUST/trusts/{trust_id}" },
+    { "OS-TRUST/1.0/rel/trust_roles", "/OS-TRUST/trusts/{trust_id}/roles" },
+    { "OS-TRUST/1.0/rel/trust_role", "/OS-TRUST/trusts/{trust_id}/roles/{role_id}" },
 };
 
 /* "href-vars" of the {names} in a path. */
@@ -82,7 +90,8 @@ static void write_variables(struct request *rq, const char *path)
     for (const char *open = strchr(path, '{'); open != NULL; open = strchr(open + 1, '{')) {
         const char *name = arena_strndup(rq->cx.arena, open + 1, (size_t)(strchr(open, '}') - open - 1));
         bool role = strcmp(name, "prior_role_id") == 0 || strcmp(name, "implied_role_id") == 0;
-        json_textf(&rq->json, name, RELATIONS "/param/%s", role ? "role_id" : name);
+        bool trust = strcmp(name, "trust_id") == 0;
+        json_textf(&rq->json, name, RELATIONS "%s/param/%s", trust ? "/ext/OS-TRUST/1.0" : "", role ? "role_id" : name);
     }
     json_end(&rq->json);
 }

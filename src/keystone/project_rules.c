@@ -2,12 +2,14 @@
  *
  * What must hold in the tree of domains and projects, and what goes with a project that goes (keystone/resource/core.py).
  */
+#include "keystone/application_credentials.h"
 #include "keystone/domain_config.h"
 #include "keystone/edit.h"
 #include "keystone/groups.h"
 #include "keystone/limits.h"
 #include "keystone/projects.h"
 #include "keystone/revocation.h"
+#include "keystone/trusts.h"
 #include "keystone/users.h"
 
 #include "oslo/options.h"
@@ -204,6 +206,8 @@ static struct fault *erase(struct tx *tx, struct context *cx, const char *id)
 
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
         TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
+    TRY(trusts_end_of_project(tx, id));
+    TRY(app_creds_end_of_project(tx, id));
     TRY(entity_erase(tx, &project_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .project_id = id });
 }

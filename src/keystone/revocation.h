@@ -10,6 +10,7 @@
 /* NULL members match every token. */
 struct revocation {
     const char *user_id, *project_id, *domain_id, *role_id, *audit_id, *audit_chain_id;
+    const char *trust_id, *consumer_id, *access_token_id;
 };
 
 /* Writes an event that covers what was issued until now, and prunes those that no token can outlive. */

@@ -3,6 +3,7 @@
  * roles: global ones, and those of one domain, which only stand for the roles that they imply. API reference: Roles,
  * identity v3.
  */
+#include "keystone/application_credentials.h"
 #include "keystone/edit.h"
 #include "keystone/model.h"
 #include "keystone/roles.h"
@@ -140,6 +141,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     if (old == NULL)
         return keystone_not_found(RQ(edit->rq), "role", edit->id);
     TRY(entity_mutable(RQ(edit->rq), &role_entity, old, NULL));
+    TRY(app_creds_end_of_role(tx, edit->id));
     TRY(sql_exec(tx, "DELETE FROM assignment WHERE role_id = ?", BIND(TEXT(edit->id))));
     TRY(sql_exec(tx, "DELETE FROM system_assignment WHERE role_id = ?", BIND(TEXT(edit->id))));
     TRY(sql_exec(tx, "DELETE FROM implied_role WHERE prior_role_id = ? OR implied_role_id = ?",

@@ -14,6 +14,8 @@ extern const struct schema schema_name;             /* 1 to 255 characters, not 
 extern const struct schema schema_short_name;       /* 1 to 64: projects and domains */
 extern const struct schema schema_id;               /* 1 to 64 letters, digits and dashes */
 extern const struct schema schema_id_or_null;
+extern const struct schema schema_external_id;      /* 1 to 64 characters: users, who may come from a directory */
+extern const struct schema schema_role_list;        /* roles by id or by name */
 extern const struct schema schema_tag, schema_tags; /* of projects */
 extern const struct schema schema_immutable;        /* the options of projects, domains and roles */
 

@@ -61,12 +61,15 @@ static const struct route_table *const routes[] = {
     &project_tag_routes, &user_routes, &group_routes, &role_routes, &implied_role_routes,
     &grant_routes, &role_assignment_routes, &revoke_event_routes,
     &registered_limit_routes, &limit_routes, &endpoint_filter_routes, &endpoint_policy_routes, &domain_config_routes,
+    &trust_routes, &application_credential_routes, &access_rule_routes,
     NULL,
 };
 static const struct option_table *const options[] = {
-    &keystone_options, &keystone_resource_options, &keystone_ldap_options, NULL,
+    &keystone_options, &keystone_resource_options, &keystone_ldap_options, &keystone_auth_options, NULL,
 };
-static const struct policy_table *const policies[] = { &keystone_policies, &keystone_resource_policies, NULL };
+static const struct policy_table *const policies[] = {
+    &keystone_policies, &keystone_resource_policies, &keystone_auth_policies, NULL,
+};
 static const struct role roles[] = {
     { "keystone", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
     { NULL },

@@ -33,8 +33,9 @@ struct keystone *keystone_of(const struct context *cx);
 void keystone_changed(const struct context *cx);
 
 extern const struct dialect keystone_dialect;
-extern const struct option_table keystone_options, keystone_resource_options, keystone_ldap_options;
-extern const struct policy_table keystone_policies, keystone_resource_policies;
+extern const struct option_table keystone_options, keystone_resource_options, keystone_ldap_options,
+    keystone_auth_options;
+extern const struct policy_table keystone_policies, keystone_resource_policies, keystone_auth_policies;
 /* Heads of upstream's expand and contract branches, the same in Zed and 2023.1. */
 #define KEYSTONE_EXPAND   "29e87d24a316"
 #define KEYSTONE_CONTRACT "e25ffa003242"
@@ -45,6 +46,7 @@ extern const struct route_table auth_routes, version_routes, user_routes, group_
     project_tag_routes, domain_routes, role_routes, implied_role_routes, grant_routes, role_assignment_routes,
     region_routes, service_routes, endpoint_routes, revoke_event_routes, registered_limit_routes, limit_routes,
     endpoint_filter_routes, endpoint_policy_routes, domain_config_routes;
+extern const struct route_table trust_routes, application_credential_routes, access_rule_routes;
 
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);
@@ -64,10 +66,14 @@ struct fault *keystone_expecting(struct context *cx, const char *attribute, cons
 struct fault *keystone_invalid(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* 403 "You are not authorized to perform the requested action: %s." */
 struct fault *keystone_forbidden_action(struct context *cx, const char *action);
+/* 403 "You are not authorized to perform the requested action."; the reason goes to the log only. */
+struct fault *keystone_forbidden(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* 403 with a sentence that is safe to show. */
 struct fault *keystone_refused(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* 404 "Could not find user: %s." */
 struct fault *keystone_not_found(struct context *cx, const char *kind, const char *id);
+/* 400 with the words that follow most sentences of the reference's validation errors: "... The server could not comply ..." */
+struct fault *keystone_malformed(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* 409 "Conflict occurred attempting to store %s - %s." */
 struct fault *keystone_conflict(struct context *cx, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -77,6 +83,13 @@ struct fault *keystone_conflict(struct context *cx, const char *kind, const char
 struct fault *keystone_member(struct request *rq, const char *name, json_t **ret);
 /* Checks a document against a schema, in the reference's words. */
 struct fault *keystone_check(struct request *rq, const struct schema *schema, const json_t *document);
+
+/* The moment of a body's member that is to come; absent and null give 0. 400 when it is none, or is past. */
+struct fault *keystone_future(struct request *rq, const json_t *document, const char *name, int64_t *ret_us);
+/* "links" of a collection: next and previous null, self the request's URL. */
+void keystone_collection_links(struct request *rq);
+/* The id of the one role of this name: 404 when there is none, 400 when there are more. */
+struct fault *keystone_role_named(struct tx *tx, struct context *cx, const char *name, const char **ret_id);
 
 /* ?name and ?name=anything are true, ?name=0 is false (query_filter_is_true of the reference). */
 bool keystone_query_flag(const struct request *rq, const char *name);

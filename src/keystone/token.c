@@ -2,76 +2,67 @@
 #include "keystone/token.h"
 
 #include "base/clock.h"
+#include "keystone/application_credentials.h"
+#include "keystone/oauth1.h"
 #include "keystone/revocation.h"
+#include "keystone/token_roles.h"
+#include "keystone/trusts.h"
 
 #include <string.h>
 
 /* ---- What the claims mean ---- */
 
-static struct fault *marked_roles(struct tx *tx, const struct reference *reference, const char *sql,
-    const struct sql_value *values, size_t count, bool *marks)
+static struct fault *app_cred_roles(struct tx *tx, const struct reference *reference, const struct token *token, bool *marks)
 {
-    struct rows *rows;
+    bool *given = roles_none(tx_arena(tx), reference);
 
-    TRY(sql_query(tx, &rows, sql, values, count));
-    while (rows_next(rows)) {
-        size_t role = reference_role(reference, rows_text(rows, 0));
-        if (role < reference->role_count)
-            marks[role] = true;
-    }
-    TRY(rows_fault(rows));
-    rows_end(rows);
+    for (size_t i = 0; token->app_cred->role_ids[i] != NULL; i++)
+        given[reference_role(reference, token->app_cred->role_ids[i])] = true;
+    for (size_t i = 0; i < reference->role_count; i++)
+        marks[i] = marks[i] && given[i];
     return NULL;
 }
 
-#define ACTORS "(actor_id = ? OR actor_id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?))"
-
-static struct fault *project_roles(struct tx *tx, const struct reference *reference, const struct token *token, bool *marks)
+/* The roles of an access token and what they imply, as far as the user still has them. */
+static struct fault *oauth_roles(struct tx *tx, struct context *cx, const struct reference *reference, struct token *token,
+    bool *marks)
 {
-    const char *user = token->claims.user_id;
-    const struct project **parents;
-    size_t parent_count;
+    bool *given = roles_none(tx_arena(tx), reference);
+    struct access_token *access;
 
-    TRY(marked_roles(tx, reference, "SELECT DISTINCT role_id FROM assignment WHERE " ACTORS " AND inherited = 0"
-        " AND target_id = ? AND type IN ('UserProject', 'GroupProject')",
-        BIND(TEXT(user), TEXT(user), TEXT(token->project->id)), marks));
-    /* What its domain and the projects above it hand down. */
-    TRY(project_parents(tx, token->project, &parents, &parent_count));
-    struct sql_value *values = ARENA_ARRAY(tx_arena(tx), struct sql_value, parent_count + 3);
-    values[0] = values[1] = TEXT(user);
-    values[2] = TEXT(token->project->domain_id);
-    for (size_t i = 0; i < parent_count; i++)
-        values[3 + i] = TEXT(parents[i]->id);
-    const char *sql = arena_printf(tx_arena(tx), "SELECT DISTINCT role_id FROM assignment WHERE " ACTORS
-        " AND inherited = 1 AND target_id IN (%s)", sql_marks(tx_arena(tx), parent_count + 1));
-    return marked_roles(tx, reference, sql, values, parent_count + 3, marks);
+    TRY(access_token_find(tx, token->claims.access_token_id, &access));
+    if (access == NULL)
+        return keystone_not_found(cx, "Access Token", token->claims.access_token_id);
+    token->consumer_id = access->consumer_id;
+    for (size_t i = 0; i < json_array_size(access->role_ids); i++)
+        given[reference_role(reference, json_string_value(json_array_get(access->role_ids, i)))] = true;
+    reference_expand(reference, given);
+    for (size_t i = 0; i < reference->role_count; i++)
+        marks[i] = marks[i] && given[i];
+    return NULL;
 }
 
-struct fault *token_roles(struct tx *tx, const struct reference *reference, const struct token *token,
-    const struct identity_role **ret, size_t *ret_count)
+/* The roles that the user has on the claims' scope, implied ones included, global ones only. */
+static struct fault *read_roles(struct context *cx, struct tx *tx, const struct reference *reference, struct token *token)
 {
-    struct arena *arena = tx_arena(tx);
-    bool *marks = ARENA_ARRAY(arena, bool, reference->role_count + 1);
-    struct identity_role *roles = ARENA_ARRAY(arena, struct identity_role, reference->role_count + 1);
-    const char *user = token->claims.user_id;
-    size_t count = 0;
+    const struct token_claims *claims = &token->claims;
+    const struct actor actor = { claims->user_id, claims->group_ids };
+    bool *marks = roles_none(tx_arena(tx), reference);
 
-    if (token->claims.scope == PROJECT_SCOPED)
-        TRY(project_roles(tx, reference, token, marks));
-    else if (token->claims.scope == DOMAIN_SCOPED)
-        TRY(marked_roles(tx, reference, "SELECT DISTINCT role_id FROM assignment WHERE " ACTORS " AND inherited = 0"
-            " AND target_id = ? AND type IN ('UserDomain', 'GroupDomain')",
-            BIND(TEXT(user), TEXT(user), TEXT(token->domain->id)), marks));
-    else if (token->claims.scope == SYSTEM_SCOPED)
-        TRY(marked_roles(tx, reference, "SELECT DISTINCT role_id FROM system_assignment WHERE " ACTORS
-            " AND target_id = 'system'", BIND(TEXT(user), TEXT(user)), marks));
-    reference_expand(reference, marks);
-    for (size_t i = 0; i < reference->role_count; i++)
-        if (marks[i] && reference->roles[i].domain_id == NULL)
-            roles[count++] = (struct identity_role){ arena_strdup(arena, reference->roles[i].id),
-                arena_strdup(arena, reference->roles[i].name), NULL };
-    *ret = roles;
-    *ret_count = count;
+    if (claims->trust_id != NULL && claims->scope == PROJECT_SCOPED) {
+        TRY(trust_roles(tx, cx, reference, token->trust, token->project, marks));
+    } else if (claims->scope == PROJECT_SCOPED) {
+        TRY(roles_on_project(tx, reference, &actor, token->project, marks));
+        if (claims->app_cred_id != NULL)
+            TRY(app_cred_roles(tx, reference, token, marks));
+        else if (claims->access_token_id != NULL)
+            TRY(oauth_roles(tx, cx, reference, token, marks));
+    } else if (claims->scope == DOMAIN_SCOPED) {
+        TRY(roles_on_domain(tx, reference, &actor, token->domain->id, marks));
+    } else if (claims->scope == SYSTEM_SCOPED) {
+        TRY(roles_on_system(tx, reference, &actor, marks));
+    }
+    roles_listed(tx_arena(tx), reference, marks, false, &token->roles, &token->role_count);
     return NULL;
 }
 
@@ -105,24 +96,74 @@ static struct fault *scope_read(struct context *cx, struct tx *tx, struct token 
     return NULL;
 }
 
+static struct fault *user_and_domain(struct context *cx, struct tx *tx, const char *id, struct user **ret_user,
+    struct project **ret_domain)
+{
+    TRY(user_find(tx, id, ret_user));
+    if (*ret_user == NULL)
+        return keystone_not_found(cx, "user", id);
+    TRY(domain_find(tx, (*ret_user)->domain_id, ret_domain));
+    return *ret_domain != NULL ? NULL : keystone_not_found(cx, "domain", (*ret_user)->domain_id);
+}
+
+/* The trust, and the user whom it lets act: the trustor, when it says so. */
+static struct fault *trust_read(struct context *cx, struct tx *tx, struct token *token)
+{
+    struct project *trustor_domain, *trustee_domain;
+    struct user *trustor, *trustee;
+    struct trust *trust;
+
+    TRY(trust_find(tx, cx, token->claims.trust_id, &trust));
+    if (trust == NULL)
+        return keystone_not_found(cx, "trust", token->claims.trust_id);
+    TRY(user_and_domain(cx, tx, trust->trustor_id, &trustor, &trustor_domain));
+    TRY(user_and_domain(cx, tx, trust->trustee_id, &trustee, &trustee_domain));
+    if (strcmp(token->claims.user_id, trustee->id) != 0)
+        return keystone_forbidden(cx, "User is not a trustee.");
+    if (!trustor_domain->enabled)
+        return FAULT(cx, 404, NULL, "Trustor domain is disabled.");
+    if (!trustee_domain->enabled)
+        return FAULT(cx, 404, NULL, "Trustee domain is disabled.");
+    if (!trustor->enabled)
+        return keystone_forbidden(cx, "Trustor is disabled.");
+    if (token->claims.scope == UNSCOPED) /* nothing was entrusted */
+        return keystone_not_found(cx, "project", "None");
+    token->trust = trust;
+    token->trustor = trustor;
+    token->trustee = trustee;
+    if (trust->impersonation) {
+        token->user = trustor;
+        token->user_domain = trustor_domain;
+    }
+    return NULL;
+}
+
+static struct fault *app_cred_read(struct context *cx, struct tx *tx, struct token *token)
+{
+    struct app_cred *credential;
+
+    TRY(app_cred_find(tx, token->claims.app_cred_id, &credential));
+    if (credential == NULL || strcmp(credential->user_id, token->claims.user_id) != 0)
+        return keystone_not_found(cx, "Application Credential", token->claims.app_cred_id);
+    token->app_cred = credential;
+    return NULL;
+}
+
 static struct fault *user_read(struct context *cx, struct tx *tx, struct token *token)
 {
     struct user *user;
     struct project *domain;
 
-    TRY(user_find(tx, token->claims.user_id, &user));
-    if (user == NULL)
-        return keystone_not_found(cx, "user", token->claims.user_id);
-    TRY(domain_find(tx, user->domain_id, &domain));
-    if (domain == NULL)
-        return keystone_not_found(cx, "domain", user->domain_id);
+    TRY(user_and_domain(cx, tx, token->claims.user_id, &user, &domain));
     if (!domain->enabled)
         return FAULT(cx, 404, NULL, "Unable to validate token because domain %s is disabled", domain->id);
     if (!user->enabled)
         return keystone_unauthorized(cx, "user %s is disabled", user->id);
     token->user = user;
     token->user_domain = domain;
-    return NULL;
+    if (token->claims.app_cred_id != NULL)
+        TRY(app_cred_read(cx, tx, token));
+    return token->claims.trust_id != NULL ? trust_read(cx, tx, token) : NULL;
 }
 
 static struct fault *token_read(struct context *cx, struct tx *tx, const struct reference *reference, struct token *token,
@@ -132,7 +173,7 @@ static struct fault *token_read(struct context *cx, struct tx *tx, const struct 
 
     TRY(user_read(cx, tx, token));
     TRY(scope_read(cx, tx, token));
-    TRY(token_roles(tx, reference, token, &token->roles, &token->role_count));
+    TRY(read_roles(cx, tx, reference, token));
     if (token->claims.scope != UNSCOPED && token->role_count == 0)
         return keystone_unauthorized(cx, "user %s has no access to %s %s", token->user->id, places[token->claims.scope],
             token->claims.scope_id != NULL ? token->claims.scope_id : "");
@@ -171,14 +212,71 @@ static void write_named(struct json_writer *w, const char *name, const struct pr
     json_end(w);
 }
 
+static void write_id(struct json_writer *w, const char *name, const char *id)
+{
+    json_begin(w, name);
+    json_text(w, "id", id);
+    json_end(w);
+}
+
+static void write_federation(struct json_writer *w, const struct token_claims *claims)
+{
+    json_begin(w, "OS-FEDERATION");
+    json_begin_array(w, "groups");
+    for (size_t i = 0; claims->group_ids != NULL && claims->group_ids[i] != NULL; i++)
+        write_id(w, NULL, claims->group_ids[i]);
+    json_end_array(w);
+    write_id(w, "identity_provider", claims->idp_id);
+    write_id(w, "protocol", claims->protocol_id);
+    json_end(w);
+}
+
+static void write_trust(struct json_writer *w, const struct trust *trust)
+{
+    json_begin(w, "OS-TRUST:trust");
+    json_text(w, "id", trust->id);
+    write_id(w, "trustor_user", trust->trustor_id);
+    write_id(w, "trustee_user", trust->trustee_id);
+    json_bool(w, "impersonation", trust->impersonation);
+    json_end(w);
+}
+
+/* By what the token was made. */
+static void write_delegation(struct json_writer *w, const struct token *token)
+{
+    if (token->claims.access_token_id != NULL) {
+        json_begin(w, "OS-OAUTH1");
+        json_text(w, "access_token_id", token->claims.access_token_id);
+        json_text(w, "consumer_id", token->consumer_id);
+        json_end(w);
+    }
+    if (token->app_cred != NULL) {
+        json_begin(w, "application_credential");
+        json_text(w, "id", token->app_cred->id);
+        json_text(w, "name", token->app_cred->name);
+        json_bool(w, "restricted", !token->app_cred->unrestricted);
+        if (token->app_cred->access_rules != NULL)
+            json_raw(w, "access_rules", token->app_cred->access_rules);
+        json_end(w);
+    }
+    if (token->claims.thumbprint != NULL) {
+        json_begin(w, "oauth2_credential");
+        json_text(w, "x5t#S256", token->claims.thumbprint);
+        json_end(w);
+    }
+}
+
 static void write_user(struct json_writer *w, struct arena *arena, const struct token *token)
 {
     json_begin(w, "user");
     write_named(w, "domain", token->user_domain);
     json_text(w, "id", token->user->id);
     json_text(w, "name", token->user->name);
-    json_text(w, "password_expires_at", token->user->password_expires_us == 0 ? NULL :
-        clock_text(arena, token->user->password_expires_us, CLOCK_ISO_US));
+    if (token->claims.idp_id == NULL)
+        json_text(w, "password_expires_at", token->user->password_expires_us == 0 ? NULL :
+            clock_text(arena, token->user->password_expires_us, CLOCK_ISO_US));
+    else
+        write_federation(w, &token->claims);
     json_end(w);
 }
 
@@ -190,7 +288,10 @@ static void write_scope(struct json_writer *w, const struct token *token)
         json_text(w, "id", token->project->id);
         json_text(w, "name", token->project->name);
         json_end(w);
-        json_bool(w, "is_domain", token->project->is_domain);
+        if (token->trust != NULL)
+            write_trust(w, token->trust);
+        else
+            json_bool(w, "is_domain", token->project->is_domain);
     } else if (token->domain != NULL) {
         write_named(w, "domain", token->domain);
     } else if (token->claims.scope == SYSTEM_SCOPED) {
@@ -230,8 +331,10 @@ void token_write(struct json_writer *w, const struct token *token, const struct 
     json_text(w, "expires_at", clock_text(arena, claims->expires_us, CLOCK_ISO_USZ));
     json_text(w, "issued_at", clock_text(arena, claims->issued_us, CLOCK_ISO_USZ));
     write_scope(w, token);
+    write_delegation(w, token);
     if (reference != NULL && claims->scope != UNSCOPED)
-        catalog_write(w, "catalog", reference, token->user->id, token->project != NULL ? token->project->id : NULL);
+        catalog_write(w, "catalog", reference, token->trust != NULL ? token->trust->trustor_id : token->user->id,
+            token->project != NULL ? token->project->id : NULL);
     json_end(w);
     json_end(w);
 }

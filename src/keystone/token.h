@@ -10,7 +10,10 @@
 
 enum token_scope { UNSCOPED, PROJECT_SCOPED, DOMAIN_SCOPED, SYSTEM_SCOPED };
 
-/* What is sealed in a token: ids only. */
+struct trust;
+struct app_cred;
+
+/* What is sealed in a token: ids only. What a token has nothing to do with is NULL. */
 struct token_claims {
     const char *user_id;
     const char *const *methods;     /* NULL-terminated */
@@ -18,6 +21,12 @@ struct token_claims {
     int64_t issued_us, expires_us;  /* issued_us counts whole seconds */
     enum token_scope scope;
     const char *scope_id;           /* of the project or domain */
+    const char *trust_id;           /* user_id is then the trustee's */
+    const char *app_cred_id;
+    const char *access_token_id;    /* OAuth1 */
+    const char *thumbprint;         /* of the client's certificate: OAuth2 with mutual TLS */
+    const char *idp_id, *protocol_id;    /* federation */
+    const char *const *group_ids;        /* federation: groups beyond those that he is a member of; NULL-terminated */
 };
 
 /* What it means now. */
@@ -29,6 +38,10 @@ struct token {
     const struct project *domain;                   /* DOMAIN_SCOPED */
     const struct identity_role *roles;
     size_t role_count;
+    const struct trust *trust;
+    const struct user *trustor, *trustee;           /* of the trust; `user` is the one whom it lets act */
+    const struct app_cred *app_cred;
+    const char *consumer_id;                        /* of the OAuth1 access token */
 };
 
 /* A caller's details: the validated token with its rendered bodies, {"token": {...}}. */
@@ -47,10 +60,6 @@ struct validated {
 struct fault *token_build(struct context *cx, struct arena *arena, const struct token_claims *claims, struct token **ret,
     bool *ret_revoked);
 
-/* The roles that the user has on the claims' scope, implied ones included, global ones only. */
-struct fault *token_roles(struct tx *tx, const struct reference *reference, const struct token *token,
-    const struct identity_role **ret, size_t *ret_count);
-
 /* {"token": {...}}. `reference` NULL: no catalog. */
 void token_write(struct json_writer *w, const struct token *token, const struct reference *reference);
 
@@ -58,6 +67,10 @@ void token_write(struct json_writer *w, const struct token *token, const struct 
  * or revoked. *ret is counted: the context's arena releases it. */
 struct fault *token_validate(struct context *cx, const char *text, int64_t window_s, struct caller **ret);
 const struct validated *token_details(const struct caller *caller);
+/* Whether the caller acts by an OAuth1 access token. */
+bool token_is_oauth(const struct caller *caller);
+/* Whether what validates the token must understand access rules (and may not be told that it is valid otherwise). */
+bool token_has_access_rules(const struct caller *caller);
 
 /* A new token of these claims: issued_us is set here, and moved on by a second when a revocation in the present second
  * would cover it. *ret_text lives in the context's arena. */

@@ -3,6 +3,7 @@
  * users. API reference: Users, identity v3. Passwords are hashed before the transaction, on the slow pool.
  */
 #include "keystone/users.h"
+#include "keystone/application_credentials.h"
 #include "keystone/authenticate.h"
 #include "keystone/edit.h"
 #include "keystone/login.h"
@@ -11,6 +12,7 @@
 #include "keystone/revocation.h"
 #include "keystone/schemas.h"
 #include "keystone/groups.h"
+#include "keystone/trusts.h"
 
 #include "base/clock.h"
 #include "oslo/options.h"
@@ -266,8 +268,10 @@ static struct fault *update_run(struct tx *tx, void *argument)
             BIND(TEXT(edit->id))));
     if (json_object_get(edit->given, "password") != NULL)
         TRY(user_set_password(tx, config, edit->id, edit->more, false));
-    if (edit->more != NULL ||
-        (json_is_true(json_object_get(old, "enabled")) && !json_is_true(json_object_get(edit->document, "enabled"))))
+    bool disabled = json_is_true(json_object_get(old, "enabled")) && !json_is_true(json_object_get(edit->document, "enabled"));
+    if (disabled)
+        TRY(app_creds_end_of_user(tx, edit->id));
+    if (edit->more != NULL || disabled)
         TRY(revocation_write(tx, config, &(struct revocation){ .user_id = edit->id }));
     TRY(entity_load(tx, &user_entity, edit->id, &stored));
     edit->document = stored;
@@ -304,6 +308,8 @@ struct fault *user_delete(struct tx *tx, struct context *cx, const char *id)
 
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
         TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
+    TRY(app_creds_end_of_user(tx, id));
+    TRY(trusts_end_of_user(tx, cx->app->config, id));
     TRY(entity_erase(tx, &user_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .user_id = id });
 }

@@ -6,6 +6,7 @@
 #include "keystone/token.h"
 
 #include "base/clock.h"
+#include "keystone/application_credentials.h"
 #include "keystone/provider.h"
 #include "keystone/revocation.h"
 #include "oslo/identity.h"
@@ -59,6 +60,16 @@ void token_cache_destroy(struct token_cache *cache)
 const struct validated *token_details(const struct caller *caller)
 {
     return caller->details;
+}
+
+bool token_is_oauth(const struct caller *caller)
+{
+    return token_details(caller)->token->claims.access_token_id != NULL;
+}
+
+bool token_has_access_rules(const struct caller *caller)
+{
+    return caller->access_rules != NULL;
 }
 
 static size_t set_of(const unsigned char *digest)
@@ -147,6 +158,9 @@ static void fill_caller(struct caller *caller, struct arena *arena, const struct
         caller->domain_id = token->domain->id;
         caller->domain_name = token->domain->name;
     }
+    caller->trust_id = token->claims.trust_id;
+    if (token->app_cred != NULL)
+        caller->access_rules = token->app_cred->access_rules;
     caller->system_scope = token->claims.scope == SYSTEM_SCOPED ? "all" : NULL;
     caller->roles = names;
     caller->role_ids = ids;

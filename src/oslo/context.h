@@ -29,6 +29,7 @@ struct caller {
     const char *const *role_ids;                         /* in the same order */
     const char *const *service_roles;                    /* of the X-Service-Token, NULL-terminated; may be empty */
     const char *trust_id;                                /* NULL: none */
+    const char *access_rules;                            /* what an application credential may be used for, as JSON; NULL: all */
     const char *token;                                   /* for calls on the caller's behalf; never logged */
     int64_t expires_us;
     bool is_admin_project;

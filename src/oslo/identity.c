@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "oslo/access_rules.h"
 #include "oslo/app.h"
 #include "oslo/rest.h"
 #include "oslo/session.h"
@@ -153,6 +154,9 @@ static struct caller *caller_from_token(const json_t *token, const char *text)
     c->role_ids = names_of(owned, json_object_get(token, "roles"), "id");
     c->is_admin_project = json_bool_at(token, "is_admin_project", true);
     c->token = arena_strdup(owned, text);
+    const json_t *rules = json_at(token, "application_credential.access_rules");
+    if (rules != NULL)
+        c->access_rules = json_dump(owned, rules);
     const char *expires = json_text_at(token, "expires_at");
     if (expires == NULL || !clock_parse(expires, &c->expires_us) || c->user_id == NULL) {
         caller_unref(c);
@@ -163,7 +167,7 @@ static struct caller *caller_from_token(const json_t *token, const char *text)
 
 static struct fault *ask_keystone(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
 {
-    const char *const headers[] = { "X-Subject-Token", token, NULL };
+    const char *const headers[] = { "X-Subject-Token", token, "OpenStack-Identity-Access-Rules", "1.0", NULL };
     struct rest_response answer;
     /* No user may be current while we ask as ourselves. */
     struct context own = *cx;
@@ -253,6 +257,8 @@ static struct caller *with_service_roles(const struct caller *user, const struct
     json_decref(json);
     struct caller *kept = caller_ref(both);
     arena_destroy(owned);
+    kept->details = user->details; /* both end with the request */
+    kept->access_rules = user->access_rules;
     return kept;
 }
 
@@ -305,12 +311,15 @@ struct fault *identity_authenticate(struct request *rq)
     if (caller == NULL)
         return unauthorized(rq);
     if (service != NULL) {
-        struct caller *both = with_service_roles(caller, service);
-        caller_unref(caller);
-        caller = both;
+        arena_defer(rq->cx.arena, release_caller, caller); /* its details are the copy's, too */
+        caller = with_service_roles(caller, service);
     }
     arena_defer(rq->cx.arena, release_caller, caller);
     rq->cx.caller = caller;
+    /* A request with a service's token goes on from one that was let through. */
+    if (caller->access_rules != NULL && service == NULL &&
+        !access_rules_allow(caller->access_rules, rq->cx.app->service->type, rq->method_name, rq->path))
+        return unauthorized(rq);
     return NULL;
 }
 
