@@ -5,6 +5,7 @@
 #include "oslo/identity.h"
 #include "oslo/log_options.h"
 #include "oslo/messaging.h"
+#include "oslo/notification.h"
 #include "oslo/rest.h"
 
 #include <assert.h>
@@ -14,8 +15,6 @@
 static const struct option common_rows[] = {
     { "DEFAULT", "host", OPTION_STR, NULL, "Name of this host, as agents and compute services report it." },
     { "DEFAULT", "my_ip", OPTION_STR, "127.0.0.1", "The address that this host uses on the management network." },
-    { "DEFAULT", "transport_url", OPTION_STR, "memory://", "The messaging back end: memory:// inside one process.",
-        .secret = true },
     { "database", "connection", OPTION_STR, NULL, "The database to use: sqlite:////path/file.", .secret = true },
     { "oslo_policy", "enforce_scope", OPTION_BOOL, "false", "Whether the scope of the token must be one of the policy's." },
     { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "false", "Whether deprecated policy defaults are ignored." },
@@ -39,7 +38,7 @@ const char *app_url(struct arena *arena, const struct app *app)
 
 size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])
 {
-    enum { COMMON = 5 };
+    enum { COMMON = 6 };
     size_t count = 0;
     for (const struct option_table *const *t = service->options; t != NULL && *t != NULL; t++) {
         assert(count + COMMON < APP_OPTION_TABLES);
@@ -52,6 +51,7 @@ size_t app_option_tables(const struct service *service, const struct option_tabl
     }
     to[count++] = &common_options;
     to[count++] = &log_options;
+    to[count++] = &messaging_options;
     for (size_t i = 0; identity_option_tables[i] != NULL; i++)
         to[count++] = identity_option_tables[i];
     return count;
@@ -217,6 +217,8 @@ void app_destroy(struct app *app)
 {
     if (app == NULL)
         return;
+    notification_stop(app);
+    messaging_close(app);
     identity_stop(app);
     router_destroy(app->router);
     policy_destroy(app->policy);
@@ -250,6 +252,7 @@ bool app_serves(const struct app *app, const char *listener)
 struct fault *app_start(struct arena *arena, struct app *app)
 {
     struct context cx = context_service(arena, app);
+    TRY(messaging_open(&cx));
     if (app->service->start != NULL)
         TRY(app->service->start(&cx));
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)

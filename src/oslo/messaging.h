@@ -4,11 +4,19 @@
  *
  * The database is the truth; a message only wakes somebody. Sending twice, late or never must be survivable: handlers are
  * safe to run twice.
+ *
+ * [DEFAULT] transport_url says how they travel: memory:// (inside this process), rabbit:// (oslo/messaging/amqp/), http://
+ * (oslo/messaging/http/). Callers cannot tell. A message that travels stays with the broker until its handler is through.
  */
 #ifndef OSLO_MESSAGING_H
 #define OSLO_MESSAGING_H
 
 #include "oslo/context.h"
+
+struct option_table;
+
+/* transport_url, control_exchange, rpc_response_timeout, [oslo_messaging_rabbit], [oslo_messaging_notifications], ... */
+extern const struct option_table messaging_options;
 
 struct rpc_method {
     const char *name;
@@ -33,16 +41,28 @@ struct fault *rpc_serve(struct context *cx, const char *topic, const char *serve
 void rpc_unserve(struct app *app, const char *topic, const char *server);
 
 /* Sends and waits for the answer. The handler's fault comes back as it was (status, code, message). No server or no answer
- * by the deadline is a fault 504 with code "MessagingTimeout". `arguments` is borrowed; *ret_result lives in cx->arena. */
+ * by the deadline is a fault 504 with code "MessagingTimeout". timeout_ms <= 0: rpc_response_timeout. `arguments` is borrowed;
+ * *ret_result lives in cx->arena. A server of this process is called in this thread, whatever the transport. */
 struct fault *rpc_call(struct context *cx, const struct rpc_target *target, const char *method, const json_t *arguments,
     int timeout_ms, json_t **ret_result);
 
-/* Sends and goes on. A fault only when the message could not be handed over. */
+/* Sends and goes on. A fault (503, 504) only when the message could not be handed over within 30 s, or nobody ever served
+ * the topic or that server. A handler's fault that says `retry` is tried again for some seconds by the receiver. */
 struct fault *rpc_cast(struct context *cx, const struct rpc_target *target, const char *method, const json_t *arguments);
 
 /* Sends to every server of the topic. */
 struct fault *rpc_fanout(struct context *cx, const char *topic, const char *method, const json_t *arguments);
 
+/* Opens the app's transport, so that a wrong transport_url stops the start; else the first use does. */
+struct fault *messaging_open(struct context *cx);
+
+/* Ends the app's servers, after what they work on; it can still send. */
 void messaging_stop(struct app *app);
+
+/* Ends the transport too. */
+void messaging_close(struct app *app);
+
+/* [DEFAULT] rpc_response_timeout. */
+int messaging_timeout_ms(const struct app *app);
 
 #endif
