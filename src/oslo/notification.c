@@ -218,7 +218,8 @@ void notify(struct context *cx, const char *publisher_id, const char *event_type
     struct notifier *n = notifier_of(cx);
     const char *level = priorities[priority];
     json_t *document = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:s, s:O, s:s}", "message_id", uuid_new(cx->arena),
-        "publisher_id", publisher_id, "event_type", event_type, "priority", arena_printf(cx->arena, "%s", level), "payload", payload,
+        "publisher_id", publisher_id, "event_type", event_type, "priority", arena_printf(cx->arena, "%s", level), "payload",
+            payload,
         "timestamp", clock_text(cx->arena, clock_now_us(), CLOCK_SQL_US)));
     for (char *c = (char *)json_string_value(json_object_get(document, "priority")); *c != '\0'; c++)
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);

@@ -273,8 +273,8 @@ def test_notifications_are_heard_by_oslo_messaging(tools):
                 import json
                 print(json.dumps([publisher_id, event_type, payload, ctxt.get("user_id"), sorted(metadata)]), flush=True)
         transport = oslo_messaging.get_notification_transport(conf, url)
-        server = oslo_messaging.get_notification_listener(transport, [oslo_messaging.Target(topic="notifications", exchange="probe")],
-                                                          [Endpoint()], executor="threading")
+        target = oslo_messaging.Target(topic="notifications", exchange="probe")
+        server = oslo_messaging.get_notification_listener(transport, [target], [Endpoint()], executor="threading")
         server.start()
         print("ready", flush=True)
         sys.stdin.read()

@@ -9,8 +9,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TOOL = os.environ.get("NUBO_MESSAGE_TOOL") or str(
-    pathlib.Path(os.environ.get("NUBO_BIN", ROOT / "build/src/nubo/nubo")).resolve().parent.parent.parent / "tests/unit/message_tool")
+BUILD = pathlib.Path(os.environ.get("NUBO_BIN", ROOT / "build/src/nubo/nubo")).resolve().parent.parent.parent
+TOOL = os.environ.get("NUBO_MESSAGE_TOOL") or str(BUILD / "tests/unit/message_tool")
 
 
 class Tool:
@@ -19,7 +19,8 @@ class Tool:
         config = folder / f"tool-{time.monotonic_ns()}.conf"
         config.write_text(f"[DEFAULT]\ntransport_url = {url}\ncontrol_exchange = probe\n{more}\n")
         self.log = open(str(config) + ".log", "w+")
-        self.process = subprocess.Popen([TOOL, str(config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.process = subprocess.Popen([TOOL, str(config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
+                                        text=True)
         self.done = queue.Queue()
         self.got = []
         threading.Thread(target=self.read, daemon=True).start()

@@ -125,7 +125,8 @@ static void do_call(const json_t *command)
         (int)json_int_at(command, "timeout_ms", 10000), &result);
     json_t *line = json_pack("{s:s, s:I}", "done", "call", "ms", (json_int_t)((clock_monotonic_us() - begin_us) / 1000));
     if (fault != NULL)
-        json_object_set_new(line, "fault", json_pack("{s:i, s:s?, s:s, s:s}", "status", fault->status, "code", fault->code, "message",
+        json_object_set_new(line, "fault", json_pack("{s:i, s:s?, s:s, s:s}", "status", fault->status, "code", fault->code,
+            "message",
             fault->message, "text", fault_text(arena, fault)));
     else
         json_object_set(line, "result", result != NULL ? result : json_null());
@@ -212,7 +213,8 @@ static void obey(const json_t *command)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
     struct context cx = new_context(arena);
-    const char *what = json_text_at(command, "do"), *topic = json_text_at(command, "topic"), *server = json_text_at(command, "server");
+    const char *what = json_text_at(command, "do"), *topic = json_text_at(command, "topic"), *server = json_text_at(command,
+        "server");
     if (strcmp(what, "serve") == 0) {
         told(what, rpc_serve(&cx, topic, server, methods, strdup(server), (unsigned)json_int_at(command, "parallel", 4)));
     } else if (strcmp(what, "unserve") == 0) {

@@ -41,7 +41,8 @@ static void add_caller(struct arena *arena, const struct caller *caller, json_t 
     set_text(to, "user", user); /* the names of older readers */
     set_text(to, "tenant", project);
     set_text(to, "project", project);
-    set_text(to, "user_identity", arena_printf(arena, "%s %s %s %s %s", user != NULL ? user : dash, project != NULL ? project : dash,
+    set_text(to, "user_identity", arena_printf(arena, "%s %s %s %s %s", user != NULL ? user : dash,
+        project != NULL ? project : dash,
         caller->domain_id != NULL ? caller->domain_id : dash, caller->user_domain_id != NULL ? caller->user_domain_id : dash,
         caller->project_domain_id != NULL ? caller->project_domain_id : dash));
     json_object_set_new(to, "_context_is_admin", json_boolean(is_admin(caller)));
@@ -114,7 +115,8 @@ static const char *failure_text(struct arena *arena, const struct fault *fault, 
     json_t *ours = json_pack("{s:i, s:s?, s:s?, s:i, s:b, s:s?}", "status", fault->status, "code", fault->code, "detail",
         fault->detail, "retry_after", fault->retry_after_s, "retry", (int)fault->retry, "extra", fault->extra_json);
     json_t *document = json_keep(arena, json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:{}, s:o}", "class", code, "module",
-        module_of(arena, code, service), "message", fault->message, "tb", fault_text(arena, fault), "args", fault->message, "kwargs",
+        module_of(arena, code, service), "message", fault->message, "tb", fault_text(arena, fault), "args", fault->message,
+            "kwargs",
         "nubo", ours));
     return json_dump(arena, document);
 }
@@ -138,7 +140,8 @@ static struct fault *open_envelope(struct arena *arena, const char *text, size_t
     const char *why = NULL;
     json_t *outer = json_parse(arena, text, length, &why);
     if (!json_is_object(outer))
-        return fault_new(arena, 400, "badMessage", "A message is not a JSON object%s%s.", why != NULL ? ": " : "", why != NULL ? why : "");
+        return fault_new(arena, 400, "badMessage", "A message is not a JSON object%s%s.", why != NULL ? ": " : "",
+            why != NULL ? why : "");
     const json_t *version = json_object_get(outer, "oslo.version"), *inner = json_object_get(outer, "oslo.message");
     *ret = outer;
     if (version == NULL || inner == NULL)

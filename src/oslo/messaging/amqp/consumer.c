@@ -76,10 +76,12 @@ static bool consume_queue(struct consumer *c, struct binding *b, int i, const ch
     snprintf(tag, sizeof(tag), "%lu.%d", b->id, i);
     int64_t begin_us = clock_monotonic_us();
     b->consumed[i] = link_declare_queue(&c->link, b->queues[i], own) &&
-        link_bind(&c->link, b->queues[i], own ? fanout : b->exchange, own ? b->topic : b->queues[i]) && consume(c, b->queues[i], tag);
+        link_bind(&c->link, b->queues[i], own ? fanout : b->exchange, own ? b->topic : b->queues[i]) && consume(c,
+            b->queues[i], tag);
     int64_t now = clock_monotonic_us();
     if (!b->consumed[i] && now - begin_us >= LINK_RPC_S * 1000000LL) {
-        log_error("oslo.messaging", "RabbitMQ does not answer for the queue %s: it is left out for %d s", b->queues[i], SICK_QUEUE_S);
+        log_error("oslo.messaging", "RabbitMQ does not answer for the queue %s: it is left out for %d s", b->queues[i],
+            SICK_QUEUE_S);
         b->sick_until_us[i] = now + SICK_QUEUE_S * 1000000LL;
     }
     return b->consumed[i];

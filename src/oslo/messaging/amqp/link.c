@@ -113,7 +113,8 @@ static void describe_close(struct link *link, const char *what, const amqp_metho
         text = &((const amqp_connection_close_t *)method->decoded)->reply_text;
     else if (method->id == AMQP_CHANNEL_CLOSE_METHOD)
         text = &((const amqp_channel_close_t *)method->decoded)->reply_text;
-    snprintf(link->error, sizeof(link->error), "%s: %.*s", what, text != NULL ? (int)text->len : 1, text != NULL ? (char *)text->bytes : "?");
+    snprintf(link->error, sizeof(link->error), "%s: %.*s", what, text != NULL ? (int)text->len : 1,
+        text != NULL ? (char *)text->bytes : "?");
 }
 
 bool link_ok(struct link *link, amqp_rpc_reply_t reply, const char *what)

@@ -556,7 +556,8 @@ struct fault *publisher_send(struct publisher *p, struct arena *arena, const str
     if (outcome == UNDER_WAY)
         return fault;
     if (outcome == UNROUTABLE)
-        fault = fault_new(arena, 404, "MessageUndeliverable", "No queue takes messages for %s in the exchange %s.", o->key, o->exchange);
+        fault = fault_new(arena, 404, "MessageUndeliverable", "No queue takes messages for %s in the exchange %s.", o->key,
+            o->exchange);
     outgoing_free(o);
     return fault;
 }
