@@ -15,7 +15,6 @@
 static const struct option common_rows[] = {
     { "DEFAULT", "host", OPTION_STR, NULL, "Name of this host, as agents and compute services report it." },
     { "DEFAULT", "my_ip", OPTION_STR, "127.0.0.1", "The address that this host uses on the management network." },
-    { "database", "connection", OPTION_STR, NULL, "The database to use: sqlite:////path/file.", .secret = true },
     { "oslo_policy", "enforce_scope", OPTION_BOOL, "false", "Whether the scope of the token must be one of the policy's." },
     { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "false", "Whether deprecated policy defaults are ignored." },
     { "oslo_policy", "policy_file", OPTION_STR, "policy.yaml", "File of policy overrides, relative to the configuration." },
@@ -50,6 +49,7 @@ size_t app_option_tables(const struct service *service, const struct option_tabl
         to[count++] = &t->adapter;
     }
     to[count++] = &common_options;
+    to[count++] = &database_options;
     to[count++] = &log_options;
     to[count++] = &messaging_options;
     for (size_t i = 0; identity_option_tables[i] != NULL; i++)
@@ -148,12 +148,12 @@ static struct fault *open_database(struct arena *arena, struct app *app, const s
 {
     if (!needs_database(app))
         return NULL;
-    const char *url = config_str(app->config, "database", "connection");
-    if (url == NULL && app->cloud->state_dir != NULL)
-        url = arena_printf(arena, "sqlite:///%s/db/%s.db", app->cloud->state_dir, app->service->name);
-    if (url == NULL)
+    struct db_settings settings = db_settings_read(app->config);
+    if (settings.connection == NULL && app->cloud->state_dir != NULL)
+        settings.connection = arena_printf(arena, "sqlite:///%s/db/%s.db", app->cloud->state_dir, app->service->name);
+    if (settings.connection == NULL)
         return fault_new(arena, 500, NULL, "%s has no database: [database] connection is not set.", app->service->name);
-    TRY(db_open(arena, url, &app->db));
+    TRY(db_open_settings(arena, &settings, &app->db));
     if (!form->migrate)
         return check_schema(arena, app);
     return db_sync(arena, app->db, app->service->migrations, app->service->migration_count, migrated);

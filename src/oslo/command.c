@@ -479,7 +479,9 @@ struct fault *command_database_of(struct command_call *call, const char *group, 
     if (url == NULL)
         return fault_new(call->arena, 500, NULL, "[%s] %s is not set in the configuration of %s.", group, name,
             call->program->project);
-    return db_open(call->arena, url, ret);
+    struct db_settings settings = db_settings_read(call->app->config);
+    settings.connection = url;
+    return db_open_settings(call->arena, &settings, ret);
 }
 
 struct fault *command_database(struct command_call *call)

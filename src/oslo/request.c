@@ -391,6 +391,18 @@ static uint64_t caller_span(const struct request *rq)
     return strtoull(text, NULL, 16);
 }
 
+/* For whoever measures: what the request asked of databases, calls to services in this process included. */
+static void tell_usage(struct request *rq, const struct sql_usage *before)
+{
+    const struct db *db = rq->cx.app->db;
+    struct sql_usage now = sql_usage_here();
+    if (db != NULL && db_debug(db) > 0)
+        response_headerf(rq, "X-Nubo-Database", "transactions=%llu statements=%llu round_trips=%llu",
+            (unsigned long long)(now.transactions - before->transactions),
+            (unsigned long long)(now.statements - before->statements),
+            (unsigned long long)(now.round_trips - before->round_trips));
+}
+
 static void finish(struct request *rq)
 {
     const struct dialect *dialect = rq->cx.app->service->dialect;
@@ -412,6 +424,7 @@ void request_run(struct request *rq, const struct router *router)
         trace_set_parent(cx, caller_span(rq));
     const char *before = log_set_context(cx->request_id);
     const struct log_identity *who = log_set_identity(NULL);
+    struct sql_usage usage = sql_usage_here();
     struct span *span = trace_begin(cx, cx->app->service->roles != NULL ? cx->app->service->roles[0].name
                                                                          : cx->app->service->name,
         NULL, "%s %s", rq->method_name, rq->path != NULL ? rq->path : "?");
@@ -420,6 +433,7 @@ void request_run(struct request *rq, const struct router *router)
         log_fault(rq, fault);
         render_fault(rq, fault);
     }
+    tell_usage(rq, &usage);
     finish(rq);
     trace_end(cx, span, fault);
     log_set_context(before);

@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sql: one service's database. SQLite in a file, or MariaDB; nothing above this header knows which.
+ * sql: one service's database. SQLite in a file, or MariaDB (Galera too); nothing above this header knows which.
  *
  * Statements are prepared once per connection and bound; no SQL is ever assembled from a caller's text. The common
  * subset of both engines is the language: no upsert, no RETURNING; a serial key is written $SERIAL in migrations.
  *
  * Writes are functions that may run again: db_write() runs `run` inside a transaction and commits; on deadlock,
- * certification failure or a lost connection the whole function runs again. It may therefore touch nothing but the
- * transaction, its argument and the arena. It must not call other services, wait, or sleep. On SQLite, writers that
- * wait for each other share one commit (group commit), each behind a savepoint of its own.
+ * certification failure, lock wait timeout or a lost connection the whole function runs again, on another connection, after
+ * a pause that grows, as often as [database] db_max_retries says. It may therefore touch nothing but the transaction, its
+ * argument and the arena. It must not call other services, wait, or sleep. On SQLite, writers that wait for each other share
+ * one commit (group commit), each behind a savepoint of its own.
+ *
+ * A connection that is lost while COMMIT is under way leaves open whether the commit took place. The engine knows: each
+ * transaction that changed something puts a row with an id of its own into `nubo_commit`, in the round trip of its COMMIT.
+ * After the loss another connection inserts the same id. When that fails as a duplicate the transaction was committed, and
+ * db_write() returns success; when it succeeds, the lost transaction can never commit any more (its own insert would be the
+ * duplicate; on Galera its certification fails), and the function runs again. So nothing runs twice, and a unique key
+ * never complains about one's own first try.
+ *
+ * Reads are not functions. A read transaction whose connection is lost between two statements goes on, on another
+ * connection, with a newer snapshot; tx_exact() turns that off where several statements must see one moment.
+ *
+ * Both engines compare texts byte by byte (MariaDB's tables are made with the collation utf8mb4_nopad_bin): ids are exact,
+ * names differ by case and by trailing blanks. Where the reference's MySQL schema is case-insensitive (keystone's names)
+ * that is a known difference. NULL sorts first. The SQL mode on MariaDB is mysql_sql_mode and, always, NO_BACKSLASH_ESCAPES,
+ * PIPES_AS_CONCAT and SIMULTANEOUS_ASSIGNMENT, which are how SQLite reads SQL. "Changed" rows are the rows that were found.
+ * A MariaDB DATETIME has whole seconds: write moments with a fraction into VARCHAR(32) or BIGINT columns.
  */
 #ifndef OSLO_SQL_H
 #define OSLO_SQL_H
@@ -49,13 +66,40 @@ struct sql_value sql_text(const char *text); /* NULL gives SQL NULL */
 #define BIND(...)     (const struct sql_value[]){ __VA_ARGS__ }, (sizeof((struct sql_value[]){ __VA_ARGS__ }) / sizeof(struct sql_value))
 #define NO_BIND       NULL, 0
 
-/* Opens (and creates) a database. `url`: "sqlite:////path/file.db" (SQLAlchemy's spelling: three slashes for a relative
- * path, four for an absolute one), "sqlite://" (in memory) or "mysql+pymysql://user:password@host[:port]/schema". */
+/* What [database] says, with oslo.db's names and meaning (sql_options.c has the rows). */
+struct db_settings {
+    const char *connection;  /* "sqlite:////path/file.db" (SQLAlchemy's spelling: three slashes for a relative path, four for
+                              * an absolute one), "sqlite://" (a temporary file), or mysql+pymysql://, mysql://,
+                              * mariadb+pymysql:// with user:password@host[:port][,host[:port]...]/schema[?unix_socket=&
+                              * charset=&ssl_ca=&ssl_cert=&ssl_key=&connect_timeout=], each part percent-escaped. Of several
+                              * hosts the first that answers is used. */
+    const char *mysql_sql_mode;
+    int64_t mysql_wsrep_sync_wait; /* -1: the server's own */
+    int64_t max_pool_size, max_overflow, pool_timeout_s, connection_recycle_s;
+    int64_t max_retries, retry_interval_s; /* for the first connection; -1: for ever */
+    int64_t db_max_retries, db_retry_interval_s, db_max_retry_interval_s;
+    bool db_inc_retry_interval;
+    int64_t connection_debug; /* > 0: round trips are told in a response header; >= 50: statements (no values) are logged */
+};
+
+/* The values that hold when no configuration says otherwise. */
+struct db_settings db_settings_default(const char *connection);
+
+struct config;
+struct option_table;
+extern const struct option_table database_options;
+/* The values of a configuration that has `database_options`. `connection` is NULL when it is not set. */
+struct db_settings db_settings_read(const struct config *config);
+
+/* Opens (and, for SQLite, creates) a database; waits for a server that is not there yet as max_retries says. No fault
+ * and no log line ever holds the password. db_open() takes the defaults, and a server must be there at once. */
+struct fault *db_open_settings(struct arena *arena, const struct db_settings *settings, struct db **ret);
 struct fault *db_open(struct arena *arena, const char *url, struct db **ret);
 void db_close(struct db *db); /* NULL is allowed; all transactions have ended */
+int64_t db_debug(const struct db *db); /* connection_debug */
 
 /* A write transaction: BEGIN, run(tx, argument), COMMIT. A fault from run rolls back and is returned. When it returns NULL
- * the change is durable. */
+ * the change is durable. 503: the database is away, or the pool is exhausted. */
 struct fault *db_write(struct arena *arena, struct db *db, struct fault *(*run)(struct tx *tx, void *argument),
     void *argument);
 
@@ -64,7 +108,20 @@ struct fault *db_write(struct arena *arena, struct db *db, struct fault *(*run)(
 struct fault *db_read(struct arena *arena, struct db *db, struct tx **ret);
 void tx_end(struct tx *tx);
 
-/* One statement in a transaction of its own; `ret_changed` (rows changed) may be NULL. */
+/* From here on all statements of this read transaction see one moment: when its connection is lost it faults, with `retry`. */
+void tx_exact(struct tx *tx);
+
+/* Transactions that name the same thing run one after the other, on every engine and across processes, so that what one
+ * has read still holds when it commits: quotas, "is it in use", the next free one. To be called before any other statement
+ * of the transaction (asserted), because on MariaDB the snapshot begins with the first one. Several names: in the order of
+ * the alphabet. SQLite: writers stand in a row anyway, this costs nothing. MariaDB: one round trip that changes the name's row
+ * in `nubo_serialize`; a second transaction waits there, and one on another Galera node fails certification and runs again. */
+struct fault *tx_serialize(struct tx *tx, const char *name);
+/* As tx_serialize(), "PREFIX:ID". */
+struct fault *tx_serialize_on(struct tx *tx, const char *prefix, const char *id);
+
+/* One statement in a transaction of its own; `ret_changed` (rows changed) may be NULL. On MariaDB an UPDATE or DELETE whose
+ * count nobody wants is one round trip, and is run again when its connection is lost: it must bear that. */
 struct fault *db_exec(struct arena *arena, struct db *db, const char *sql, const struct sql_value *values, size_t count,
     int64_t *ret_changed);
 
@@ -114,7 +171,13 @@ struct fault *db_sync(struct arena *arena, struct db *db, const struct migration
     void (*progress)(const struct migration *migration));
 struct fault *db_version(struct arena *arena, struct db *db, int *ret_number);
 
-/* Statements executed so far by this process, for the bench that counts round trips. */
+/* Statements executed so far by this process, for the bench. */
 uint64_t sql_statement_count(void);
+
+/* What this thread did so far: the difference of two is what a request cost. SQLite makes no round trips. */
+struct sql_usage {
+    uint64_t statements, transactions, round_trips;
+};
+struct sql_usage sql_usage_here(void);
 
 #endif

@@ -44,8 +44,10 @@ static const char *file_of(const char *url)
     return *after == '/' ? after + 1 : ":memory:";
 }
 
-static struct fault *sqlite_connect(struct arena *arena, const char *url, bool writer, struct connection **ret)
+static struct fault *sqlite_connect(struct arena *arena, const struct db_settings *settings, bool writer,
+    struct connection **ret)
 {
+    const char *url = settings->connection;
     struct connection *connection = calloc(1, sizeof(*connection));
     if (connection == NULL)
         abort();
@@ -170,11 +172,20 @@ static int64_t sqlite_last_key(struct connection *connection)
     return sqlite3_last_insert_rowid(connection->sqlite);
 }
 
-static enum sql_type sqlite_type(struct statement *statement, int column)
+static bool sqlite_null(struct statement *statement, int column)
 {
-    static const enum sql_type types[] = { [SQLITE_INTEGER] = SQL_TYPE_INT, [SQLITE_FLOAT] = SQL_TYPE_REAL,
-        [SQLITE_TEXT] = SQL_TYPE_TEXT, [SQLITE_BLOB] = SQL_TYPE_BLOB, [SQLITE_NULL] = SQL_TYPE_NULL };
-    return types[sqlite3_column_type(statement->sqlite, column)];
+    return sqlite3_column_type(statement->sqlite, column) == SQLITE_NULL;
+}
+
+static struct fault *sqlite_begin(struct arena *arena, struct connection *connection, enum sql_mode mode)
+{
+    return mode == SQL_MODE_READ ? sqlite_run(arena, connection, "BEGIN") : sqlite_run(arena, connection, "BEGIN IMMEDIATE");
+}
+
+static bool sqlite_finish(struct connection *connection, bool rollback)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    return sqlite_run(arena, connection, rollback ? "ROLLBACK" : "COMMIT") == NULL;
 }
 
 static int64_t sqlite_integer(struct statement *statement, int column)
@@ -195,13 +206,15 @@ static const char *sqlite_text(struct statement *statement, int column, size_t *
 }
 
 const struct sql_driver sql_sqlite = {
-    .scheme = "sqlite",
     .serial = "INTEGER PRIMARY KEY AUTOINCREMENT",
     .global_indexes = true,
+    .table_suffix = "",
     .one_writer = true,
     .connect = sqlite_connect,
     .disconnect = sqlite_disconnect,
     .run = sqlite_run,
+    .begin = sqlite_begin,
+    .finish = sqlite_finish,
     .prepare = sqlite_prepare,
     .bind = sqlite_bind,
     .step = sqlite_step,
@@ -209,7 +222,7 @@ const struct sql_driver sql_sqlite = {
     .reset = sqlite_reset,
     .changed = sqlite_changed,
     .last_key = sqlite_last_key,
-    .type = sqlite_type,
+    .null = sqlite_null,
     .integer = sqlite_integer,
     .real = sqlite_real,
     .text = sqlite_text,

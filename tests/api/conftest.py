@@ -2,7 +2,7 @@
 """A cloud of its own for each test session: `nubo up --fake-compute` on ports and a state directory of its own.
 
 NUBO_BIN names the program (default: build/src/nubo/nubo). The session ends with the log read: a sanitizer's report or a
-crash in it fails the run.
+crash in it fails the run. NUBO_TEST_DATABASE=mariadb puts each cloud's databases on a MariaDB that the session starts.
 """
 import json
 import os
@@ -16,6 +16,8 @@ import time
 
 import pytest
 import requests
+
+import engines
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = os.environ.get("NUBO_BIN", str(ROOT / "build" / "src" / "nubo" / "nubo"))
@@ -41,6 +43,25 @@ def free_offset():
     raise RuntimeError("no free ports")
 
 
+DATABASE = os.environ.get("NUBO_TEST_DATABASE", "sqlite")
+SERVER = None
+
+
+def mariadb():
+    """The session's MariaDB; each cloud has schemas of its own there."""
+    global SERVER
+    if SERVER is None:
+        SERVER = engines.MariaDB().start()
+    return SERVER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers():
+    yield
+    if SERVER is not None:
+        SERVER.dispose()
+
+
 class Cloud:
     """A running nubo and the ways to talk to it."""
 
@@ -53,6 +74,10 @@ class Cloud:
             self.env.pop(name, None)
         self.process = None
         self._tokens = {}
+        if DATABASE == "mariadb" and not (self.state_dir / "etc").exists():
+            prefix = f"c{self.offset}_{time.time_ns() // 1000 % 10**9}_"
+            mariadb().create(*(prefix + service for service in engines.SERVICES))
+            engines.write_configs(self.state_dir, self.offset, lambda service: mariadb().url(prefix + service))
 
     # -- the process
 

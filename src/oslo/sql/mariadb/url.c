@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oslo/sql/mariadb/url.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { DEFAULT_PORT = 3306, CONNECT_TIMEOUT_S = 10 };
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* "%40" is "@"; '+' is itself except in a query. */
+static const char *unescape(struct arena *arena, const char *text, size_t length, bool query)
+{
+    char *out = arena_strndup(arena, text, length), *to = out;
+    for (const char *at = out; *at != '\0'; at++) {
+        if (*at == '%' && hex(at[1]) >= 0 && hex(at[2]) >= 0) {
+            *to++ = (char)(hex(at[1]) * 16 + hex(at[2]));
+            at += 2;
+        } else {
+            *to++ = query && *at == '+' ? ' ' : *at;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+static struct fault *wrong(struct arena *arena, const char *what)
+{
+    return fault_new(arena, 500, NULL, "The database connection has %s.", what);
+}
+
+static struct fault *parse_port(struct arena *arena, const char *text, size_t length, unsigned *ret)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+    if (length == 0 || !isdigit((unsigned char)*text) || end != text + length || port == 0 || port > 65535)
+        return wrong(arena, "a port that is not a number from 1 to 65535");
+    *ret = (unsigned)port;
+    return NULL;
+}
+
+static struct fault *parse_host(struct arena *arena, const char *text, size_t length, struct mariadb_url *url)
+{
+    if (length == 0)
+        return NULL;
+    if (url->host_count == MARIADB_HOSTS)
+        return wrong(arena, "too many hosts");
+    size_t name = length, skip = 0;
+    const char *bracket = *text == '[' ? memchr(text, ']', length) : NULL;
+    const char *colon = memchr(bracket != NULL ? bracket : text, ':', length - (size_t)((bracket != NULL ? bracket : text) - text));
+    if (colon != NULL)
+        name = (size_t)(colon - text);
+    unsigned port = DEFAULT_PORT;
+    if (colon != NULL)
+        TRY(parse_port(arena, colon + 1, length - name - 1, &port));
+    if (bracket != NULL) {
+        skip = 1;
+        name = (size_t)(bracket - text) - 1;
+    }
+    url->hosts[url->host_count].name = arena_strndup(arena, text + skip, name);
+    url->hosts[url->host_count++].port = port;
+    return NULL;
+}
+
+static struct fault *parse_hosts(struct arena *arena, const char *text, size_t length, struct mariadb_url *url)
+{
+    const char *end = text + length;
+    while (text < end) {
+        const char *comma = memchr(text, ',', (size_t)(end - text));
+        size_t one = (size_t)((comma != NULL ? comma : end) - text);
+        TRY(parse_host(arena, text, one, url));
+        text += one + 1;
+    }
+    return NULL;
+}
+
+static bool truth(const char *text)
+{
+    return strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
+}
+
+static void set_parameter(struct mariadb_url *url, const char *name, const char *value)
+{
+    const struct {
+        const char *name, **to;
+    } texts[] = { { "unix_socket", &url->unix_socket }, { "ssl_ca", &url->ssl_ca }, { "ssl_capath", &url->ssl_capath },
+        { "ssl_cert", &url->ssl_cert }, { "ssl_key", &url->ssl_key }, { "ssl_cipher", &url->ssl_cipher } };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strcmp(name, texts[i].name) == 0)
+            *texts[i].to = value;
+    if (strcmp(name, "ssl_check_hostname") == 0)
+        url->ssl_check_hostname = truth(value);
+    if (strcmp(name, "connect_timeout") == 0 && atoi(value) > 0)
+        url->connect_timeout_s = (unsigned)atoi(value);
+    if (strcmp(name, "read_timeout") == 0 && atoi(value) > 0)
+        url->read_timeout_s = (unsigned)atoi(value);
+}
+
+/* charset= is read past: the connection speaks utf8mb4, which holds what any of them can. */
+static void parse_query(struct arena *arena, const char *text, struct mariadb_url *url)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "&"), name = strcspn(text, "=&");
+        const char *value = name < length ? unescape(arena, text + name + 1, length - name - 1, true) : "";
+        set_parameter(url, unescape(arena, text, name, true), value);
+        text += length + (text[length] == '&');
+    }
+}
+
+struct fault *mariadb_url_parse(struct arena *arena, const char *text, struct mariadb_url *ret)
+{
+    *ret = (struct mariadb_url){ .connect_timeout_s = CONNECT_TIMEOUT_S, .ssl_check_hostname = true };
+    const char *at = strstr(text, "://");
+    if (at == NULL)
+        return wrong(arena, "no scheme");
+    at += 3;
+    const char *query = strchr(at, '?'), *end = query != NULL ? query : at + strlen(at);
+    const char *sign = memrchr(at, '@', (size_t)(end - at)); /* a password with a bare '@' is still read right */
+    if (sign != NULL) {
+        const char *colon = memchr(at, ':', (size_t)(sign - at));
+        ret->user = unescape(arena, at, (size_t)((colon != NULL ? colon : sign) - at), false);
+        if (colon != NULL)
+            ret->password = unescape(arena, colon + 1, (size_t)(sign - colon - 1), false);
+        at = sign + 1;
+    }
+    const char *slash = memchr(at, '/', (size_t)(end - at));
+    TRY(parse_hosts(arena, at, (size_t)((slash != NULL ? slash : end) - at), ret));
+    if (slash == NULL || slash + 1 == end)
+        return wrong(arena, "no schema");
+    ret->schema = unescape(arena, slash + 1, (size_t)(end - slash - 1), false);
+    if (query != NULL)
+        parse_query(arena, query + 1, ret);
+    if (ret->host_count == 0) {
+        ret->hosts[0].name = "localhost";
+        ret->hosts[0].port = DEFAULT_PORT;
+        ret->host_count = 1;
+    }
+    return NULL;
+}
