@@ -133,11 +133,21 @@ static bool needs_database(const struct app *app)
     return false;
 }
 
+const char *app_database_url(const struct service *service, const struct config *config)
+{
+    const char *own = service->database_section != NULL ? config_str(config, service->database_section, "connection") : NULL;
+    return own != NULL ? own : config_str(config, "database", "connection");
+}
+
 static struct fault *check_schema(struct arena *arena, const struct app *app)
 {
     const struct service *service = app->service;
     int present, wanted = service->migrations[service->migration_count - 1].number;
-    TRY(db_version(arena, app->db, &present));
+    struct tx *tx;
+    TRY(db_read(arena, app->db, &tx)); /* what fails from here on is the schema, not the connection */
+    tx_end(tx);
+    if (db_version(arena, app->db, &present) != NULL)
+        present = 0;
     if (present < wanted)
         return fault_new(arena, 500, NULL, "The database of %s is at version %d, this program needs %d: run %s first.",
             service->name, present, wanted, service->sync_command);
@@ -149,6 +159,7 @@ static struct fault *open_database(struct arena *arena, struct app *app, const s
     if (!needs_database(app))
         return NULL;
     struct db_settings settings = db_settings_read(app->config);
+    settings.connection = app_database_url(app->service, app->config);
     if (settings.connection == NULL && app->cloud->state_dir != NULL)
         settings.connection = arena_printf(arena, "sqlite:///%s/db/%s.db", app->cloud->state_dir, app->service->name);
     if (settings.connection == NULL)

@@ -47,6 +47,7 @@ struct service {
     const struct route_table *const *routes;             /* NULL-terminated */
     const struct option_table *const *options;           /* NULL-terminated, its own beyond the common ones */
     const struct policy_table *const *policies;          /* NULL-terminated */
+    const char *database_section;                        /* whose `connection` wins over [database]'s; NULL: none */
     const char *sync_command;                            /* what an operator runs for them: "nova-manage db sync" */
     const struct migration *migrations;
     size_t migration_count;
@@ -138,6 +139,9 @@ bool app_serves(const struct app *app, const char *listener);
 /* Where a listener of the app is to listen: its options when they are set, else the process's address and port offset. */
 void app_listens_on(const struct app *app, const char *host_option, const char *port_option, int port, const char **ret_host,
     int *ret_port);
+
+/* The URL of the service's database; NULL: not set. */
+const char *app_database_url(const struct service *service, const struct config *config);
 
 /* Runs service->start and the app's roles. */
 struct fault *app_start(struct arena *arena, struct app *app);

@@ -473,12 +473,8 @@ const char *const *command_list(const struct command_call *call, const char *nam
     return call->lists[at];
 }
 
-struct fault *command_database_of(struct command_call *call, const char *group, const char *name, struct db **ret)
+struct fault *command_database_of(struct command_call *call, const char *url, struct db **ret)
 {
-    const char *url = config_str(call->app->config, group, name);
-    if (url == NULL)
-        return fault_new(call->arena, 500, NULL, "[%s] %s is not set in the configuration of %s.", group, name,
-            call->program->project);
     struct db_settings settings = db_settings_read(call->app->config);
     settings.connection = url;
     return db_open_settings(call->arena, &settings, ret);
@@ -486,9 +482,13 @@ struct fault *command_database_of(struct command_call *call, const char *group, 
 
 struct fault *command_database(struct command_call *call)
 {
+    const char *url = app_database_url(call->app->service, call->app->config);
     if (call->app->db != NULL)
         return NULL;
-    return command_database_of(call, "database", "connection", &call->app->db);
+    if (url == NULL)
+        return fault_new(call->arena, 500, NULL, "[database] connection is not set in the configuration of %s.",
+            call->program->project);
+    return command_database_of(call, url, &call->app->db);
 }
 
 struct context command_context(const struct command_call *call)

@@ -81,8 +81,8 @@ const char *const *command_list(const struct command_call *call, const char *nam
 
 /* Opens [database] connection into call->app->db, without any migration. */
 struct fault *command_database(struct command_call *call);
-/* The same for another option: `ret` is closed when the process ends. */
-struct fault *command_database_of(struct command_call *call, const char *group, const char *name, struct db **ret);
+/* Another one, with the settings of [database]; the caller closes it. */
+struct fault *command_database_of(struct command_call *call, const char *url, struct db **ret);
 
 /* Brings a database to a list of migrations and logs each of them as alembic does ("Running upgrade 1 -> 2, name"). */
 struct fault *command_sync(struct command_call *call, struct db *db, const struct migration *migrations, size_t count);

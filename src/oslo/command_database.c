@@ -29,7 +29,7 @@ static void log_step(const struct migration *migration)
 
 struct fault *command_sync(struct command_call *call, struct db *db, const struct migration *migrations, size_t count)
 {
-    const char *url = config_str(call->app->config, "database", "connection");
+    const char *url = app_database_url(call->app->service, call->app->config);
     log_info(ALEMBIC, "Context impl %s.", url != NULL && strncmp(url, "mysql", 5) == 0 ? "MySQLImpl" : "SQLiteImpl");
     log_info(ALEMBIC, "Will assume non-transactional DDL.");
     return db_sync(call->arena, db, migrations, count, log_step);

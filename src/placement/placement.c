@@ -5,6 +5,7 @@
 #include "placement/placement.h"
 
 #include "placement/api.h"
+#include "placement/commands.h"
 #include "placement/standard.h"
 #include "placement/store.h"
 
@@ -13,6 +14,8 @@
 #define NOBODY "00000000-0000-0000-0000-000000000000"
 
 static const struct option option_rows[] = {
+    { "placement_database", "connection", OPTION_STR, NULL, "The database of the service; [database] connection when not set.",
+        .secret = true },
     { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "Address that the API listens on; placement is its own server here." },
     { "DEFAULT", "bind_port", OPTION_PORT, "8778", "Port that the API listens on." },
     { "placement", "randomize_allocation_candidates", OPTION_BOOL, "false",
@@ -117,57 +120,6 @@ static const struct route_table *const routes[] = { &placement_root_routes, &pla
     &placement_usage_routes, &placement_allocation_routes, &placement_candidate_routes, &placement_reshaper_routes,
     NULL };
 
-/* Upstream's tables, as its migrations b4ed3a175331 to 422ece571366 leave them, and two of our own (store.h). */
-#define TIMES "created_at DATETIME NULL, updated_at DATETIME NULL"
-static const char tables[] =
-    "CREATE TABLE resource_classes (" TIMES ", id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
-    " CONSTRAINT uniq_resource_classes0name UNIQUE (name));\n"
-    "CREATE TABLE resource_providers (" TIMES ", id $SERIAL, uuid VARCHAR(36) NOT NULL, name VARCHAR(200) NULL,"
-    " generation INTEGER NULL, root_provider_id INTEGER NULL, parent_provider_id INTEGER NULL,"
-    " CONSTRAINT uniq_resource_providers0uuid UNIQUE (uuid), CONSTRAINT uniq_resource_providers0name UNIQUE (name));\n"
-    "CREATE INDEX resource_providers_root_provider_id_idx ON resource_providers (root_provider_id);\n"
-    "CREATE INDEX resource_providers_parent_provider_id_idx ON resource_providers (parent_provider_id);\n"
-    "CREATE TABLE inventories (" TIMES ", id $SERIAL, resource_provider_id INTEGER NOT NULL,"
-    " resource_class_id INTEGER NOT NULL, total INTEGER NOT NULL, reserved INTEGER NOT NULL,"
-    " min_unit INTEGER NOT NULL, max_unit INTEGER NOT NULL, step_size INTEGER NOT NULL,"
-    " allocation_ratio FLOAT NOT NULL, CONSTRAINT uniq_inventories0resource_provider_resource_class"
-    " UNIQUE (resource_provider_id, resource_class_id));\n"
-    "CREATE INDEX inventories_resource_class_id_idx ON inventories (resource_class_id);\n"
-    "CREATE TABLE allocations (" TIMES ", id $SERIAL, resource_provider_id INTEGER NOT NULL,"
-    " consumer_id VARCHAR(36) NOT NULL, resource_class_id INTEGER NOT NULL, used INTEGER NOT NULL);\n"
-    "CREATE INDEX allocations_resource_provider_class_used_idx ON allocations (resource_provider_id,"
-    " resource_class_id, used);\n"
-    "CREATE INDEX allocations_resource_class_id_idx ON allocations (resource_class_id);\n"
-    "CREATE INDEX allocations_consumer_id_idx ON allocations (consumer_id);\n"
-    "CREATE TABLE placement_aggregates (" TIMES ", id $SERIAL, uuid VARCHAR(36) NULL,"
-    " CONSTRAINT uniq_placement_aggregates0uuid UNIQUE (uuid));\n"
-    "CREATE TABLE resource_provider_aggregates (" TIMES ", resource_provider_id INTEGER NOT NULL,"
-    " aggregate_id INTEGER NOT NULL, PRIMARY KEY (resource_provider_id, aggregate_id));\n"
-    "CREATE INDEX resource_provider_aggregates_aggregate_id_idx ON resource_provider_aggregates (aggregate_id);\n"
-    "CREATE TABLE traits (" TIMES ", id $SERIAL, name VARCHAR(255) NOT NULL,"
-    " CONSTRAINT uniq_traits0name UNIQUE (name));\n"
-    "CREATE TABLE resource_provider_traits (" TIMES ", trait_id INTEGER NOT NULL,"
-    " resource_provider_id INTEGER NOT NULL, PRIMARY KEY (trait_id, resource_provider_id));\n"
-    "CREATE INDEX resource_provider_traits_resource_provider_trait_idx ON resource_provider_traits"
-    " (resource_provider_id, trait_id);\n"
-    "CREATE TABLE projects (" TIMES ", id $SERIAL, external_id VARCHAR(255) NOT NULL,"
-    " CONSTRAINT uniq_projects0external_id UNIQUE (external_id));\n"
-    "CREATE TABLE users (" TIMES ", id $SERIAL, external_id VARCHAR(255) NOT NULL,"
-    " CONSTRAINT uniq_users0external_id UNIQUE (external_id));\n"
-    "CREATE TABLE consumer_types (" TIMES ", id $SERIAL, name VARCHAR(255) NOT NULL,"
-    " CONSTRAINT uniq_consumer_types0name UNIQUE (name));\n"
-    "CREATE TABLE consumers (" TIMES ", id $SERIAL, uuid VARCHAR(36) NOT NULL, project_id INTEGER NOT NULL,"
-    " user_id INTEGER NOT NULL, generation INTEGER DEFAULT 0 NOT NULL, consumer_type_id INTEGER NULL,"
-    " CONSTRAINT uniq_consumers0uuid UNIQUE (uuid));\n"
-    "CREATE INDEX consumers_project_id_uuid_idx ON consumers (project_id, uuid);\n"
-    "CREATE INDEX consumers_project_id_user_id_uuid_idx ON consumers (project_id, user_id, uuid);\n"
-    "CREATE INDEX consumers_consumer_type_id_idx ON consumers (consumer_type_id);\n"
-    "CREATE TABLE nubo_placement_order (id INTEGER NOT NULL PRIMARY KEY, serial BIGINT NOT NULL);\n"
-    "INSERT INTO nubo_placement_order (id, serial) VALUES (1, 0);\n"
-    "CREATE TABLE nubo_placement_changes (id $SERIAL, provider_id INTEGER NOT NULL)";
-
-static const struct migration migrations[] = { { 1, "the tables of 2023.1", tables } };
-
 static struct fault *sync_classes(struct tx *tx)
 {
     for (int i = 0; standard_classes[i] != NULL; i++) {
@@ -176,6 +128,8 @@ static struct fault *sync_classes(struct tx *tx)
         if (id < 0)
             TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
                 BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(i), TEXT(standard_classes[i]))));
+        if (id < 0 && i == 0) /* an automatic key takes 0 for "the next one" */
+            TRY(sql_exec(tx, "UPDATE resource_classes SET id = 0 WHERE name = ? AND id <> 0", BIND(TEXT(standard_classes[i]))));
     }
     return NULL;
 }
@@ -224,6 +178,8 @@ static void stop(struct app *app)
     app->private = NULL;
 }
 
+static const struct program *const programs[] = { &placement_manage, &placement_status, NULL };
+
 static const struct role roles[] = {
     { "placement-api", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
     { NULL },
@@ -240,10 +196,12 @@ const struct service placement_service = {
     .routes = routes,
     .options = option_tables,
     .policies = policy_tables,
+    .database_section = "placement_database",
     .sync_command = "placement-manage db sync",
-    .migrations = migrations,
-    .migration_count = sizeof(migrations) / sizeof(migrations[0]),
+    .migrations = placement_migrations,
+    .migration_count = PLACEMENT_MIGRATIONS,
     .roles = roles,
+    .programs = programs,
     .start = start,
     .stop = stop,
 };

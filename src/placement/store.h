@@ -17,6 +17,11 @@
 enum { CHANGED_NAMES = 0 }; /* as a provider id: traits or resource classes changed */
 enum { CUSTOM_CLASS_ID = 10000 }; /* ids of custom resource classes begin here */
 
+/* Upstream's newest migration, in Zed and in 2023.1. */
+#define PLACEMENT_REVISION "422ece571366"
+enum { PLACEMENT_MIGRATIONS = 2 };
+extern const struct migration placement_migrations[PLACEMENT_MIGRATIONS];
+
 struct provider_row {
     int64_t id;
     const char *uuid, *name;
