@@ -154,12 +154,11 @@ struct fault *policy_parse_file(struct arena *arena, const char *file, const cha
 {
     struct reader reader = { .arena = arena, .file = file };
     size_t name_length = strlen(file);
-    size_t blank = length == 0 ? 0 : strspn(text, " \t\r\n");
     struct fault *fault;
 
     if (length > FILE_LIMIT)
         return fault_new(arena, 500, "PolicyFileError", "%s: larger than 4 MiB", file);
-    if ((name_length > 5 && strcmp(file + name_length - 5, ".json") == 0) || (blank < length && text[blank] == '{'))
+    if (name_length > 5 && strcmp(file + name_length - 5, ".json") == 0)
         return fault_new(arena, 500, "PolicyFileError", "%s: policy files in JSON are no longer read; convert it to "
             "YAML with oslopolicy-convert-json-to-yaml", file);
     if (!yaml_parser_initialize(&reader.yaml))

@@ -248,19 +248,41 @@ static const char *explanation(struct request *rq, int status)
     }
 }
 
-static void render(struct request *rq, const struct fault *fault)
+/* The text as it stands between tags. */
+static void put_escaped(struct buf *out, const char *text)
 {
-    bool special = fault->status == 405 || fault->status == 406;
-    char *detail = arena_printf(rq->cx.arena, "%s%s%s", explanation(rq, fault->status),
-        fault->message, special ? "" : "  ");
-    /* webob makes blanks of the newlines of the sentence (the two after the explanation were breaks). */
-    char *start = strstr(detail, "\n\n ");
-    for (char *at = start == NULL ? detail : start + 2; *at != '\0'; at++)
-        if (*at == '\n')
-            *at = ' ';
-    rq->status = fault->status;
+    for (; *text != '\0'; text++) {
+        if (*text == '<')
+            buf_puts(out, "&lt;");
+        else if (*text == '>')
+            buf_puts(out, "&gt;");
+        else if (*text == '&')
+            buf_puts(out, "&amp;");
+        else if (*text == '"')
+            buf_puts(out, "&quot;");
+        else
+            buf_putc(out, *text);
+    }
+}
+
+/* For who accepts no JSON: a page, or plain text, as webob does. */
+static void render_text(struct request *rq, int status, const char *detail)
+{
+    bool page = strstr(request_header(rq, "Accept"), "text/html") != NULL;
+    const char *title = arena_printf(rq->cx.arena, "%d %s", status, http_reason(status));
+    rq->content_type = page ? "text/html; charset=UTF-8" : "text/plain; charset=UTF-8";
+    if (!page) {
+        buf_printf(&rq->out, "%s\n\n%s", title, detail);
+        return;
+    }
+    buf_printf(&rq->out, "<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  ", title, title);
+    put_escaped(&rq->out, detail);
+    buf_puts(&rq->out, "\n </body>\n</html>");
+}
+
+static void render_json(struct request *rq, const struct fault *fault, const char *detail)
+{
     rq->content_type = "application/json";
-    buf_clear(&rq->out);
     rq->json = (struct json_writer){ .out = &rq->out };
     struct json_writer *w = &rq->json;
     json_begin(w, NULL);
@@ -281,6 +303,24 @@ static void render(struct request *rq, const struct fault *fault)
     json_end(w);
     json_end_array(w);
     json_end(w);
+}
+
+static void render(struct request *rq, const struct fault *fault)
+{
+    bool special = fault->status == 405 || fault->status == 406;
+    char *detail = arena_printf(rq->cx.arena, "%s%s%s", explanation(rq, fault->status),
+        fault->message, special ? "" : "  ");
+    /* webob makes blanks of the newlines of the sentence (the two after the explanation were breaks). */
+    char *start = strstr(detail, "\n\n ");
+    for (char *at = start == NULL ? detail : start + 2; *at != '\0'; at++)
+        if (*at == '\n')
+            *at = ' ';
+    rq->status = fault->status;
+    buf_clear(&rq->out);
+    if (accepts_json(request_header(rq, "Accept")))
+        render_json(rq, fault, detail);
+    else
+        render_text(rq, fault->status, detail);
     if (fault->retry_after_s > 0)
         response_headerf(rq, "Retry-After", "%d", fault->retry_after_s);
 }
@@ -290,7 +330,7 @@ static void finish(struct request *rq)
     if (rq->version < 0)
         return;
     response_headerf(rq, version_header, "placement 1.%d", rq->version);
-    response_header(rq, "Vary", version_header);
+    response_header(rq, "Vary", "openstack-api-version");
 }
 
 const struct dialect placement_dialect = {

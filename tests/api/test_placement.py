@@ -2,10 +2,11 @@
 """Placement through its API, and through the real osc-placement client."""
 import concurrent.futures
 import random
-import subprocess
+import sqlite3
 import uuid
 
 import pytest
+import requests
 
 V = {"OpenStack-API-Version": "placement 1.39"}
 
@@ -14,9 +15,9 @@ class Placement:
     def __init__(self, cloud):
         self.cloud = cloud
 
-    def call(self, method, path, body=None, version="1.39", **more):
+    def call(self, method, path, body=None, version="1.39", headers=None, **more):
         return self.cloud.call(method, "placement", path, body,
-                               headers={"OpenStack-API-Version": f"placement {version}"}, **more)
+                               headers={"OpenStack-API-Version": f"placement {version}", **(headers or {})}, **more)
 
     def ok(self, method, path, body=None, **more):
         answer = self.call(method, path, body, **more)
@@ -84,6 +85,10 @@ def test_errors_have_the_reference_form(placement):
     answer = placement.call("PUT", f"/resource_providers/{one}/inventories",
                             {"resource_provider_generation": 7, "inventories": {}})
     assert answer.json()["errors"][0]["code"] == "placement.concurrent_update"
+    for accept, kind in (("text/html", "text/html"), ("text/plain", "text/plain"), ("image/png", "text/plain"), ("*/*", "application/json")):
+        answer = placement.call("GET", f"/nowhere<b>{uuid.uuid4()}", headers={"Accept": accept})
+        assert answer.status_code == 404 and answer.headers["Content-Type"].startswith(kind)
+        assert "The resource could not be found" in answer.text and "<b>" not in answer.text
     for bad in ({"name": 1}, {"nome": "x"}, {"name": "x" * 201}, []):
         assert placement.call("POST", "/resource_providers", bad).status_code == 400
 
@@ -157,6 +162,58 @@ def test_claims_and_releases_leave_no_trace(placement):
         summary = placement.ok("GET", f"/allocation_candidates?resources=VCPU:1&in_tree={rp}")["provider_summaries"]
         if summary:
             assert summary[rp]["resources"]["VCPU"]["used"] == held["VCPU"]
+
+
+def audit(database):
+    """What must hold in the tables whatever happened: nothing over capacity, no row that names nothing, no consumer without a
+    claim; and the generations of the providers."""
+    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    over = db.execute("SELECT i.resource_provider_id FROM inventories i JOIN allocations a ON a.resource_provider_id ="
+                      " i.resource_provider_id AND a.resource_class_id = i.resource_class_id GROUP BY i.id"
+                      " HAVING SUM(a.used) > (i.total - i.reserved) * i.allocation_ratio").fetchall()
+    lost = db.execute("SELECT id FROM allocations WHERE consumer_id NOT IN (SELECT uuid FROM consumers) OR resource_provider_id"
+                      " NOT IN (SELECT id FROM resource_providers)").fetchall()
+    idle = db.execute("SELECT uuid FROM consumers WHERE uuid NOT IN (SELECT consumer_id FROM allocations)").fetchall()
+    assert (over, lost, idle) == ([], [], [])
+    return dict(db.execute("SELECT uuid, generation FROM resource_providers"))
+
+
+def test_kill_in_the_middle_of_claims(own_cloud):
+    """kill -9 under load, three times: every claim that was answered is there, none is half there, no generation goes back."""
+    placement = Placement(own_cloud)
+    rps = [placement.provider({"VCPU": {"total": 100000}, "DISK_GB": {"total": 100000}}) for _ in range(4)]
+    answered, generations = set(), {}
+
+    def live(seed):
+        dice = random.Random(seed)
+        while True:
+            consumer = str(uuid.uuid4())
+            try:
+                claim = {rp: {"VCPU": 1, "DISK_GB": 2} for rp in dice.sample(rps, 2)}
+                if placement.claim(consumer, claim).status_code == 204:
+                    answered.add(consumer)
+            except requests.RequestException:
+                return
+
+    for turn in range(3):
+        before = len(answered)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            running = [pool.submit(live, turn * 100 + n) for n in range(8)]
+            while len(answered) < before + 150:
+                assert not all(one.done() for one in running)
+            own_cloud.kill()
+        own_cloud.start()
+        now = audit(own_cloud.state_dir / "db" / "placement.db")
+        assert all(now[rp] >= generations.get(rp, 0) for rp in rps)
+        generations = now
+    held = {}
+    for rp in rps:
+        of_this = placement.ok("GET", f"/resource_providers/{rp}/allocations")["allocations"]
+        for consumer, one in of_this.items():
+            held.setdefault(consumer, []).append(one["resources"])
+        assert placement.ok("GET", f"/resource_providers/{rp}/usages")["usages"] == {"VCPU": len(of_this), "DISK_GB": 2 * len(of_this)}
+    assert answered <= set(held)
+    assert all(parts == [{"VCPU": 1, "DISK_GB": 2}] * 2 for parts in held.values())
 
 
 def test_only_admins_and_services(placement, cloud):

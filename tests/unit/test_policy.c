@@ -89,11 +89,11 @@ static void refuses_bad_checks(void **state)
     }
 }
 
-static struct fault *with_file(struct arena *arena, const char *text, struct policy_settings settings,
-    struct policy **ret)
+static struct fault *with_file_named(struct arena *arena, const char *suffix, const char *text,
+    struct policy_settings settings, struct policy **ret)
 {
-    char path[] = "/tmp/test_policy_XXXXXX";
-    int fd = mkstemp(path);
+    char *path = arena_printf(arena, "/tmp/test_policy_XXXXXX%s", suffix);
+    int fd = mkstemps(path, (int)strlen(suffix));
     struct fault *fault;
 
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
@@ -102,6 +102,12 @@ static struct fault *with_file(struct arena *arena, const char *text, struct pol
     fault = policy_create(arena, tables, 1, &settings, ret);
     unlink(path);
     return fault;
+}
+
+static struct fault *with_file(struct arena *arena, const char *text, struct policy_settings settings,
+    struct policy **ret)
+{
+    return with_file_named(arena, ".yaml", text, settings, ret);
 }
 
 static void reads_files(void **state)
@@ -122,7 +128,10 @@ static void reads_files(void **state)
     policy_destroy(policy);
     assert_null(with_file(arena, "", settings, &policy));
     policy_destroy(policy);
-    assert_non_null(strstr(with_file(arena, "{\"a\": \"\"}", settings, &policy)->message, "oslopolicy-convert"));
+    assert_null(with_file(arena, "{\"owner\": \"!\"}", settings, &policy)); /* JSON is YAML; the name is what is refused */
+    assert_int_equal(policy_decide(policy, "owner", target, &member), POLICY_DENIED);
+    policy_destroy(policy);
+    assert_non_null(strstr(with_file_named(arena, ".json", "{}", settings, &policy)->message, "oslopolicy-convert"));
     assert_non_null(strstr(with_file(arena, "a: rule:b\nb: not rule:a\n", settings, &policy)->message, "circle"));
     assert_non_null(with_file(arena, "a:\n", settings, &policy));
     assert_non_null(with_file(arena, "a: &x role:b\nc: *x\n", settings, &policy));
