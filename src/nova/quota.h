@@ -14,7 +14,8 @@ enum quota_resource { QUOTA_INSTANCES, QUOTA_CORES, QUOTA_RAM, QUOTA_METADATA_IT
     QUOTA_SERVER_GROUP_MEMBERS, QUOTA_FIXED_IPS, QUOTA_FLOATING_IPS, QUOTA_SECURITY_GROUPS, QUOTA_SECURITY_GROUP_RULES,
     QUOTA_RESOURCES };
 
-/* The name in the API, the default's option in [quota] (NULL: unlimited), and the versions that show it (to 2.56 files, to 2.35 networks). */
+/* The name in the API, the default's option in [quota] (NULL: unlimited),
+ * and the versions that show it (to 2.56 files, to 2.35 networks). */
 struct quota_name {
     const char *name, *option;
     int last_version; /* 0: always */
