@@ -17,7 +17,7 @@
 void keystone_changed(const struct context *cx)
 {
     atomic_fetch_add(&keystone_of(cx)->generation, 1);
-    identity_forget();
+    identity_revoked(cx->app);
 }
 
 static void keystone_stop(struct app *app)
@@ -65,7 +65,8 @@ static const struct route_table *const routes[] = {
     NULL,
 };
 static const struct option_table *const options[] = {
-    &keystone_options, &keystone_resource_options, &keystone_ldap_options, &keystone_auth_options, NULL,
+    &keystone_options, &keystone_resource_options, &keystone_ldap_options, &keystone_auth_options,
+    &cache_options, NULL,
 };
 static const struct policy_table *const policies[] = {
     &keystone_policies, &keystone_resource_policies, &keystone_auth_policies, NULL,

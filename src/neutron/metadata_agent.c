@@ -27,6 +27,19 @@ static struct metadata_agent *agent;
 
 /* ---- One request ---- */
 
+static const char *text_option(const char *name)
+{
+    const char *text = config_str(agent->app->config, "DEFAULT", name);
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static struct http_tls metadata_tls(void)
+{
+    return (struct http_tls){ .cafile = text_option("auth_ca_cert"), .certfile = text_option("nova_client_cert"),
+        .keyfile = text_option("nova_client_priv_key"),
+        .insecure = config_bool(agent->app->config, "DEFAULT", "nova_metadata_insecure") };
+}
+
 static const char *metadata_url(struct arena *arena, const char *path)
 {
     const char *host = config_str(agent->app->config, "DEFAULT", "nova_metadata_host");
@@ -35,7 +48,8 @@ static const char *metadata_url(struct arena *arena, const char *path)
     if (host == NULL || host[0] == '\0')
         return arena_printf(arena, "http://%s:%ld%s", strcmp(cloud->bind, "0.0.0.0") == 0 ? "127.0.0.1" : cloud->bind,
             port + cloud->port_offset, path);
-    return arena_printf(arena, "http://%s:%ld%s", host, port, path);
+    return arena_printf(arena, "%s://%s:%ld%s", config_str(agent->app->config, "DEFAULT", "nova_metadata_protocol"), host,
+        port, path);
 }
 
 static void handle(void *context, struct arena *arena, const struct listener_request *request, struct listener_answer *answer)
@@ -61,8 +75,8 @@ static void handle(void *context, struct arena *arena, const struct listener_req
     } else {
         const struct metadata_call call = { .url = metadata_url(arena, request->http->path),
             .secret = config_str(agent->app->config, "DEFAULT", "metadata_proxy_shared_secret"), .peer_ip = request->peer_ip,
-            .device_id = device_id, .project_id = project_id, .http = request->http };
-        metadata_proxy(arena, &call, answer);
+            .device_id = device_id, .project_id = project_id, .http = request->http, .tls = metadata_tls() };
+        metadata_proxy(&cx, &call, answer);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "oslo/messaging.h"
 #include "oslo/notification.h"
 #include "oslo/rest.h"
+#include "oslo/token_cache.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -263,6 +264,7 @@ bool app_serves(const struct app *app, const char *listener)
 struct fault *app_start(struct arena *arena, struct app *app)
 {
     struct context cx = context_service(arena, app);
+    TRY(identity_start(&cx));
     TRY(messaging_open(&cx));
     if (app->service->start != NULL)
         TRY(app->service->start(&cx));
@@ -289,4 +291,5 @@ void app_stop(struct app *app)
             role->stop(app);
     if (app->service->stop != NULL)
         app->service->stop(app);
+    token_cache_stop(app);
 }

@@ -106,6 +106,7 @@ struct app {
     struct router *router;
     void *private;                 /* the service's own state, made in start() */
     void *identity;                /* oslo/session's: its own tokens */
+    void *token_cache;             /* oslo/token_cache's */
     void *messaging;               /* oslo/messaging's */
     void *flows;                   /* oslo/flow's */
 };

@@ -2,6 +2,7 @@
  * context: callers, their counting and their JSON form. See context.h. */
 #include "oslo/context.h"
 
+#include "base/log.h"
 #include "base/random.h"
 #include "oslo/json.h"
 
@@ -137,4 +138,15 @@ struct context context_child(const struct context *parent, struct arena *arena)
     struct context child = *parent;
     child.arena = arena;
     return child;
+}
+
+const struct log_identity *context_log_identity(const struct context *cx)
+{
+    const struct caller *c = cx->caller;
+    struct log_identity *who = ARENA_NEW(cx->arena, struct log_identity);
+    who->global_request_id = cx->global_id;
+    if (c != NULL)
+        *who = (struct log_identity){ cx->global_id, c->user_id, c->user_name, c->project_id, c->project_name, c->domain_id,
+            c->system_scope, c->user_domain_id, c->project_domain_id };
+    return who;
 }

@@ -63,6 +63,10 @@ struct context context_service(struct arena *arena, struct app *app);
 /* A child context: same caller and request id, its own arena. */
 struct context context_child(const struct context *parent, struct arena *arena);
 
+/* Who a context's log lines are about, for log_set_identity(). In the arena. */
+struct log_identity;
+const struct log_identity *context_log_identity(const struct context *cx);
+
 /* FAULT(cx, 404, "itemNotFound", "Instance %s could not be found.", id): a fault in the context's arena. */
 #define FAULT(cx, status, code, ...) fault_new((cx)->arena, (status), (code), __VA_ARGS__)
 

@@ -9,6 +9,7 @@
 #include "oslo/app.h"
 #include "oslo/rest.h"
 #include "oslo/session.h"
+#include "oslo/token_cache.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -29,9 +30,32 @@ struct entry {
 static struct shard {
     pthread_mutex_t lock;
     struct map entries; /* hex digest -> struct entry * */
-} shards[SHARDS] = { [0 ... SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+    struct flight *flights;
+    pthread_cond_t landed;
+} shards[SHARDS] = { [0 ... SHARDS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER, .landed = PTHREAD_COND_INITIALIZER } };
+
+/* A validation under way, on the stack of the one who makes it; who wants the same waits for it. */
+struct flight {
+    struct flight *next;
+    const char *digest;
+    bool allow_expired, done;
+    unsigned waiting;
+    struct caller *caller; /* the result; NULL: not a token */
+    bool failed;
+};
 
 static _Atomic uint64_t generation;
+
+void identity_revoked(struct app *app)
+{
+    identity_forget();
+    token_cache_revoked(app);
+}
+
+struct fault *identity_start(struct context *cx)
+{
+    return token_cache_start(cx);
+}
 
 void identity_forget(void)
 {
@@ -93,6 +117,8 @@ static void empty(struct shard *shard)
 static void remember(const struct app *app, const char *digest, struct caller *caller, uint64_t seen)
 {
     int64_t keep_us = config_int(app->config, "keystone_authtoken", "token_cache_time") * SECOND_US;
+    if (keep_us <= 0)
+        return;
     struct entry *entry = calloc(1, sizeof(*entry));
     if (entry == NULL)
         abort();
@@ -127,8 +153,11 @@ static const char *const *names_of(struct arena *arena, const json_t *roles, con
     return list;
 }
 
+/* NULL: the document is not one of keystone's (it may come from memcached, where others write too). */
 static struct caller *caller_from_token(const json_t *token, const char *text)
 {
+    if (!json_is_object(token))
+        return NULL;
     struct arena *owned = arena_create();
     struct caller *c = caller_create(owned);
     const struct {
@@ -158,11 +187,19 @@ static struct caller *caller_from_token(const json_t *token, const char *text)
     if (rules != NULL)
         c->access_rules = json_dump(owned, rules);
     const char *expires = json_text_at(token, "expires_at");
-    if (expires == NULL || !clock_parse(expires, &c->expires_us) || c->user_id == NULL) {
+    bool whole = c->user_id != NULL && c->user_name != NULL && c->user_domain_id != NULL && c->user_domain_name != NULL &&
+        (c->project_id == NULL || (c->project_name != NULL && c->project_domain_id != NULL && c->project_domain_name != NULL)) &&
+        (c->domain_id == NULL || c->domain_name != NULL);
+    if (expires == NULL || !clock_parse(expires, &c->expires_us) || !whole) {
         caller_unref(c);
         return NULL;
     }
     return c;
+}
+
+static bool is_fresh(const struct caller *caller, bool allow_expired)
+{
+    return caller != NULL && (allow_expired || caller->expires_us > clock_now_us());
 }
 
 static struct fault *ask_keystone(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
@@ -172,10 +209,14 @@ static struct fault *ask_keystone(struct context *cx, const char *token, bool al
     /* No user may be current while we ask as ourselves. */
     struct context own = *cx;
     own.caller = NULL;
+    *ret = caller_from_token(json_object_get(token_cache_get(cx, token), "token"), token);
+    if (is_fresh(*ret, allow_expired))
+        return NULL;
+    caller_unref(*ret);
+    *ret = NULL;
     TRY(rest_call(&own, &(struct rest){ .service = "identity", .method = GET,
         .path = allow_expired ? "/v3/auth/tokens?nocatalog&allow_expired=1" : "/v3/auth/tokens?nocatalog",
         .as = AS_SERVICE, .headers = headers, .accept_status = -1 }, &answer));
-    *ret = NULL;
     if (answer.status == 404 || answer.status == 401)
         return NULL;
     if (answer.status != 200) {
@@ -183,15 +224,60 @@ static struct fault *ask_keystone(struct context *cx, const char *token, bool al
         return fault_detail(cx->arena, fault, "token validation answered %d", answer.status);
     }
     *ret = caller_from_token(json_object_get(answer.body, "token"), token);
+    if (*ret != NULL)
+        token_cache_put(cx, token, answer.body);
     return NULL;
 }
 
-static struct fault *ask(struct context *cx, const char *token, bool allow_expired, struct caller **ret)
+static struct fault *unavailable(struct context *cx, struct fault *fault)
 {
-    struct fault *fault = ask_keystone(cx, token, allow_expired, ret);
-    if (fault == NULL || fault->status == 503)
-        return fault;
+    if (fault == NULL)
+        return NULL;
+    log_error("keystonemiddleware.auth_token", "keystone cannot be asked: %s", fault_text(cx->arena, fault));
     return fault_because(FAULT(cx, 503, NULL, "The Keystone service is temporarily unavailable."), fault);
+}
+
+static struct fault *wait_for(struct context *cx, struct shard *shard, struct flight *flight, struct caller **ret)
+{
+    flight->waiting++;
+    while (!flight->done)
+        pthread_cond_wait(&shard->landed, &shard->lock);
+    *ret = caller_ref(flight->caller);
+    bool failed = flight->failed;
+    flight->waiting--;
+    pthread_cond_broadcast(&shard->landed);
+    return failed ? FAULT(cx, 503, NULL, "The Keystone service is temporarily unavailable.") : NULL;
+}
+
+/* One asks, the others wait for what it hears. */
+static struct fault *ask(struct context *cx, const char *token, const char *digest, bool allow_expired, struct caller **ret)
+{
+    struct shard *shard = shard_of(digest);
+    struct fault *fault;
+    pthread_mutex_lock(&shard->lock);
+    for (struct flight *f = shard->flights; f != NULL; f = f->next)
+        if (f->allow_expired == allow_expired && strcmp(f->digest, digest) == 0) {
+            fault = wait_for(cx, shard, f, ret);
+            pthread_mutex_unlock(&shard->lock);
+            return fault;
+        }
+    struct flight own = { .next = shard->flights, .digest = digest, .allow_expired = allow_expired };
+    shard->flights = &own;
+    pthread_mutex_unlock(&shard->lock);
+    fault = unavailable(cx, ask_keystone(cx, token, allow_expired, ret));
+    pthread_mutex_lock(&shard->lock);
+    struct flight **link = &shard->flights;
+    while (*link != &own)
+        link = &(*link)->next;
+    *link = own.next;
+    own.caller = fault == NULL ? *ret : NULL;
+    own.failed = fault != NULL;
+    own.done = true;
+    pthread_cond_broadcast(&shard->landed);
+    while (own.waiting > 0)
+        pthread_cond_wait(&shard->landed, &shard->lock);
+    pthread_mutex_unlock(&shard->lock);
+    return fault;
 }
 
 /* *ret NULL: not a token. */
@@ -210,7 +296,7 @@ static struct fault *validate(struct context *cx, const char *token, bool allow_
     if (*ret != NULL)
         return NULL;
     uint64_t seen = identity_generation();
-    TRY(ask(cx, token, allow_expired, ret));
+    TRY(ask(cx, token, digest, allow_expired, ret));
     if (*ret != NULL && (*ret)->expires_us > clock_now_us())
         remember(app, digest, *ret, seen);
     return NULL;

@@ -289,17 +289,6 @@ static struct fault *no_route(struct request *rq, const char *allow)
     return FAULT(RQ(rq), 405, NULL, "The method %s is not allowed for this resource.", rq->method_name);
 }
 
-static void log_caller(struct request *rq)
-{
-    const struct caller *c = rq->cx.caller;
-    struct log_identity *who = ARENA_NEW(rq->cx.arena, struct log_identity);
-    who->global_request_id = rq->cx.global_id;
-    if (c != NULL)
-        *who = (struct log_identity){ rq->cx.global_id, c->user_id, c->user_name, c->project_id, c->project_name, c->domain_id,
-            c->system_scope, c->user_domain_id, c->project_domain_id };
-    log_set_identity(who);
-}
-
 static struct fault *authenticate(struct request *rq)
 {
     if (rq->route->flags & NO_TOKEN)
@@ -332,7 +321,7 @@ static struct fault *walk(struct request *rq, const struct router *router)
     if (router_find(router, rq, &allow) == NULL)
         return no_route(rq, allow);
     TRY(authenticate(rq));
-    log_caller(rq);
+    log_set_identity(context_log_identity(RQ(rq)));
     TRY(negotiate(rq, router));
     TRY(parse_body(rq));
     if (rq->route->policy != NULL && !rq->route->handler_policy)

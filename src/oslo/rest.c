@@ -249,9 +249,11 @@ static struct fault *call_away(struct context *cx, const struct rest *rest, cons
     }
     x.url = arena_printf(cx->arena, "%s%s", base, rest->path);
     session_limits(cx->app, target->group, &x);
-    struct span *span = trace_begin(cx, cx->app->service->name, NULL, "%s %s %.*s", x.method, rest->service,
-        (int)strcspn(rest->path, "?"), rest->path);
-    return trace_end(cx, span, http_client_call(cx, &x, ret));
+    struct fault *fault = http_client_call(cx, &x, ret);
+    if (fault != NULL) /* the other side has no span of a call that never arrived */
+        trace_end(cx, trace_begin(cx, cx->app->service->name, NULL, "%s %s %.*s", x.method, rest->service,
+            (int)strcspn(rest->path, "?"), rest->path), fault);
+    return fault;
 }
 
 static struct rest_target target_of(const struct app *app, const struct rest *rest)

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "oslo/app.h"
 #include "oslo/catalog.h"
-#include "oslo/identity.h"
 #include "oslo/rest.h"
 
 #include <openssl/crypto.h>
@@ -26,7 +25,6 @@ struct session {
     char *token;
     json_t *token_body; /* "token" of the answer */
     int64_t expires_us, made_us;
-    uint64_t generation;
 };
 
 /* ---- options ---- */
@@ -177,7 +175,6 @@ static struct fault *log_in(struct context *cx, struct session *session)
     struct rest_response answer;
     struct context nobody = *cx;
     nobody.caller = NULL;
-    uint64_t seen = identity_generation();
     const char *name = cx->app->service->name;
     json_t *body = json_keep(cx->arena, login_body(cx->app->config, session->group));
     struct fault *fault = rest_call(&nobody, &(struct rest){ .service = "identity", .group = session->group, .method = POST,
@@ -194,15 +191,13 @@ static struct fault *log_in(struct context *cx, struct session *session)
     session->token_body = json_deep_copy(json_object_get(answer.body, "token"));
     session->expires_us = expires_us;
     session->made_us = clock_monotonic_us();
-    session->generation = seen;
     return NULL;
 }
 
 /* With the session's lock. */
 static struct fault *ensure(struct context *cx, struct session *session)
 {
-    bool fresh = session->token != NULL && session->generation == identity_generation() &&
-        session->expires_us - clock_now_us() > (int64_t)RENEW_BEFORE_S * SECOND_US;
+    bool fresh = session->token != NULL && session->expires_us - clock_now_us() > (int64_t)RENEW_BEFORE_S * SECOND_US;
     return fresh ? NULL : log_in(cx, session);
 }
 

@@ -3,22 +3,13 @@
 #include "neutron/metadata/proxy.h"
 
 #include "base/log.h"
+#include "oslo/rest.h"
 
-#include <curl/curl.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { PROXY_TIMEOUT_MS = 30000, ANSWER_LIMIT = 4 * 1024 * 1024 };
-
-static size_t take_body(char *data, size_t size, size_t count, void *to)
-{
-    struct buf *body = to;
-    if (body->length + size * count > ANSWER_LIMIT)
-        return 0;
-    buf_append(body, data, size * count);
-    return size * count;
-}
 
 static const char *signature(struct arena *arena, const char *secret, const char *instance_id)
 {
@@ -31,50 +22,24 @@ static const char *signature(struct arena *arena, const char *secret, const char
     return text;
 }
 
-static struct curl_slist *headers_for(struct arena *arena, const struct metadata_call *call)
+void metadata_proxy(struct context *cx, const struct metadata_call *call, struct listener_answer *answer)
 {
-    struct curl_slist *headers = NULL;
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Forwarded-For: %s", call->peer_ip));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID: %s", call->device_id));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Tenant-ID: %s", call->project_id));
-    headers = curl_slist_append(headers, arena_printf(arena, "X-Instance-ID-Signature: %s", signature(arena,
-        call->secret, call->device_id)));
-    return curl_slist_append(headers, "Expect:");
-}
-
-void metadata_proxy(struct arena *arena, const struct metadata_call *call, struct listener_answer *answer)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL) {
-        answer->status = 500;
+    const char *const headers[] = { "X-Forwarded-For", call->peer_ip, "X-Instance-ID", call->device_id, "X-Tenant-ID",
+        call->project_id, "X-Instance-ID-Signature", signature(cx->arena, call->secret, call->device_id),
+        "X-OpenStack-Request-ID", cx->request_id, NULL };
+    bool post = strcmp(call->http->method, "POST") == 0;
+    struct rest_response response;
+    struct fault *fault = http_client_call(cx, &(struct http_exchange){ .method = call->http->method, .url = call->url,
+        .headers = headers, .data = post ? call->http->body : NULL, .data_length = post ? call->http->body_length : 0,
+        .tls = call->tls, .timeout_ms = PROXY_TIMEOUT_MS, .answer_limit = ANSWER_LIMIT }, &response);
+    if (fault != NULL) {
+        log_warning("neutron.metadata", "nova's metadata API: %s", fault_text(cx->arena, fault));
+        answer->status = 502;
         return;
     }
-    struct curl_slist *headers = headers_for(arena, call);
-    char *type = NULL;
-    long status = 0;
-    curl_easy_setopt(curl, CURLOPT_URL, call->url);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)PROXY_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
-    if (strcmp(call->http->method, "POST") == 0) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->http->body);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)call->http->body_length);
-    }
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    if (code != CURLE_OK) {
-        log_warning("neutron.metadata", "nova's metadata API: %s", curl_easy_strerror(code));
-        buf_clear(&answer->body);
-        status = 502;
-    }
-    answer->status = (int)status;
-    if (type != NULL && code == CURLE_OK)
-        answer->content_type = arena_strdup(arena, type);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
+    const char *type = rest_header(&response, "Content-Type");
+    answer->status = response.status;
+    buf_append(&answer->body, response.data, response.data_length);
+    if (type != NULL)
+        answer->content_type = type;
 }

@@ -424,6 +424,7 @@ static void handle_wire(struct server *s, struct message *m, struct arena *arena
         read.version = "1.0";
     struct context cx = message_context(arena, s, &read);
     const char *before = log_set_context(cx.request_id);
+    const struct log_identity *who = log_set_identity(context_log_identity(&cx));
     if (read.msg_id != NULL) {
         struct sign *sign = sign_begin(s, &read);
         fault = handle(s, &cx, &read, &result);
@@ -436,6 +437,7 @@ static void handle_wire(struct server *s, struct message *m, struct arena *arena
         s->transport->driver->done(s->transport->wire, end_work(s, m), true);
     }
     json_decref(result);
+    log_set_identity(who);
     log_set_context(before);
 }
 
@@ -450,11 +452,13 @@ static void handle_own(struct server *s, struct message *m, struct arena *arena)
     struct rpc_message read = own_message(arena, m);
     struct context cx = message_context(arena, s, &read);
     const char *before = log_set_context(cx.request_id);
+    const struct log_identity *who = log_set_identity(context_log_identity(&cx));
     json_t *result = NULL;
     struct fault *fault = handle(s, &cx, &read, &result);
     if (fault != NULL)
         log_failure(s, arena, m->method, fault);
     json_decref(result);
+    log_set_identity(who);
     log_set_context(before);
 }
 
