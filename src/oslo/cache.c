@@ -70,7 +70,7 @@ static void memory_get(void *state, struct arena *arena, const char *const *keys
     pthread_mutex_unlock(&memory->lock);
 }
 
-static void memory_set(void *state, const char *key, const char *data, size_t length, int ttl_s)
+static bool memory_set(void *state, const char *key, const char *data, size_t length, int ttl_s)
 {
     struct memory *memory = state;
     struct memory_entry *entry = malloc(sizeof(*entry) + length + 1);
@@ -85,6 +85,7 @@ static void memory_set(void *state, const char *key, const char *data, size_t le
         memory_empty(memory);
     free(map_set(&memory->entries, key, entry));
     pthread_mutex_unlock(&memory->lock);
+    return true;
 }
 
 static void memory_remove(void *state, const char *key)
@@ -148,11 +149,10 @@ void cache_get(struct cache *cache, struct arena *arena, const char *const *keys
     cache->driver->get(cache->state, arena, keys, count, ret);
 }
 
-void cache_set(struct cache *cache, const char *key, const char *data, size_t length, int ttl_s)
+bool cache_set(struct cache *cache, const char *key, const char *data, size_t length, int ttl_s)
 {
     assert(key_is_safe(key));
-    if (length <= CACHE_VALUE_LIMIT && ttl_s > 0)
-        cache->driver->set(cache->state, key, data, length, ttl_s);
+    return length <= CACHE_VALUE_LIMIT && ttl_s > 0 && cache->driver->set(cache->state, key, data, length, ttl_s);
 }
 
 void cache_delete(struct cache *cache, const char *key)

@@ -42,7 +42,8 @@ void cache_close(struct cache *cache); /* NULL is allowed */
 /* Looks up `count` keys, at most CACHE_KEYS, at once (one round trip a server). */
 void cache_get(struct cache *cache, struct arena *arena, const char *const *keys, size_t count, struct cache_value *ret);
 
-void cache_set(struct cache *cache, const char *key, const char *data, size_t length, int ttl_s);
+/* Whether it was kept; most callers do not mind. */
+bool cache_set(struct cache *cache, const char *key, const char *data, size_t length, int ttl_s);
 void cache_delete(struct cache *cache, const char *key);
 
 /* What a driver is made of. `symbol` of a module. */
@@ -51,7 +52,7 @@ struct cache_driver {
     struct fault *(*open)(struct arena *arena, const struct cache_settings *settings, void **ret);
     void (*close)(void *state);
     void (*get)(void *state, struct arena *arena, const char *const *keys, size_t count, struct cache_value *ret);
-    void (*set)(void *state, const char *key, const char *data, size_t length, int ttl_s);
+    bool (*set)(void *state, const char *key, const char *data, size_t length, int ttl_s);
     void (*remove)(void *state, const char *key);
 };
 #define CACHE_DRIVER_SYMBOL "cache_driver"

@@ -8,7 +8,8 @@
 static const char *const strategies[] = { "None", "MAC", "ENCRYPT", "none", "mac", "encrypt", NULL };
 
 static const struct option rows[] = {
-    { G, "www_authenticate_uri",           OPTION_STR,  "http://127.0.0.1:5000", "Public identity endpoint, told to clients without a valid token.", .deprecated = OPTION_WORDS("auth_uri") },
+    { G, "www_authenticate_uri",           OPTION_STR,  "http://127.0.0.1:5000",
+        "Public identity endpoint, told to clients without a valid token.", .deprecated = OPTION_WORDS("auth_uri") },
     { G, "auth_url",                       OPTION_STR,  "http://127.0.0.1:5000", "Identity endpoint of this service." },
     { G, "auth_type",                      OPTION_STR,  "password", "How this service logs in." },
     { G, "user_domain_name",               OPTION_STR,  "Default",  "Domain of the service's user." },
@@ -20,9 +21,12 @@ static const struct option rows[] = {
     { G, "delay_auth_decision",            OPTION_BOOL, "false",    "Known for existing files: routes say themselves whether they need a token." },
     { G, "http_connect_timeout",           OPTION_INT,  NULL,       "Seconds within which a connection to the identity server must come about.", .min = 1, .max = 3600 },
     { G, "http_request_max_retries",       OPTION_INT,  "3",        "How often a connection to the identity server is tried again.", .min = 0, .max = 100 },
-    { G, "token_cache_time",               OPTION_INT,  "300",      "Seconds for which a validated token is trusted without asking again; -1: none are kept.", .min = -1, .max = 86400 },
-    { G, "memcached_servers",              OPTION_LIST, "",         "host:port of memcached servers that processes share validated tokens in.", .deprecated = OPTION_WORDS("memcache_servers") },
-    { G, "memcache_security_strategy",     OPTION_STR,  "None",     "What is done to the tokens there: nothing, MAC (authenticated) or ENCRYPT (and encrypted).", .choices = strategies },
+    { G, "token_cache_time",               OPTION_INT,  "300",
+        "Seconds for which a validated token is trusted without asking again; -1: none are kept.", .min = -1, .max = 86400 },
+    { G, "memcached_servers",              OPTION_LIST, "",
+        "host:port of memcached servers that processes share validated tokens in.", .deprecated = OPTION_WORDS("memcache_servers") },
+    { G, "memcache_security_strategy",     OPTION_STR,  "None",
+        "What is done to the tokens there: nothing, MAC (authenticated) or ENCRYPT (and encrypted).", .choices = strategies },
     { G, "memcache_secret_key",            OPTION_STR,  NULL,       "From which the keys of memcache_security_strategy are derived.", .secret = true },
     { G, "memcache_pool_dead_retry",       OPTION_INT,  "300",      "Seconds for which a server that did not answer is left alone.", .min = 1, .max = 86400 },
     { G, "memcache_pool_maxsize",          OPTION_INT,  "10",       "Connections to every server.", .min = 1, .max = 1000 },

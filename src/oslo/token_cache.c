@@ -18,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LOOK_MS = 1000, GENERATION_TTL_S = 7 * 86400 };
+enum { LOOK_MS = 1000, BUMP_AGAIN_MS = 500, BUMP_TRIES = 120, GENERATION_TTL_S = 7 * 86400 };
 
 static const char generation_key[] = "nubo/tokens/generation";
 static const char generation_member[] = "nubo_generation";
@@ -29,9 +29,11 @@ struct token_cache {
     struct periodic *watch;
     pthread_mutex_t lock;
     char generation[32]; /* last seen; "": none */
-    bool seen;
     atomic_bool bump_waits; /* one that has not begun */
     atomic_int bumps;       /* handed out and not ended */
+    struct work_pool *pool;
+    atomic_int tries;       /* since the last revocation */
+    atomic_bool ends;
 };
 
 /* ---- options ---- */
@@ -81,9 +83,8 @@ static struct cache_settings keystone_settings(const struct config *config)
 static void note_generation(struct token_cache *tokens, const char *now)
 {
     pthread_mutex_lock(&tokens->lock);
-    bool changed = tokens->seen && strcmp(tokens->generation, now) != 0;
+    bool changed = strcmp(tokens->generation, now) != 0;
     snprintf(tokens->generation, sizeof(tokens->generation), "%s", now);
-    tokens->seen = true;
     pthread_mutex_unlock(&tokens->lock);
     if (changed)
         identity_forget();
@@ -100,23 +101,38 @@ static struct fault *look(struct context *cx, void *owner)
     return NULL;
 }
 
+static void bump_ended(void *argument)
+{
+    struct token_cache *tokens = argument;
+    atomic_store(&tokens->bump_waits, false);
+    atomic_fetch_sub(&tokens->bumps, 1);
+}
+
+/* A server that is away now is told when it is back: what it kept itself may have survived. */
 static void bump(void *argument)
 {
     struct token_cache *tokens = argument;
     char text[32];
     atomic_store(&tokens->bump_waits, false); /* what is revoked from here on bumps again */
     int length = snprintf(text, sizeof(text), "%lld", (long long)clock_now_us());
-    cache_set(tokens->cache, generation_key, text, (size_t)length, GENERATION_TTL_S);
+    if (!cache_set(tokens->cache, generation_key, text, (size_t)length, GENERATION_TTL_S) && !atomic_load(&tokens->ends) &&
+        atomic_fetch_add(&tokens->tries, 1) < BUMP_TRIES && !atomic_exchange(&tokens->bump_waits, true)) {
+        work_submit_later(tokens->pool, BUMP_AGAIN_MS, bump, bump_ended, tokens);
+        return;
+    }
     atomic_fetch_sub(&tokens->bumps, 1);
 }
 
 void token_cache_revoked(struct app *app)
 {
     struct token_cache *tokens = app->token_cache;
-    if (tokens == NULL || atomic_exchange(&tokens->bump_waits, true))
+    if (tokens == NULL)
+        return;
+    atomic_store(&tokens->tries, 0);
+    if (atomic_exchange(&tokens->bump_waits, true))
         return;
     atomic_fetch_add(&tokens->bumps, 1);
-    if (!work_submit(app->cloud->periodic, bump, tokens))
+    if (!work_submit(tokens->pool, bump, tokens))
         bump(tokens);
 }
 
@@ -141,6 +157,7 @@ struct fault *token_cache_start(struct context *cx)
         abort();
     tokens->cache = cache;
     tokens->strategy = strategy;
+    tokens->pool = app->cloud->periodic;
     pthread_mutex_init(&tokens->lock, NULL);
     app->token_cache = tokens;
     if (!is_keystone)
@@ -155,6 +172,8 @@ void token_cache_stop(struct app *app)
         return;
     app->token_cache = NULL;
     periodic_stop(tokens->watch);
+    atomic_store(&tokens->ends, true);
+    work_cancel(tokens->pool, tokens);
     while (atomic_load(&tokens->bumps) > 0) /* they end within the servers' time limit */
         clock_sleep_ms(1);
     cache_close(tokens->cache);

@@ -33,7 +33,8 @@ static struct fault *add_server(struct arena *arena, memcached_st *memcached, co
     const char *end = *at == '[' ? strchr(at, ']') : at + strcspn(at, ":");
     if (end == NULL)
         return bad_server(arena, text);
-    const char *host = *at == '[' ? arena_strndup(arena, at + 1, (size_t)(end - at - 1)) : arena_strndup(arena, at, (size_t)(end - at));
+    at += *at == '[';
+    const char *host = arena_strndup(arena, at, (size_t)(end - at));
     end += *end == ']';
     char *stop = (char *)end;
     long port = *end == ':' ? strtol(end + 1, &stop, 10) : DEFAULT_PORT;
@@ -140,14 +141,16 @@ static void get(void *argument, struct arena *arena, const char *const *keys, si
     memcached_pool_release(state->pool, connection);
 }
 
-static void set(void *argument, const char *key, const char *data, size_t length, int ttl_s)
+static bool set(void *argument, const char *key, const char *data, size_t length, int ttl_s)
 {
     struct memcached *state = argument;
     memcached_st *connection = take(state);
     if (connection == NULL)
-        return;
-    complain(state, connection, memcached_set(connection, key, strlen(key), data, length, (time_t)ttl_s, 0));
+        return false;
+    memcached_return_t code = memcached_set(connection, key, strlen(key), data, length, (time_t)ttl_s, 0);
+    complain(state, connection, code);
     memcached_pool_release(state->pool, connection);
+    return code == MEMCACHED_SUCCESS;
 }
 
 static void remove_key(void *argument, const char *key)

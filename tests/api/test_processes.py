@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services that call each other across processes: catalog, tokens judged from afar, memcached, one trace."""
+import concurrent.futures
+import time
+
+import pytest
+import requests
+
+from conftest import DATABASE
+from processes import Memcached, Middleman, Processes, end, trace
+
+pytestmark = pytest.mark.skipif(DATABASE != "sqlite", reason="configures its own")
+SECRET = "the-key-of-the-cache"
+
+
+@pytest.fixture(scope="module")
+def memcached():
+    it = Memcached().start()
+    yield it
+    it.stop()
+
+
+@pytest.fixture(scope="module")
+def apart(memcached):
+    token = {"memcached_servers": memcached.address, "memcache_security_strategy": "ENCRYPT", "memcache_secret_key": SECRET,
+             "memcache_pool_dead_retry": "1", "memcache_pool_socket_timeout": "1"}
+    it = Processes(options={
+        "keystone": {"cache": {"enabled": "true", "backend": "oslo_cache.memcache_pool", "memcache_servers": memcached.address,
+                               "memcache_dead_retry": "1"}},
+        "placement": {"keystone_authtoken": dict(token, timeout="3")},
+        "neutron": {"keystone_authtoken": token},
+        "nova": {"service_user": {"send_service_user_token": "true"}},
+    }).start()
+    yield it
+    end(it)
+
+
+def fresh(cloud, **more):
+    """A token that nobody has seen."""
+    return cloud.login(**more).headers["X-Subject-Token"]
+
+
+def placement(cloud, token):
+    return cloud.get("placement", "/resource_providers", token=token)
+
+
+def test_a_server_is_built_across_processes(apart):
+    flavor = {"flavor": {"name": "small", "id": "small", "ram": 64, "vcpus": 1, "disk": 1}}
+    assert apart.post("compute", "/flavors", flavor).status_code == 200
+    network = apart.post("network", "/v2.0/networks", {"network": {"name": "net"}}).json()["network"]["id"]
+    subnet = {"subnet": {"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/24"}}
+    assert apart.post("network", "/v2.0/subnets", subnet).status_code == 201
+    image = apart.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
+    put = requests.put(apart.url("image", f"/v2/images/{image}/file"), data=b"x" * 4096, timeout=30,
+                       headers={"X-Auth-Token": apart.token(), "Content-Type": "application/octet-stream"})
+    assert put.status_code == 204
+    body = {"server": {"name": "s", "flavorRef": "small", "imageRef": image, "networks": [{"uuid": network}]}}
+    answer = apart.post("compute", "/servers", body)
+    assert answer.status_code == 202, answer.text
+    server = answer.json()["server"]["id"]
+
+    def status():
+        now = apart.get("compute", f"/servers/{server}").json()["server"]
+        assert now["status"] != "ERROR", now
+        return now["status"] == "ACTIVE"
+    apart.wait(status)
+    # nova asked the others over HTTP with one request id: its tree holds their spans, below its own.
+    tree = trace(apart, answer.headers["X-Openstack-Request-Id"])
+    for line in ("    glance-api: GET /v2/images/", "    placement-api: GET /allocation_candidates", "    neutron-server: POST /v2.0/ports"):
+        assert line in tree, tree
+    assert len([line for line in tree.splitlines() if " ms  " in line and line.split(" ms  ")[-1][0] != " "]) == 1, tree
+    assert apart.call("DELETE", "compute", f"/servers/{server}").status_code == 204
+    apart.wait(lambda: apart.get("compute", f"/servers/{server}").status_code == 404)
+    assert apart.get("network", f"/v2.0/ports?device_id={server}").json()["ports"] == []
+
+
+def test_no_token_and_a_wrong_token(apart):
+    for token in ("", "gAAAAAno-such-token", "x" * 9000, "a b"):
+        answer = apart.get("placement", "/resource_providers", token=token)
+        assert answer.status_code == 401, answer.text
+        assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
+
+
+def test_a_dead_keystone_gives_503_quickly_and_recovers(apart):
+    known, unknown = fresh(apart), fresh(apart)
+    assert placement(apart, known).status_code == 200
+    apart.stop_part("keystone")
+    try:
+        begin = time.time()
+        answer = placement(apart, unknown)
+        assert answer.status_code == 503 and time.time() - begin < 5, answer.text
+        assert "Keystone service is temporarily unavailable" in answer.text
+        assert placement(apart, known).status_code == 200 # what was said once holds
+    finally:
+        apart.start_part("keystone")
+    assert placement(apart, unknown).status_code == 200
+
+
+def test_tokens_are_shared_through_memcached(apart, memcached):
+    token = fresh(apart)
+    before = set(memcached.keys())
+    assert placement(apart, token).status_code == 200
+    key, = [k for k in set(memcached.keys()) - before if k.startswith("tokens/")]
+    assert token not in key and "user" not in memcached.get(key) # encrypted
+    apart.restart_part("placement") # what it knew itself is gone
+    apart.stop_part("keystone")
+    try:
+        assert placement(apart, token).status_code == 200
+        apart.restart_part("placement")
+        good = memcached.get(key)
+        for bad in ("x", "", "a" * 64, good[:-4], good[:64] + "AAAA" + good[68:], good[:-1] + ("A" if good[-1] != "A" else "B"),
+                    "[]", "9" * 500000):
+            memcached.set(key, bad)
+            assert placement(apart, token).status_code == 503 # a forged value says nothing
+        memcached.set(key, good)
+        assert placement(apart, token).status_code == 200
+    finally:
+        apart.start_part("keystone")
+    assert "Failed to decrypt/verify cache data" in apart.log.read_text()
+
+
+def test_memcached_may_go_and_come(apart, memcached):
+    token = fresh(apart)
+    memcached.stop()
+    try:
+        begin = time.time()
+        assert placement(apart, token).status_code == 200
+        assert time.time() - begin < 4
+        for _ in range(5):
+            assert placement(apart, fresh(apart)).status_code == 200
+    finally:
+        memcached.start()
+
+    def shared():
+        assert placement(apart, fresh(apart)).status_code == 200
+        return [k for k in memcached.keys() if k.startswith("tokens/")]
+    apart.wait(shared, every=0.3)
+
+
+def test_a_revoked_token_lives_a_second(apart):
+    token = fresh(apart)
+    assert placement(apart, token).status_code == 200
+    gone = apart.call("DELETE", "identity", "/auth/tokens", headers={"X-Subject-Token": token})
+    assert gone.status_code == 204
+    apart.wait(lambda: placement(apart, token).status_code == 401, seconds=5)
+
+
+@pytest.fixture
+def middleman(apart):
+    it = Middleman(apart.url("identity")[:-len("/v3")])
+    apart.move_identity(it.url + "/v3")
+    apart.restart_part("placement")
+    assert placement(apart, fresh(apart)).status_code == 200
+    assert it.validations()
+    it.seen.clear()
+    yield it
+    it.mode = "pass"
+    apart.move_identity(apart.url("identity"))
+    apart.restart_part("placement")
+    it.stop()
+
+
+def test_requests_at_once_make_one_validation(apart, middleman):
+    token = fresh(apart)
+    middleman.mode = "late"
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert {r.status_code for r in pool.map(lambda _: placement(apart, token), range(16))} == {200}
+    assert len(middleman.validations()) == 1
+    sent = {k.lower(): v for k, v in middleman.validations()[0][2].items()}
+    assert sent["x-openstack-request-id"].startswith("req-") and sent["x-auth-token"] != token
+    assert sent["x-subject-token"] == token
+
+
+def test_keystones_that_misbehave(apart, middleman):
+    for mode, seconds in (("slow", 8), ("loop", 3), ("away", 3), ("huge", 8), ("garbage", 3)):
+        middleman.mode = mode
+        begin = time.time()
+        answer = placement(apart, fresh(apart))
+        assert answer.status_code == (401 if mode == "garbage" else 503), (mode, answer.text)
+        assert time.time() - begin < seconds, mode
+        if mode == "loop":
+            assert len(middleman.validations()) < 10
+        middleman.seen.clear()
+    middleman.mode = "busy" # one 503 with Retry-After: asked again
+    assert placement(apart, fresh(apart)).status_code == 200
