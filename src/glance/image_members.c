@@ -84,6 +84,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     struct image image;
     bool found;
     int64_t total;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(load_shared(tx, change, words, &image));
     if (!owns(change->rq, &image))
         return FAULT(RQ(change->rq), 403, NULL, words, change->image_id);
@@ -130,6 +131,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
     static const char words[] = "Not allowed to update members for image %s.";
     struct change *change = argument;
     struct image image;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(load_shared(tx, change, words, &image));
     if (!glance_caller_is_admin(change->rq) && owns(change->rq, &image))
         return FAULT(RQ(change->rq), 403, NULL, words, change->image_id);
@@ -166,6 +168,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     static const char words[] = "Not allowed to delete members for image %s.";
     struct change *change = argument;
     struct image image;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(load_shared(tx, change, words, &image));
     if (!owns(change->rq, &image))
         return FAULT(RQ(change->rq), 403, NULL, words, change->image_id);

@@ -303,6 +303,7 @@ static struct fault *patch_run(struct tx *tx, void *argument)
 {
     struct patch *patch = argument;
     patch->properties_changed = patch->tags_changed = false;
+    TRY(tx_serialize_on(tx, "image", request_argument(patch->rq, "image_id")));
     TRY(image_load(patch->rq, tx, request_argument(patch->rq, "image_id"), &patch->image));
     for (size_t i = 0; i < patch->count; i++)
         TRY(apply(patch, &patch->changes[i]));

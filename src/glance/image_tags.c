@@ -36,6 +36,7 @@ static struct fault *add_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     struct image image;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(load(tx, change, &image));
     size_t count = json_array_size(image.tags);
     if (place_of(&image, change->tag) < count)
@@ -53,6 +54,7 @@ static struct fault *remove_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     struct image image;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(load(tx, change, &image));
     size_t at = place_of(&image, change->tag);
     if (at >= json_array_size(image.tags))
@@ -82,6 +84,7 @@ static struct fault *action_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     struct image image;
+    TRY(tx_serialize_on(tx, "image", request_argument(change->rq, "image_id")));
     TRY(image_load(change->rq, tx, request_argument(change->rq, "image_id"), &image));
     TRY(image_enforce_mutable(change->rq, change->rule, &image));
     if (strcmp(image.status, change->to) == 0)

@@ -194,6 +194,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     struct change *change = argument;
     struct image *image = &change->image;
     int64_t known;
+    TRY(tx_serialize_on(tx, "image", image->id));
     TRY(sql_int_of(tx, &known, 0, "SELECT COUNT(*) FROM images WHERE id = ?", BIND(TEXT(image->id))));
     if (known > 0)
         return FAULT(RQ(change->rq), 409, NULL, "Image ID %s already exists!", image->id);
@@ -256,6 +257,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct change *change = argument;
     struct request *rq = change->rq;
     const char *id = request_argument(rq, "image_id");
+    TRY(tx_serialize_on(tx, "image", id));
     struct fault *fault = image_load(rq, tx, id, &change->image);
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 404, NULL, "Failed to find image %s to delete", id);

@@ -16,10 +16,25 @@ static struct fault *taken(struct edit *edit)
         name, domain_id);
 }
 
+struct serialized {
+    struct edit *edit;
+    struct fault *(*run)(struct tx *tx, void *edit);
+};
+
+/* Names, parents, and what hangs on what: all of it is checked before it is changed, and seldom enough for one row. */
+static struct fault *serialized_run(struct tx *tx, void *argument)
+{
+    const struct serialized *one = argument;
+
+    TRY(tx_serialize(tx, "entities"));
+    return one->run(tx, one->edit);
+}
+
 struct fault *edit_commit(struct edit *edit, struct fault *(*run)(struct tx *tx, void *edit), bool respond)
 {
     struct request *rq = edit->rq;
-    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, edit);
+    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, serialized_run,
+        &(struct serialized){ edit, run });
 
     if (fault != NULL && fault->status == 409 && fault->code != NULL && strcmp(fault->code, SQL_DUPLICATE) == 0)
         return fault_because(taken(edit), fault);

@@ -19,7 +19,10 @@ struct report_work {
 static struct fault *report_run(struct tx *tx, void *argument)
 {
     struct report_work *work = argument;
-    return agent_report(work->cx, tx, &work->report);
+    struct fault *fault = agent_report(work->cx, tx, &work->report);
+    if (fault != NULL && fault->code == SQL_DUPLICATE)
+        fault->retry = true; /* another server heard the agent first */
+    return fault;
 }
 
 static struct fault *report_state(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)

@@ -85,6 +85,7 @@ static struct fault *status_run(struct tx *tx, void *argument)
     struct status_change *change = argument;
     struct rows *rows;
     change->before = NULL;
+    TRY(tx_serialize_on(tx, "port", change->port_id));
     TRY(sql_query(tx, &rows, "SELECT status, device_id, device_owner, host_id, admin_state_up FROM ports WHERE id = ?",
         BIND(TEXT(change->port_id))));
     if (!rows_next(rows))

@@ -19,6 +19,7 @@ static struct fault *schedule_run(struct tx *tx, void *argument)
     const struct schedule_work *work = argument;
     int64_t most = config_int(work->cx->app->config, "DEFAULT", "dhcp_agents_per_network");
     const char *agent_id;
+    TRY(tx_serialize(tx, "dhcp agents"));
     TRY(sql_text_of(tx, &agent_id, "SELECT id FROM agents WHERE agent_type = 'DHCP agent' AND host = ? AND admin_state_up = 1",
         BIND(TEXT(work->host))));
     if (agent_id == NULL)

@@ -154,6 +154,14 @@ static struct fault *network_validate(struct op *op, struct row *row)
     return NULL;
 }
 
+static struct fault *network_serialize(struct op *op)
+{
+    if (op->kind != OP_CREATE)
+        return serialize_rows(op, "network", ID);
+    TRY(serialize_rows(op, "project", TENANT));
+    return tx_serialize(op->tx, "segments");
+}
+
 static struct fault *network_quota(struct op *op, size_t more)
 {
     return quota_check(op, "network", "networks", TENANT, 1);
@@ -236,7 +244,7 @@ const struct resource network_resource = {
     .name = "network", .plural = "networks", .table = "networks", .fields = network_fields, .count = FIELDS,
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "NetworkNotFound", .not_found_text = "Network %s could not be found.",
-    .visible = network_visible, .validate = network_validate, .quota = network_quota,
+    .visible = network_visible, .validate = network_validate, .serialize = network_serialize, .quota = network_quota,
     .create = network_create, .update = network_update, .remove = network_remove, .after = network_after,
 };
 

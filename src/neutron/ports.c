@@ -192,6 +192,13 @@ static struct fault *port_validate(struct op *op, struct row *row)
 
 /* ---- In the transaction ---- */
 
+/* The network's addresses, and the project's quota and security groups. */
+static struct fault *port_serialize(struct op *op)
+{
+    TRY(serialize_rows(op, "network", PORT_NETWORK_ID));
+    return op->kind != OP_DELETE ? serialize_rows(op, "project", PORT_TENANT) : NULL;
+}
+
 static struct fault *port_quota(struct op *op, size_t more)
 {
     return quota_check(op, "port", "ports", PORT_TENANT, 1);
@@ -381,6 +388,7 @@ const struct resource port_resource = {
     .id = PORT_ID, .owner = PORT_TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "PortNotFound", .not_found_text = "Port %s could not be found.",
     .target_names = network_target_names, .target = port_target, .visible = port_visible, .validate = port_validate,
+    .serialize = port_serialize,
     .quota = port_quota, .create = port_create, .created = port_created, .update = port_change, .remove = port_remove,
     .after = port_after, .duplicate = mac_in_use,
 };

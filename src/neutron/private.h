@@ -38,6 +38,8 @@ extern const struct migration neutron_migrations[NEUTRON_MIGRATIONS];
 /* ---- quotas.c ---- */
 
 extern const struct route_table quota_routes;
+/* tx_serialize() on "PREFIX:VALUE" for each value that the rows of the operation have in a field. */
+struct fault *serialize_rows(struct op *op, const char *prefix, size_t field);
 /* For a resource.quota hook: 409 OverQuota when the rows' project would own more of `resource` than it may; each row of the
  * page brings `each` of them. */
 struct fault *quota_check(struct op *op, const char *resource, const char *table, size_t project_field, size_t each);

@@ -68,6 +68,19 @@ struct fault *quota_check(struct op *op, const char *resource, const char *table
     return NULL;
 }
 
+struct fault *serialize_rows(struct op *op, const char *prefix, size_t field)
+{
+    for (size_t i = 0; i < op->page.count; i++) {
+        const char *id = row_text(&op->page.rows[i], field);
+        bool done = id == NULL;
+        for (size_t k = 0; k < i && !done; k++)
+            done = row_text(&op->page.rows[k], field) != NULL && strcmp(row_text(&op->page.rows[k], field), id) == 0;
+        if (!done)
+            TRY(tx_serialize_on(op->tx, prefix, id));
+    }
+    return NULL;
+}
+
 /* ---- API ---- */
 
 /* A project may see its own quotas; the rest is for admins. */
@@ -173,6 +186,7 @@ static struct fault *change_run(struct tx *tx, void *argument)
     const struct quota_change *change = argument;
     const char *name;
     json_t *limit;
+    TRY(tx_serialize_on(tx, "project", change->project_id));
     if (change->limits == NULL)
         return sql_exec(tx, "DELETE FROM quotas WHERE project_id = ?", BIND(TEXT(change->project_id)));
     json_object_foreach(change->limits, name, limit) {

@@ -212,6 +212,11 @@ static struct fault *rule_validate(struct op *op, struct row *row)
 
 /* ---- In the transaction ---- */
 
+static struct fault *rule_serialize(struct op *op)
+{
+    return op->kind == OP_CREATE ? serialize_rows(op, "project", RULE_TENANT) : NULL;
+}
+
 static struct fault *rule_quota(struct op *op, size_t more)
 {
     return quota_check(op, "security_group_rule", "security_group_rules", RULE_TENANT, 1);
@@ -302,7 +307,7 @@ const struct resource security_group_rule_resource = {
     .count = RULE_FIELDS, .id = RULE_ID, .owner = RULE_TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "SecurityGroupRuleNotFound", .not_found_text = "Security group rule %s does not exist",
     .target_names = target_names, .target = rule_target, .visible = rule_visible, .validate = rule_validate,
-    .quota = rule_quota, .create = rule_create, .remove = rule_remove, .after = rule_after,
+    .serialize = rule_serialize, .quota = rule_quota, .create = rule_create, .remove = rule_remove, .after = rule_after,
 };
 
 static const struct route rows[] = {

@@ -120,6 +120,11 @@ static struct fault *group_validate(struct op *op, struct row *row)
     return NULL;
 }
 
+static struct fault *group_serialize(struct op *op)
+{
+    return serialize_rows(op, "project", TENANT);
+}
+
 static struct fault *group_quota(struct op *op, size_t more)
 {
     TRY(quota_check(op, "security_group", "security_groups", TENANT, 1));
@@ -194,7 +199,8 @@ const struct resource security_group_resource = {
     .name = "security_group", .plural = "security_groups", .table = "security_groups", .fields = group_fields, .count = FIELDS,
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "SecurityGroupNotFound", .not_found_text = "Security group %s does not exist",
-    .validate = group_validate, .quota = group_quota, .create = group_create, .created = group_created,
+    .validate = group_validate, .serialize = group_serialize,
+    .quota = group_quota, .create = group_create, .created = group_created,
     .update = group_change, .remove = group_remove, .after = group_after,
 };
 
@@ -202,6 +208,7 @@ static struct fault *ensure_run(struct tx *tx, void *argument)
 {
     struct context *cx = argument;
     const char *id;
+    TRY(tx_serialize_on(tx, "project", cx->caller->project_id));
     return default_group(cx, tx, cx->caller->project_id, &id);
 }
 

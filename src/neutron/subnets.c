@@ -321,6 +321,13 @@ static struct fault *subnet_validate(struct op *op, struct row *row)
 
 /* ---- In the transaction ---- */
 
+/* Pools, gateway and CIDR against the network's other subnets and against the addresses in use. */
+static struct fault *subnet_serialize(struct op *op)
+{
+    TRY(serialize_rows(op, "network", NETWORK_ID));
+    return op->kind == OP_CREATE ? serialize_rows(op, "project", TENANT) : NULL;
+}
+
 static struct fault *subnet_quota(struct op *op, size_t more)
 {
     return quota_check(op, "subnet", "subnets", TENANT, 1);
@@ -417,6 +424,7 @@ const struct resource subnet_resource = {
     .id = ID, .owner = TENANT, .dialect = &neutron_resources, .bulk = true,
     .not_found = "SubnetNotFound", .not_found_text = "Subnet %s could not be found.",
     .target_names = network_target_names, .target = subnet_target, .visible = subnet_visible, .validate = subnet_validate,
+    .serialize = subnet_serialize,
     .quota = subnet_quota, .create = subnet_create, .created = subnet_created, .update = subnet_update, .updated = subnet_updated,
     .remove = subnet_remove, .after = subnet_after,
 };

@@ -57,6 +57,7 @@ static struct fault *tag_run(struct tx *tx, void *argument)
     struct tag_work *work = argument;
     struct op *op = work->op;
     size_t field = op->resource->count, at;
+    TRY(tx_serialize_on(tx, op->resource->table, op->id));
     op->tx = tx;
     struct fault *fault = resource_find(op, op->id);
     op->tx = NULL;

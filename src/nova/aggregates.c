@@ -285,6 +285,7 @@ static struct fault *run_change(struct tx *tx, void *argument)
     struct change *change = argument;
     struct found found;
 
+    TRY(tx_serialize(tx, "aggregates"));
     if (change->host != NULL)
         TRY(find_host(tx, change->host));
     TRY(find(tx, change->id, change->id_text, &found));
@@ -372,6 +373,7 @@ static struct fault *run_create(struct tx *tx, void *argument)
     struct aggregate *aggregate = argument;
     int64_t clash;
 
+    TRY(tx_serialize(tx, "aggregates"));
     TRY(sql_int_of(tx, &clash, 0, "SELECT id FROM aggregates WHERE name=?", BIND(TEXT(aggregate->name))));
     if (clash != 0)
         return fault_new(tx_arena(tx), 409, NULL, "Aggregate %s already exists.", aggregate->name);

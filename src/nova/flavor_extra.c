@@ -31,6 +31,7 @@ static struct fault *run_change(struct tx *tx, void *argument)
     const char *name;
     json_t *value;
 
+    TRY(tx_serialize(tx, "flavors"));
     TRY(flavor_load(tx, change->flavor_id, NULL, true, &flavor));
     json_t *now = json_parse_own(arena, flavor.extra_specs);
     if (change->remove != NULL && json_object_del(now, change->remove) != 0)

@@ -263,6 +263,7 @@ static struct fault *run_create(struct tx *tx, void *argument)
     struct flavor *f = argument;
     int64_t clash, now = clock_now_us();
 
+    TRY(tx_serialize(tx, "flavors"));
     TRY(sql_int_of(tx, &clash, 0, "SELECT id FROM flavors WHERE flavorid=?", BIND(TEXT(f->flavorid))));
     if (clash != 0)
         return fault_new(tx_arena(tx), 409, NULL, "Flavor with ID %s already exists.", f->flavorid);
@@ -327,6 +328,7 @@ static struct fault *run_delete(struct tx *tx, void *argument)
 {
     const struct flavor *flavor = argument;
 
+    TRY(tx_serialize(tx, "flavors"));
     TRY(sql_exec(tx, "DELETE FROM flavor_projects WHERE flavor_id=?", BIND(INT(flavor->id))));
     return sql_exec(tx, "DELETE FROM flavors WHERE id=?", BIND(INT(flavor->id)));
 }

@@ -239,6 +239,15 @@ static const char *states_text(struct arena *arena, const char *const *states)
     return arena_strdup(arena, buf_text(&text));
 }
 
+static bool expected(const char *const *states, const char *state)
+{
+    if (states == NULL)
+        return true;
+    while (*states != NULL && strcmp(*states, state != NULL ? state : "") != 0)
+        states++;
+    return *states != NULL;
+}
+
 /* Nothing changed: says why. */
 static struct fault *update_conflict(struct tx *tx, const char *uuid, const struct instance_expect *expect)
 {
@@ -259,8 +268,12 @@ static struct fault *update_conflict(struct tx *tx, const char *uuid, const stru
         if (strcmp(*s, state) == 0)
             break;
     }
-    return fault_new(arena, 409, "UnknownInstanceUpdateConflict",
+    struct fault *fault = fault_new(arena, 409, "UnknownInstanceUpdateConflict",
         "Conflict updating instance %s, but we were unable to determine the cause", uuid);
+    /* The row as this transaction sees it is as expected, yet another process has changed it: to be looked at anew. */
+    fault->retry = expected(expect->vm_states, now.vm_state) && expected(expect->task_states, now.task_state) &&
+                   (expect->generation == 0 || now.generation == expect->generation);
+    return fault;
 }
 
 struct fault *instance_update(struct tx *tx, const char *uuid, const struct instance_change *changes, size_t count,

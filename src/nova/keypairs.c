@@ -202,6 +202,7 @@ static struct fault *run_create(struct tx *tx, void *argument)
     const struct key_row *key = &creation->key;
     int64_t clash;
 
+    TRY(tx_serialize_on(tx, "key pairs", key->user_id));
     TRY(check_quota(tx, creation));
     TRY(sql_int_of(tx, &clash, 0, "SELECT id FROM key_pairs WHERE user_id=? AND name=?",
         BIND(TEXT(key->user_id), TEXT(key->name))));

@@ -183,6 +183,7 @@ static struct fault *run_update(struct tx *tx, void *argument)
     struct quota_usage usage;
     bool force = json_truth(json_object_get(update->set, "force"));
 
+    TRY(tx_serialize_on(tx, "project", update->project));
     TRY(quota_usage(tx, update->project, &usage));
     for (int i = 0; i < QUOTA_RESOURCES; i++) {
         const json_t *value = json_object_get(update->set, quota_names[i].name);

@@ -389,6 +389,7 @@ static struct fault *run_create(struct tx *tx, void *argument)
     struct creation *c = argument;
     struct request *rq = c->rq;
 
+    TRY(tx_serialize_on(tx, "project", c->model.project_id));
     TRY(quota_check_servers(tx, rq->cx.app->config, c->model.project_id, c->model.user_id, c->min_count, c->max_count,
         c->model.vcpus, c->model.memory_mb, &c->count));
     c->instances = ARENA_ARRAY(rq->cx.arena, struct instance, (size_t)c->count);

@@ -148,6 +148,7 @@ static struct fault *run_delete(struct tx *tx, void *argument)
     const struct group *group = argument;
     int64_t changed;
 
+    TRY(tx_serialize_on(tx, "project", group->project_id)); /* servers join a group of their project */
     TRY(sql_exec_changed(tx, "DELETE FROM server_groups WHERE uuid=?", BIND(TEXT(group->uuid)), &changed));
     if (changed == 0)
         return fault_new(tx_arena(tx), 404, NULL, "Instance group %s could not be found.", group->uuid);
@@ -222,6 +223,7 @@ static struct fault *run_create(struct tx *tx, void *argument)
     const struct creation *creation = argument;
     const struct group *group = &creation->group;
 
+    TRY(tx_serialize_on(tx, "project", group->project_id));
     TRY(check_quota(tx, creation));
     return sql_exec(tx, "INSERT INTO server_groups(uuid,user_id,project_id,name,policy,rules,created_at) "
         "VALUES(?,?,?,?,?,?,?)",

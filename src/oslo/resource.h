@@ -198,6 +198,8 @@ struct resource {
     /* Rows that a caller without all-seeing sees beyond his own: OR conditions by where_or(). */
     struct fault *(*visible)(struct op *op, struct where *where);
     /* Inside the write transaction. They may run again: everything that they change but row->values must be set anew. */
+    struct fault *(*serialize)(struct op *op);                  /* first of all: tx_serialize() for what the others count,
+        or check to be free or unused. The rows hold what was given, and for updates what was stored */
     struct fault *(*quota)(struct op *op, size_t more);
     struct fault *(*create)(struct op *op, struct row *row);    /* before INSERT; may set values, write other tables */
     struct fault *(*created)(struct op *op, struct row *row);   /* after INSERT */

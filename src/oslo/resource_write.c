@@ -280,6 +280,8 @@ static struct fault *delete_row(struct op *op, struct row *row)
 
 static struct fault *run_rows(struct op *op)
 {
+    if (op->resource->serialize != NULL)
+        TRY(op->resource->serialize(op));
     if (op->kind == OP_CREATE && op->resource->quota != NULL)
         TRY(op->resource->quota(op, op->page.count));
     for (size_t i = 0; i < op->page.count; i++) {

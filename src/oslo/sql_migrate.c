@@ -249,7 +249,8 @@ static struct fault *apply_locked(struct arena *arena, struct db *db, const stru
     TRY(sql_pool_take(arena, db, SQL_MODE_SINGLE, &guard));
     struct tx tx = { .db = db, .arena = arena, .pooled = guard, .connection = guard->connection };
     int64_t got;
-    struct fault *fault = sql_int_of(&tx, &got, 0, "SELECT GET_LOCK(CONCAT('nubo ', DATABASE()), ?)", BIND(INT(LOCK_WAIT_MS / 1000)));
+    struct fault *fault = sql_int_of(&tx, &got, 0, "SELECT GET_LOCK(CONCAT('nubo ', DATABASE()), ?)",
+        BIND(INT(LOCK_WAIT_MS / 1000)));
     if (fault == NULL && got != 1)
         fault = fault_new(arena, 503, NULL, "Another process migrates the database and does not end.");
     if (fault == NULL)

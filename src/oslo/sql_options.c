@@ -11,8 +11,8 @@ static const struct option rows[] = {
     { "database", "mysql_wsrep_sync_wait", OPTION_INT, NULL,
         "For Galera only, configure wsrep_sync_wait causality checks on new connections. Not set: the server's own." },
     { "database", "connection_recycle_time", OPTION_INT, "3600",
-        "Connections which have been present in the connection pool longer than this number of seconds will be replaced with a"
-        " new one the next time they are checked out from the pool.", .min = -1, .max = INT64_MAX },
+        "Connections which have been present in the connection pool longer than this number of seconds will be replaced"
+        " with a new one the next time they are checked out from the pool.", .min = -1, .max = INT64_MAX },
     { "database", "max_pool_size", OPTION_INT, "5",
         "Maximum number of SQL connections to keep open in a pool. Setting a value of 0 indicates no limit.", .min = 0,
         .max = 100000 },
@@ -32,8 +32,9 @@ static const struct option rows[] = {
         "If True, increases the interval between retries of a database operation up to db_max_retry_interval." },
     { "database", "db_max_retry_interval", OPTION_INT, "10", "If db_inc_retry_interval is set, the maximum seconds between retries"
         " of a database operation.", .min = 0, .max = 3600 },
-    { "database", "connection_debug", OPTION_INT, "0", "Verbosity of SQL debugging information: 0=None, 100=Everything. Above 0"
-        " responses carry the header X-Nubo-Database; from 50 on statements are logged, never their values.", .min = 0, .max = 100 },
+    { "database", "connection_debug", OPTION_INT, "0", "Verbosity of SQL debugging information: 0=None, 100=Everything."
+        " Above 0 responses carry the header X-Nubo-Database; from 50 on statements are logged, never their values.", .min = 0,
+        .max = 100 },
 };
 const struct option_table database_options = OPTION_TABLE(rows);
 

@@ -347,6 +347,7 @@ int64_t sql_pause_ms(const struct db *db, int attempt, bool lost)
     if (attempt == 1)
         return 0;
     int64_t pause = INT64_C(10) << (attempt < 12 ? attempt : 12);
-    int64_t most = (db->settings.db_inc_retry_interval ? db->settings.db_max_retry_interval_s : db->settings.db_retry_interval_s) * 1000;
+    const struct db_settings *s = &db->settings;
+    int64_t most = (s->db_inc_retry_interval ? s->db_max_retry_interval_s : s->db_retry_interval_s) * 1000;
     return pause < most ? pause : most > 10 ? most : 10;
 }

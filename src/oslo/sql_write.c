@@ -216,9 +216,12 @@ struct fault *sql_run_single(struct arena *arena, struct db *db, const char *sql
         if (fault == NULL && ret_changed != NULL)
             *ret_changed = db->driver->changed(tx.connection);
         bool lost = fault != NULL && db->driver->lost(tx.connection);
-        if (ret_done_before != NULL)
-            *ret_done_before = fault != NULL && db->driver->done_before(tx.connection);
+        bool done_before = fault != NULL && db->driver->done_before(tx.connection);
         sql_pool_give(db, tx.pooled, !lost);
+        if (ret_done_before != NULL)
+            *ret_done_before = done_before;
+        if (done_before && attempt > 1)
+            return NULL; /* by the first try, whose answer was lost */
         int64_t most = db->settings.db_max_retries;
         if (fault == NULL || !fault->retry || (most >= 0 && attempt > most))
             return fault;

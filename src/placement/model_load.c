@@ -261,8 +261,10 @@ struct fault *model_refresh(struct arena *arena, struct model *model, struct db 
     struct arena *scratch ARENA_CLEANUP = arena_create();
     struct load load = { .arena = scratch };
     struct fault *fault = db_read(scratch, db, &load.tx);
-    if (fault == NULL)
+    if (fault == NULL) {
+        tx_exact(load.tx);
         fault = load_changes(&load, position);
+    }
     if (fault == NULL && load.position != position)
         fault = load_all(&load);
     if (fault != NULL)

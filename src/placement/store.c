@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "placement/store.h"
 
+#include "base/random.h"
 #include "placement/api.h"
 
-enum { KEPT_CHANGES = 20000 }; /* a process that lags more than that reads everything */
+enum { KEPT_CHANGES = 20000, PRUNE_EVERY = 1000 }; /* a process that lags more than that reads everything */
 
 struct fault *placement_change_begin(struct tx *tx)
 {
@@ -12,11 +13,15 @@ struct fault *placement_change_begin(struct tx *tx)
 
 struct fault *placement_change_provider(struct tx *tx, int64_t provider_id)
 {
-    int64_t key;
-    TRY(sql_insert(tx, "INSERT INTO nubo_placement_changes (provider_id) VALUES (?)", BIND(INT(provider_id)), &key));
-    if (key % 1000 == 0)
-        return sql_exec(tx, "DELETE FROM nubo_placement_changes WHERE id < ?", BIND(INT(key - KEPT_CHANGES)));
-    return NULL;
+    /* Not the engine's own serial number: of those a Galera node leaves out what belongs to the others, and a number is
+     * taken before its commit. This one follows the last that was committed, because the transactions stand in a row. */
+    TRY(sql_exec(tx, "INSERT INTO nubo_placement_changes (id, provider_id) SELECT COALESCE(MAX(id), 0) + 1, ? FROM"
+        " nubo_placement_changes", BIND(INT(provider_id))));
+    if (random_below(PRUNE_EVERY) > 0)
+        return NULL;
+    int64_t last;
+    TRY(sql_int_of(tx, &last, 0, "SELECT MAX(id) FROM nubo_placement_changes", NO_BIND));
+    return sql_exec(tx, "DELETE FROM nubo_placement_changes WHERE id < ?", BIND(INT(last - KEPT_CHANGES)));
 }
 
 struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found)

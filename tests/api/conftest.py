@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -74,10 +75,11 @@ class Cloud:
             self.env.pop(name, None)
         self.process = None
         self._tokens = {}
+        self.schema = None
         if DATABASE == "mariadb" and not (self.state_dir / "etc").exists():
-            prefix = f"c{self.offset}_{time.time_ns() // 1000 % 10**9}_"
-            mariadb().create(*(prefix + service for service in engines.SERVICES))
-            engines.write_configs(self.state_dir, self.offset, lambda service: mariadb().url(prefix + service))
+            self.schema = f"c{self.offset}_{time.time_ns() // 1000 % 10**9}_"
+            mariadb().create(*(self.schema + service for service in engines.SERVICES))
+            engines.write_configs(self.state_dir, self.offset, lambda service: mariadb().url(self.schema + service))
 
     # -- the process
 
@@ -117,6 +119,13 @@ class Cloud:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         found = re.search(r"(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|Assertion .* failed)", text)
         return text[found.start():found.start() + 4000] if found else None
+
+    def query(self, database, sql):
+        """The rows of a query of a service's database ("nova"), or of a compute host's own ("nova-compute"), as texts."""
+        if self.schema and database in engines.SERVICES:
+            return [tuple(line.split("\t")) for line in mariadb().sql(sql, self.schema + database).splitlines()]
+        with sqlite3.connect(f"file:{self.state_dir}/db/{database}.db?mode=ro", uri=True) as db:
+            return [tuple(map(str, row)) for row in db.execute(sql).fetchall()]
 
     # -- HTTP
 

@@ -76,15 +76,16 @@ class MariaDB:
             time.sleep(0.05)
 
     def sql(self, text, schema="", check=True):
-        done = subprocess.run(["mariadb", "--no-defaults", "-uroot", f"-S{self.folder}/my.sock", "-NB", *([schema] if schema else []),
-                               "-e", text], capture_output=True, text=True)
+        done = subprocess.run(["mariadb", "--no-defaults", "-uroot", f"-S{self.folder}/my.sock", "-NB",
+                               *([schema] if schema else []), "-e", text], capture_output=True, text=True)
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout
 
     def create(self, *schemas):
         """Schemas, and a user of the same name with all rights on each; the password has characters that must be escaped."""
         for name in schemas:
-            self.sql(f"CREATE DATABASE IF NOT EXISTS `{name}`; CREATE USER IF NOT EXISTS `{name}`@'%' IDENTIFIED BY '{self.password}';"
+            self.sql(f"CREATE DATABASE IF NOT EXISTS `{name}`;"
+                     f"CREATE USER IF NOT EXISTS `{name}`@'%' IDENTIFIED BY '{self.password}';"
                      f"GRANT ALL ON `{name}`.* TO `{name}`@'%'")
 
     def url(self, schema, host=None):

@@ -4,7 +4,6 @@ right before and right after it, on simulated hosts.
 
 After the restart the server is ACTIVE, or ERROR with a fault, or gone; deleting it leaves no port, no allocation and no flow.
 """
-import sqlite3
 import subprocess
 import time
 
@@ -97,8 +96,7 @@ def servers(cloud):
 def flows(cloud):
     found = []
     for name in ("nova", "nova-compute"):
-        with sqlite3.connect(f"file:{cloud.state_dir}/db/{name}.db?mode=ro", uri=True) as db:
-            found += db.execute("SELECT type, object_key, step FROM flows").fetchall()
+        found += cloud.query(name, "SELECT type, object_key, step FROM flows")
     return found
 
 

@@ -19,7 +19,7 @@ def test_port_defaults(cloud, net):
     assert port["mac_address"].startswith("fa:16:3e:") and port["status"] == "DOWN"
     assert port["fixed_ips"] == [{"subnet_id": net["subnet"]["id"], "ip_address": "10.20.0.2"}]
     assert port["binding:vif_type"] == "unbound" and port["binding:vnic_type"] == "normal"
-    group = cloud.get("network", "/v2.0/security-groups?name=default").json()["security_groups"][0]
+    group = cloud.get("network", "/v2.0/security-groups?name=default&project_id=" + port["project_id"]).json()["security_groups"][0]
     assert port["security_groups"] == [group["id"]]
     assert sorted((r["direction"], r["ethertype"], r["remote_group_id"]) for r in group["security_group_rules"]) == sorted(
         [("egress", "IPv4", None), ("egress", "IPv6", None), ("ingress", "IPv4", group["id"]), ("ingress", "IPv6", group["id"])],

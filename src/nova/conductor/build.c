@@ -84,7 +84,7 @@ static struct fault *run_assign(struct tx *tx, void *argument)
         struct fault *fault = instance_update(tx, json_text_at(to, "instance_uuid"), CHANGES(CHANGE(HOST, TEXT(host)),
             CHANGE(NODE, TEXT(json_text_at(to, "node"))), CHANGE(LAUNCHED_ON, TEXT(host)),
             CHANGE(AVAILABILITY_ZONE, TEXT(json_text_at(to, "availability_zone")))), &expect);
-        assign->gone[i] = fault != NULL && (fault->status == 404 || fault->status == 409);
+        assign->gone[i] = fault != NULL && !fault->retry && (fault->status == 404 || fault->status == 409);
         if (fault != NULL && !assign->gone[i])
             return fault;
     }

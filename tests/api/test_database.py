@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MariaDB engine against a real server: types, transactions that run again, lost connections, restarts, migrations."""
+import pathlib
+import random
+import subprocess
+import time
+
+import pytest
+
+import engines
+
+DRIVE = pathlib.Path(__file__).resolve().parent.parent.parent / "build" / "tests" / "unit" / "sql_drive"
+
+
+@pytest.fixture(scope="module")
+def server():
+    it = engines.MariaDB().start()
+    yield it
+    it.dispose()
+
+
+@pytest.fixture
+def schema(server, request):
+    name = "s" + str(abs(hash(request.node.name)) % 10**8)
+    server.create(name)
+    yield name
+    server.sql(f"DROP DATABASE {name}")
+
+
+def start(url, *words):
+    return subprocess.Popen([str(DRIVE), url, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def drive(url, *words, timeout=120):
+    done = start(url, *words)
+    out, _ = done.communicate(timeout=timeout)
+    assert done.returncode == 0, out
+    return out
+
+
+def sessions(server, schema):
+    """The ids of its connections."""
+    return server.sql(f"SELECT id FROM information_schema.processlist WHERE db = '{schema}'", check=False).split()
+
+
+def test_types(server, schema):
+    out = drive(server.url(schema), "types")
+    assert "round trips of a read: 1" in out
+
+
+def test_deadlocks_lose_nothing(server, schema):
+    assert "failures 0 sum 400" in drive(server.url(schema), "count", 8, 50)
+
+
+def test_two_processes_and_the_last_unit(server, schema):
+    """Each takes up to 40 units of 40 in all, 16 threads a process: 40 are taken, never one more."""
+    drive(server.url(schema), "sync")
+    runs = [start(server.url(schema), "take", 16, 40) for _ in range(2)]
+    out = [run.communicate(timeout=120)[0] for run in runs]
+    assert all("failures 0" in one for one in out), out
+    assert "taken 40" in out[0] and "taken 40" in out[1], out
+
+
+def test_killed_sessions(server, schema):
+    """Sessions end in the middle of everything, commits too; nothing is lost, nothing happens twice, nobody sees a fault."""
+    run = start(server.url(schema), "count-serialized", 4, 1500)
+    while "counting" not in run.stdout.readline():
+        assert run.poll() is None
+    killed = 0
+    while run.poll() is None:
+        open_now = sessions(server, schema)
+        for one in random.sample(open_now, k=min(2, len(open_now))):
+            server.sql(f"KILL {one}", check=False)
+            killed += 1
+    out = run.stdout.read()
+    assert run.returncode == 0 and "failures 0 sum 6000" in out, out
+    assert killed > 20
+
+
+def test_server_restarts_under_load(server, schema):
+    run = start(server.url(schema), "count", 4, 400)
+    while "counting" not in run.stdout.readline():
+        assert run.poll() is None
+    for _ in range(3):
+        time.sleep(0.4)
+        server.kill()
+        time.sleep(0.3)
+        server.start()
+    out, _ = run.communicate(timeout=120)
+    assert run.returncode == 0 and "failures 0 sum 1600" in out, out
+
+
+def test_pool_has_limits(server, schema):
+    drive(server.url(schema), "pool")
+
+
+def test_secrets_stay_secret(server, schema):
+    url = server.url(schema).replace(server.password[:3].replace("@", "%40"), "wrong%40word")
+    done = start(url, "sync")
+    out, _ = done.communicate(timeout=60)
+    assert done.returncode == 1 and "Access denied" in out and "word" not in out.replace("using password", ""), out
+
+
+STATE = "SELECT * FROM nubo_version; SELECT * FROM a; SELECT * FROM b; SELECT * FROM c; SELECT * FROM e; SHOW CREATE TABLE b"
+
+
+def test_two_syncs_at_once(server, schema):
+    runs = [start(server.url(schema), "sync") for _ in range(4)]
+    out = "".join(run.communicate(timeout=60)[0] for run in runs)
+    assert all(run.returncode == 0 for run in runs), out
+    assert sorted(line for line in out.splitlines() if "migration" in line) == ["migration 1", "migration 2", "migration 3"]
+
+
+def test_interrupted_sync(server, schema):
+    """Killed at every moment, run again: the result is that of one run."""
+    drive(server.url(schema), "sync")
+    wanted = server.sql(STATE, schema)
+    began = time.time()
+    server.sql(f"DROP DATABASE {schema}; CREATE DATABASE {schema}")
+    drive(server.url(schema), "sync")
+    length = time.time() - began
+    for i in range(12):
+        server.sql(f"DROP DATABASE {schema}; CREATE DATABASE {schema}")
+        for k in range(3):
+            run = start(server.url(schema), "sync")
+            time.sleep(length * (i + 1 + k * 3) / 20)
+            run.kill()
+            run.communicate()
+        drive(server.url(schema), "sync")
+        assert server.sql(STATE, schema) == wanted
+
+
+def test_statement_that_ran_and_was_not_counted(server, schema):
+    drive(server.url(schema), "sync")
+    wanted = server.sql(STATE, schema)
+    server.sql("DELETE FROM nubo_version WHERE number = 3; UPDATE nubo_migration SET done = 1 WHERE number = 3; DROP TABLE e; "
+               "DELETE FROM c", schema)
+    drive(server.url(schema), "sync")
+    assert server.sql(STATE, schema) == wanted
+
+
+def test_waits_for_a_server_at_its_start():
+    server = engines.MariaDB()
+    try:
+        server.start().create("late")
+        server.stop()
+        done = start(server.url("late"), "sync")  # no retries
+        out, _ = done.communicate(timeout=60)
+        assert done.returncode == 1 and "not available" in out
+        done = start(server.url("late"), "late")
+        time.sleep(0.3)
+        server.start()
+        out, _ = done.communicate(timeout=60)
+        assert done.returncode == 0 and "migration 3" in out, out
+    finally:
+        server.dispose()
