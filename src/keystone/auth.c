@@ -22,10 +22,13 @@ static struct fault *auth_issue(struct request *rq)
     struct token_claims claims;
     struct token *token;
     const char *text;
+    bool enough;
 
     if (rq->body != NULL && !json_is_object(rq->body))
         return keystone_expecting(cx, "valid JSON object", "request body");
-    TRY(authenticate(rq, json_object_get(rq->body, "auth"), &claims));
+    TRY(authenticate(rq, json_object_get(rq->body, "auth"), &claims, &enough));
+    if (!enough)
+        return NULL;
     TRY(token_issue(cx, &claims, &token, &text));
     if (token->trust != NULL)
         TRY(trust_consume(cx, token->trust));

@@ -46,7 +46,7 @@ struct fault *auth_domain(struct context *cx, struct tx *tx, const json_t *info,
 /* Text that is there and not empty. */
 bool auth_given(const char *value);
 
-/* Whether the methods are enough for the user's rules (MFA). If not, *ret_answer is what is asked for next. */
+/* Whether the methods are enough for the user's rules (multi_factor_auth_rules). */
 struct fault *auth_check_rules(struct context *cx, const struct proof *proof, bool *ret_enough);
 
 /* Adds the methods of the request's receipt to the proof: 401 when it is not a valid one of this user. */

@@ -64,6 +64,7 @@ static const struct {
     { "password",               prove_by_password },
     { "token",                  prove_by_token },
     { "application_credential", prove_by_application_credential },
+    { "totp",                   prove_by_totp },
 };
 
 static prove_method *find_method(const char *name)
@@ -118,7 +119,7 @@ static struct fault *prove(struct request *rq, const json_t *auth, struct proof 
 {
     const json_t *identity = json_object_get(auth, "identity"), *methods = json_object_get(identity, "methods");
 
-    proof->methods = ARENA_ARRAY(rq->cx.arena, const char *, json_array_size(methods) + 16);
+    proof->methods = ARENA_ARRAY(rq->cx.arena, const char *, json_array_size(methods) + 80); /* a token or receipt adds 32 */
     for (size_t i = 0; i < json_array_size(methods); i++) {
         const char *method = json_string_value(json_array_get(methods, i));
         const json_t *data = json_object_get(identity, method);
@@ -132,35 +133,6 @@ static struct fault *prove(struct request *rq, const json_t *auth, struct proof 
     if (proof->user_id == NULL)
         return keystone_unauthorized(RQ(rq), "User not found by auth plugin; authentication failed");
     return NULL;
-}
-
-/* A user may ask for more than one method (options multi_factor_auth_rules and _enabled). */
-static struct fault *check_factors(struct context *cx, const struct proof *proof)
-{
-    json_t *rules, *enabled;
-    struct tx *tx;
-
-    TRY(db_read(cx->arena, cx->app->db, &tx));
-    TRY(user_option(tx, proof->user_id, "MFAR", &rules));
-    TRY(user_option(tx, proof->user_id, "MFAE", &enabled));
-    tx_end(tx);
-    if (json_array_size(rules) == 0 || json_is_false(enabled))
-        return NULL;
-    for (size_t i = 0; i < json_array_size(rules); i++) {
-        const json_t *rule = json_array_get(rules, i);
-        bool all = json_array_size(rule) > 0;
-        for (size_t k = 0; k < json_array_size(rule); k++) {
-            const char *method = json_string_value(json_array_get(rule, k));
-            bool used = false;
-            for (size_t m = 0; m < proof->method_count; m++)
-                used = used || (method != NULL && strcmp(proof->methods[m], method) == 0);
-            all = all && used;
-        }
-        if (all)
-            return NULL;
-    }
-    return FAULT(cx, 401, NULL, "Insufficient auth methods received for %s. Auth Methods Provided: [%s].", proof->user_id,
-        proof->methods[0]);
 }
 
 static bool uses(const json_t *auth, const char *method)
@@ -182,7 +154,7 @@ static struct fault *scope_refused(struct context *cx)
     return fault;
 }
 
-struct fault *authenticate(struct request *rq, const json_t *auth, struct token_claims *ret)
+struct fault *authenticate(struct request *rq, const json_t *auth, struct token_claims *ret, bool *ret_enough)
 {
     struct context *cx = RQ(rq);
     struct proof proof = { 0 };
@@ -205,7 +177,10 @@ struct fault *authenticate(struct request *rq, const json_t *auth, struct token_
     TRY(prove(rq, auth, &proof));
     if (wrong_scope != NULL)
         return wrong_scope;
-    TRY(check_factors(cx, &proof));
+    TRY(receipt_read(rq, &proof));
+    TRY(auth_check_rules(cx, &proof, ret_enough));
+    if (!*ret_enough)
+        return receipt_respond(rq, &proof);
     ret->user_id = proof.user_id;
     ret->methods = proof.methods;
     ret->audit_id = token_audit_id(cx->arena);

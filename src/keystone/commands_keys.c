@@ -15,7 +15,6 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,18 +158,12 @@ struct fault *keystone_credential_setup(struct command_call *call)
 /* What upstream keeps beside each credential: SHA-1 of the primary key's text. Without any key the key of zeros counts. */
 static struct fault *primary_key_hash(struct command_call *call, const char **ret)
 {
-    unsigned char keys[FERNET_KEYS_LIMIT][FERNET_KEY_SIZE] = { { 0 } }, digest[SHA_DIGEST_LENGTH];
+    unsigned char keys[FERNET_KEYS_LIMIT][FERNET_KEY_SIZE] = { { 0 } };
     size_t count;
-    char *hex = arena_alloc(call->arena, 2 * SHA_DIGEST_LENGTH + 1);
 
     TRY(fernet_read_keys(call->arena, path_of(call, &credentials), keys, &count));
-    char *text = arena_printf(call->arena, "%s=", base64url_encode(call->arena, keys[0], FERNET_KEY_SIZE));
-    EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL);
-    OPENSSL_cleanse(text, strlen(text));
+    *ret = fernet_key_hash(call->arena, keys[0]);
     OPENSSL_cleanse(keys, sizeof(keys));
-    for (size_t i = 0; i < sizeof(digest); i++)
-        sprintf(hex + 2 * i, "%02x", digest[i]);
-    *ret = hex;
     return NULL;
 }
 

@@ -14,6 +14,7 @@
 #include <openssl/params.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -274,10 +275,9 @@ static int crypt_cbc(const struct key *key, const unsigned char *iv, const unsig
     return done ? first + last : -1;
 }
 
-struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,
-    bool padding, const char **ret)
+static struct fault *seal(struct arena *arena, const struct key *key, const void *data, size_t length, bool padding,
+    const char **ret)
 {
-    const struct key *key = &current_keys(arena, keys)->keys[0];
     unsigned char *token;
     uint64_t seconds = (uint64_t)(clock_now_us() / 1000000);
     const char *text;
@@ -298,6 +298,35 @@ struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, cons
     text = base64url_encode(arena, token, size);
     *ret = padding ? arena_printf(arena, "%s%s", text, &"=="[2 - (3 - size % 3) % 3]) : text;
     return NULL;
+}
+
+struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,
+    bool padding, const char **ret)
+{
+    return seal(arena, &current_keys(arena, keys)->keys[0], data, length, padding, ret);
+}
+
+const char *fernet_key_hash(struct arena *arena, const unsigned char *bytes)
+{
+    unsigned char digest[20];
+    char *hex = arena_alloc(arena, 2 * sizeof(digest) + 1);
+    char *text = arena_printf(arena, "%s=", base64url_encode(arena, bytes, FERNET_KEY_SIZE));
+
+    if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL) != 1)
+        abort();
+    OPENSSL_cleanse(text, strlen(text));
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return hex;
+}
+
+struct fault *fernet_encrypt_hashed(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,
+    const char **ret, const char **ret_hash)
+{
+    const struct key *key = &current_keys(arena, keys)->keys[0];
+
+    *ret_hash = fernet_key_hash(arena, key->bytes);
+    return seal(arena, key, data, length, true, ret);
 }
 
 bool fernet_decrypt(struct arena *arena, struct fernet_keys *keys, const char *token, void **ret_data,

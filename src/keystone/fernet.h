@@ -48,6 +48,13 @@ void fernet_keys_close(struct fernet_keys *keys);
 struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,
     bool padding, const char **ret);
 
+/* Seals with padding and says by which key: what upstream keeps beside a credential, so that a rotation finds those that an
+ * older key sealed. */
+struct fault *fernet_encrypt_hashed(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,
+    const char **ret, const char **ret_hash);
+/* SHA-1 of a key's text (32 bytes of key), in hexadecimal digits. */
+const char *fernet_key_hash(struct arena *arena, const unsigned char *bytes);
+
 /* Opens a token, padded or not. False when no key fits it or it is not one. The data is in the arena, with a NUL behind
  * it; ret_issued_s (may be NULL) is when it was sealed, in seconds since 1970. */
 bool fernet_decrypt(struct arena *arena, struct fernet_keys *keys, const char *token, void **ret_data,

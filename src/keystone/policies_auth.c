@@ -64,6 +64,10 @@ static const struct policy_rule rules[] = {
         .deprecated = POLICY_DEPRECATED(.check = ADMIN EITHER "(rule:owner and " CRED_OWNER ")", .since = "T",
             .reason = "The EC2 credential API knows system scope and default roles.") },
 
+    /* ec2 and s3 tokens */
+    { "identity:ec2tokens_validate", "rule:service_or_admin", ANY_SCOPE, "Validate EC2 credentials and create a Keystone token." },
+    { "identity:s3tokens_validate", "rule:service_or_admin", ANY_SCOPE, "Validate S3 credentials and create a Keystone token." },
+
     /* consumer */
     { "identity:get_consumer", ADMIN EITHER SYSTEM_READER, NO_DOMAIN, "Show OAUTH1 consumer details." },
     { "identity:list_consumers", ADMIN EITHER SYSTEM_READER, NO_DOMAIN, "List OAUTH1 consumers." },

@@ -3,6 +3,7 @@
  * What must hold in the tree of domains and projects, and what goes with a project that goes (keystone/resource/core.py).
  */
 #include "keystone/application_credentials.h"
+#include "keystone/credentials.h"
 #include "keystone/domain_config.h"
 #include "keystone/edit.h"
 #include "keystone/groups.h"
@@ -208,6 +209,7 @@ static struct fault *erase(struct tx *tx, struct context *cx, const char *id)
         TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
     TRY(trusts_end_of_project(tx, id));
     TRY(app_creds_end_of_project(tx, id));
+    TRY(credentials_end_of_project(tx, id));
     TRY(entity_erase(tx, &project_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .project_id = id });
 }

@@ -30,15 +30,42 @@ static void keystone_stop(struct app *app)
     reference_cache_destroy(keystone->reference);
     login_cache_destroy(keystone->logins);
     fernet_keys_close(keystone->keys);
+    fernet_keys_close(keystone->receipt_keys);
+    fernet_keys_close(keystone->credential_keys);
     free(keystone);
     app->private = NULL;
+}
+
+/* A cloud of its own keeps its keys beside its database, unless told otherwise, and makes them. */
+static struct fault *repository(struct context *cx, const char *group, const char *own, int keys, const char **ret)
+{
+    *ret = config_str(cx->app->config, group, "key_repository");
+    if (config_is_set(cx->app->config, group, "key_repository") || cx->app->state_path == NULL)
+        return NULL;
+    *ret = arena_printf(cx->arena, "%s/keystone/%s", cx->app->state_path, own);
+    return fernet_setup(cx->arena, *ret, keys);
+}
+
+static struct fault *open_keys(struct context *cx, struct keystone *keystone)
+{
+    enum { CREDENTIAL_KEYS = 3 }; /* as upstream: no option */
+    const struct config *config = cx->app->config;
+    const char *tokens, *credentials;
+
+    TRY(repository(cx, "fernet_tokens", "fernet-keys", (int)config_int(config, "fernet_tokens", "max_active_keys"), &tokens));
+    TRY(fernet_keys_open(cx->arena, tokens, false, &keystone->keys));
+    TRY(repository(cx, "credential", "credential-keys", CREDENTIAL_KEYS, &credentials));
+    TRY(fernet_keys_open(cx->arena, credentials, true, &keystone->credential_keys));
+    if (config_is_set(config, "fernet_receipts", "key_repository"))
+        return fernet_keys_open(cx->arena, config_str(config, "fernet_receipts", "key_repository"), false,
+            &keystone->receipt_keys);
+    return fernet_keys_open(cx->arena, tokens, false, &keystone->receipt_keys);
 }
 
 static struct fault *keystone_start(struct context *cx)
 {
     const struct config *config = cx->app->config;
     const char *connection = config_str(config, "database", "connection");
-    const char *repository = config_str(config, "fernet_tokens", "key_repository");
     struct keystone *keystone = calloc(1, sizeof(*keystone));
 
     if (keystone == NULL)
@@ -48,12 +75,7 @@ static struct fault *keystone_start(struct context *cx)
     keystone->reference = reference_cache_create();
     keystone->logins = login_cache_create(config_int(config, "identity", "login_cache_time"));
     keystone->shared = connection != NULL && strncmp(connection, "sqlite", 6) != 0;
-    /* A cloud of its own keeps its keys beside its database, unless told otherwise, and makes them. */
-    if (!config_is_set(config, "fernet_tokens", "key_repository") && cx->app->state_path != NULL) {
-        repository = arena_printf(cx->arena, "%s/keystone/fernet-keys", cx->app->state_path);
-        TRY(fernet_setup(cx->arena, repository, (int)config_int(config, "fernet_tokens", "max_active_keys")));
-    }
-    return fernet_keys_open(cx->arena, repository, false, &keystone->keys);
+    return open_keys(cx, keystone);
 }
 
 static const struct route_table *const routes[] = {
@@ -62,6 +84,7 @@ static const struct route_table *const routes[] = {
     &grant_routes, &role_assignment_routes, &revoke_event_routes,
     &registered_limit_routes, &limit_routes, &endpoint_filter_routes, &endpoint_policy_routes, &domain_config_routes,
     &trust_routes, &application_credential_routes, &access_rule_routes,
+    &credential_routes, &ec2_credential_routes, &ec2_token_routes,
     NULL,
 };
 static const struct option_table *const options[] = {

@@ -19,7 +19,9 @@ struct fernet_keys;
 
 /* app->private of the identity service. */
 struct keystone {
-    struct fernet_keys *keys;
+    struct fernet_keys *keys;          /* of tokens */
+    struct fernet_keys *receipt_keys;
+    struct fernet_keys *credential_keys;
     struct token_cache *tokens;        /* validated tokens with their rendered bodies */
     struct reference_cache *reference; /* roles, implications and catalog */
     struct login_cache *logins;        /* NULL: switched off */
@@ -46,7 +48,8 @@ extern const struct route_table auth_routes, version_routes, user_routes, group_
     project_tag_routes, domain_routes, role_routes, implied_role_routes, grant_routes, role_assignment_routes,
     region_routes, service_routes, endpoint_routes, revoke_event_routes, registered_limit_routes, limit_routes,
     endpoint_filter_routes, endpoint_policy_routes, domain_config_routes;
-extern const struct route_table trust_routes, application_credential_routes, access_rule_routes;
+extern const struct route_table trust_routes, application_credential_routes, access_rule_routes,
+    credential_routes, ec2_credential_routes, ec2_token_routes;
 
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);

@@ -508,6 +508,57 @@ struct fault *token_decode(struct arena *arena, struct fernet_keys *keys, const 
     return NULL;
 }
 
+/* ---- receipts ---- */
+
+static const enum field receipt_format[] = { USER, METHODS, EXPIRES };
+enum { RECEIPT_FIELDS = sizeof(receipt_format) / sizeof(receipt_format[0]) };
+
+struct fault *receipt_encode(struct arena *arena, struct fernet_keys *keys, const struct token_payload *payload,
+    const char **ret)
+{
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    struct fault *fault = NULL;
+
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, RECEIPT_FIELDS);
+    for (size_t i = 0; i < RECEIPT_FIELDS && fault == NULL; i++)
+        fault = pack_field(arena, &packer, receipt_format[i], payload);
+    if (fault == NULL)
+        fault = fernet_encrypt(arena, keys, buffer.data, buffer.size, false, ret);
+    msgpack_sbuffer_destroy(&buffer);
+    return fault;
+}
+
+bool receipt_unpack(struct arena *arena, const void *data, size_t length, struct token_payload *ret)
+{
+    struct cursor cursor = { .arena = arena, .at = data, .end = (const unsigned char *)data + length };
+    struct token_payload payload = { 0 };
+    size_t count;
+
+    if (!read_array(&cursor, &count) || count != RECEIPT_FIELDS)
+        return false;
+    for (size_t i = 0; i < RECEIPT_FIELDS; i++)
+        if (!read_field(&cursor, receipt_format[i], &payload))
+            return false;
+    *ret = payload;
+    return cursor.at == cursor.end && payload.user_id != NULL;
+}
+
+bool receipt_decode(struct arena *arena, struct fernet_keys *keys, const char *receipt, struct token_payload *ret,
+    int64_t *ret_issued_us)
+{
+    int64_t issued_s = 0;
+    size_t length;
+    void *data;
+
+    if (!fernet_decrypt(arena, keys, receipt, &data, &length, &issued_s) || !receipt_unpack(arena, data, length, ret))
+        return false;
+    *ret_issued_us = issued_s * 1000000;
+    return true;
+}
+
 unsigned token_methods_bits(const char *const *configured, const char *const *methods)
 {
     unsigned bits = 0;

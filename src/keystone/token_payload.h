@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "keystone/fernet.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,14 @@ struct fault *token_encode(struct arena *arena, struct fernet_keys *keys, const 
     const char **ret);
 struct fault *token_decode(struct arena *arena, struct fernet_keys *keys, const char *token,
     struct token_payload *ret, int64_t *ret_issued_us);
+
+/* An auth receipt: [user, methods, expiry], sealed as a token is. The other members of the payload are not used. False: the
+ * text is no receipt. */
+struct fault *receipt_encode(struct arena *arena, struct fernet_keys *keys, const struct token_payload *payload,
+    const char **ret);
+bool receipt_unpack(struct arena *arena, const void *data, size_t length, struct token_payload *ret);
+bool receipt_decode(struct arena *arena, struct fernet_keys *keys, const char *receipt, struct token_payload *ret,
+    int64_t *ret_issued_us);
 
 /* Method names to bits and back, by [auth] methods (`configured`, NULL-terminated). Names come highest bit first, as
  * upstream lists them. */

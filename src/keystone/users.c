@@ -5,6 +5,7 @@
 #include "keystone/users.h"
 #include "keystone/application_credentials.h"
 #include "keystone/authenticate.h"
+#include "keystone/credentials.h"
 #include "keystone/edit.h"
 #include "keystone/login.h"
 #include "keystone/password.h"
@@ -309,6 +310,7 @@ struct fault *user_delete(struct tx *tx, struct context *cx, const char *id)
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
         TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
     TRY(app_creds_end_of_user(tx, id));
+    TRY(credentials_end_of_user(tx, id));
     TRY(trusts_end_of_user(tx, cx->app->config, id));
     TRY(entity_erase(tx, &user_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .user_id = id });
