@@ -10,24 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option option_rows[] = {
-    { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "IP address to bind the glance servers to." },
-    { "DEFAULT", "bind_port", OPTION_PORT, "9292", "Port number on which the server will listen." },
-    { "DEFAULT", "image_size_cap", OPTION_INT, "1099511627776", "Maximum size of image a user can upload in bytes.",
-        .min = 1, .max = 9223372036854775807 },
-    { "DEFAULT", "limit_param_default", OPTION_INT, "25", "The default number of results to return for a request.",
-        .min = 1, .max = 1000 },
-    { "DEFAULT", "api_limit_max", OPTION_INT, "1000", "Maximum number of results that could be returned by a request.",
-        .min = 1, .max = 100000 },
-    { "oslo_policy", "enforce_scope", OPTION_BOOL, "true",
-        "Whether the scope of the token must be one of the policy's." },
-    { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "true", "Whether deprecated policy defaults are ignored." },
-    { "glance_store", "filesystem_store_datadir", OPTION_STR, NULL,
-        "Directory to which the filesystem backend store writes images. Not set: images in the state directory if there is"
-        " one, else /var/lib/glance/images." },
-};
-static const struct option_table options = OPTION_TABLE(option_rows);
-static const struct option_table *const option_tables[] = { &options, NULL };
+static const struct option_table *const option_tables[] = { &glance_options, NULL };
 
 #define MEMBER   "role:admin or (role:member and project_id:%(project_id)s)"
 #define READER   "role:admin or (role:reader and project_id:%(project_id)s)"

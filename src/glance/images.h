@@ -78,4 +78,8 @@ struct fault *image_check_reserved(struct request *rq, const char *name);
 extern const struct route_table glance_image_routes, glance_image_list_routes, glance_image_patch_routes,
     glance_image_data_routes, glance_image_member_routes, glance_image_tag_routes, glance_discovery_routes;
 
+/* ---- options.c ---- */
+
+extern const struct option_table glance_options;
+
 #endif

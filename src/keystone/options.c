@@ -9,6 +9,16 @@
 static const struct option rows[] = {
     { "DEFAULT",  "bind_host",            OPTION_HOST, "0.0.0.0", "Address that the API listens on; keystone is its own server here." },
     { "DEFAULT",  "bind_port",            OPTION_PORT, "5000", "Port that the API listens on." },
+    { "DEFAULT",  "admin_token",          OPTION_STR,  NULL,   "Known for existing files: there is no such token; keystone-manage bootstrap"
+      " makes the first user.", .secret = true },
+    { "DEFAULT",  "insecure_debug",       OPTION_BOOL, "false", "Known for existing files: answers never tell why a login failed." },
+    { "DEFAULT",  "max_token_size",       OPTION_INT,  "255",  "Known for existing files: tokens of any size are made and read." },
+    { "DEFAULT",  "notification_format",  OPTION_STR,  "cadf", "Known for existing files: see [oslo_messaging_notifications]." },
+    { "catalog",  "template_file",        OPTION_STR,  "default_catalog.templates", "Known for existing files: the catalog is in the database." },
+    { "federation", "sso_callback_template", OPTION_STR, "/etc/keystone/sso_callback_template.html", "Known for existing files: there is no"
+      " federation yet." },
+    { "eventlet_server", "public_bind_host", OPTION_STR, "0.0.0.0", "Known for existing files: bind_host says it." },
+    { "eventlet_server", "admin_bind_host", OPTION_STR, "0.0.0.0", "Known for existing files: bind_host says it." },
     { "DEFAULT",  "public_endpoint",      OPTION_URI,  NULL,   "Base URL of the API in links; from the request when not set." },
     { "DEFAULT",  "max_project_tree_depth", OPTION_INT, "5",   "How deep projects may be nested below their domain." },
     { "assignment", "prohibited_implied_role", OPTION_LIST, "admin", "Roles that must not be implied by others." },

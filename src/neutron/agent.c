@@ -3,6 +3,7 @@
 #include "neutron/agent.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { ASK_TIMEOUT_MS = 30000 };
 
@@ -26,9 +27,16 @@ struct fault *agent_state_report(struct context *cx, const char *type, const cha
         (int)started), NULL);
 }
 
-struct ovs_daemon agent_switch(struct arena *arena, const struct cloud *cloud)
+struct ovs_daemon agent_switch(struct arena *arena, const struct app *app)
 {
-    if (cloud->state_dir == NULL)
+    const struct cloud *cloud = app->cloud;
+    const char *connection = config_str(app->config, "ovs", "ovsdb_connection"), *slash;
+    if (connection != NULL && strncmp(connection, "unix:/", 6) == 0) {
+        slash = strrchr(connection, '/');
+        return (struct ovs_daemon){ .dir = arena_strndup(arena, connection + 5, (size_t)(slash - connection - 5)),
+            .netns = cloud->netns, .host = cloud->host, .external = true };
+    }
+    if (cloud->state_dir == NULL || connection != NULL)
         return (struct ovs_daemon){ .dir = "/run/openvswitch", .netns = cloud->netns, .host = cloud->host, .external = true };
     return (struct ovs_daemon){ .dir = arena_printf(arena, "%s/run/ovs", cloud->state_dir), .netns = cloud->netns,
         .host = cloud->host };

@@ -18,7 +18,7 @@ struct fault *agent_ask(struct context *cx, const char *method, json_t *argument
 struct fault *agent_state_report(struct context *cx, const char *type, const char *binary, json_t *configurations, bool started);
 
 /* This cloud's switch: STATE_DIR/run/ovs, in the data plane's namespace. */
-struct ovs_daemon agent_switch(struct arena *arena, const struct cloud *cloud);
+struct ovs_daemon agent_switch(struct arena *arena, const struct app *app);
 
 /* Where DHCP servers' files and namespaces are. */
 struct dhcp_config agent_dhcp_config(struct arena *arena, const struct app *app);

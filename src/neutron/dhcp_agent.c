@@ -132,7 +132,7 @@ static struct fault *turn(struct context *cx, void *owner)
 
 struct fault *dhcp_agent_start(struct context *cx)
 {
-    struct ovs_daemon daemon = agent_switch(cx->arena, cx->app->cloud);
+    struct ovs_daemon daemon = agent_switch(cx->arena, cx->app);
     struct ovs_daemon_state state;
     agent = calloc(1, sizeof(*agent));
     if (agent == NULL)

@@ -32,25 +32,51 @@ static struct ovs_agent *agent;
 
 /* ---- Bridges ---- */
 
+/* One physical network: its bridge, and the patch between it and br-int. */
+static struct fault *add_physical(struct arena *arena, struct ovs_switch *sw, struct ovs_stage *stage, const char *name,
+    const char *bridge)
+{
+    struct flows_physical *physical = &stage->physicals[stage->physical_count];
+    physical->name = name;
+    TRY(switch_ensure_bridge(arena, sw, &(struct switch_bridge){ .name = bridge }));
+    TRY(switch_ensure_patch(arena, sw, "br-int", arena_printf(arena, "int-%.11s", bridge), bridge,
+        arena_printf(arena, "phy-%.11s", bridge), &physical->int_ofport, &physical->bridge_ofport));
+    stage->bridges[stage->physical_count++] = bridge;
+    return NULL;
+}
+
+static struct fault *split_mapping(struct arena *arena, const char *option, const char *mapping, const char **ret_name,
+    const char **ret_value)
+{
+    const char *colon = strchr(mapping, ':');
+    if (colon == NULL)
+        return fault_new(arena, 500, NULL, "[ovs] %s: '%s' is not physical_network:%s", option, mapping,
+            strcmp(option, "bridge_mappings") == 0 ? "bridge" : "interface");
+    *ret_name = arena_strndup(arena, mapping, (size_t)(colon - mapping));
+    *ret_value = colon + 1;
+    return NULL;
+}
+
 static struct fault *ensure_physical(struct arena *arena, struct context *cx, struct ovs_switch *sw, struct ovs_stage *stage)
 {
-    const char *const *mappings = config_list(cx->app->config, "ovs", "bridge_mappings", NULL);
-    size_t count = 0;
-    while (mappings[count] != NULL)
-        count++;
-    stage->physicals = ARENA_ARRAY(arena, struct flows_physical, count + 1);
-    stage->bridges = ARENA_ARRAY(arena, const char *, count + 1);
+    size_t count, more;
+    const char *const *mappings = config_list(cx->app->config, "ovs", "bridge_mappings", &count), *name, *value;
+    const char *const *interfaces = config_list(cx->app->config, "ovs", "physical_interface_mappings", &more);
+    stage->physicals = ARENA_ARRAY(arena, struct flows_physical, count + more + 1);
+    stage->bridges = ARENA_ARRAY(arena, const char *, count + more + 1);
+    for (size_t i = 0; i < more; i++) {
+        TRY(split_mapping(arena, "physical_interface_mappings", interfaces[i], &name, &value));
+        const char *bridge = arena_printf(arena, "br-%.12s", name); /* an interface's name has at most 15 characters */
+        TRY(add_physical(arena, sw, stage, name, bridge));
+        TRY(switch_ensure_port(arena, sw, &(struct switch_port){ .bridge = bridge, .name = value, .type = "", .tag = -1 }, NULL));
+    }
     for (size_t i = 0; i < count; i++) {
-        const char *colon = strchr(mappings[i], ':');
-        if (colon == NULL)
-            return fault_new(arena, 500, NULL, "[ovs] bridge_mappings: '%s' is not physical_network:bridge", mappings[i]);
-        struct flows_physical *physical = &stage->physicals[stage->physical_count];
-        const char *bridge = colon + 1;
-        physical->name = arena_strndup(arena, mappings[i], (size_t)(colon - mappings[i]));
-        TRY(switch_ensure_bridge(arena, sw, &(struct switch_bridge){ .name = bridge }));
-        TRY(switch_ensure_patch(arena, sw, "br-int", arena_printf(arena, "int-%.11s", bridge), bridge,
-            arena_printf(arena, "phy-%.11s", bridge), &physical->int_ofport, &physical->bridge_ofport));
-        stage->bridges[stage->physical_count++] = bridge;
+        bool done = false;
+        TRY(split_mapping(arena, "bridge_mappings", mappings[i], &name, &value));
+        for (size_t k = 0; k < more; k++)
+            done |= strcmp(stage->physicals[k].name, name) == 0; /* the default must not be in the way of an interface */
+        if (!done)
+            TRY(add_physical(arena, sw, stage, name, value));
     }
     if (cx->app->cloud->provider_interface == NULL || stage->physical_count == 0)
         return NULL;
@@ -191,7 +217,7 @@ static json_t *configurations(struct context *cx, struct arena *arena, const cha
 static struct fault *turn(struct context *cx, void *owner)
 {
     struct arena *arena = cx->arena;
-    struct ovs_daemon daemon = agent_switch(arena, cx->app->cloud);
+    struct ovs_daemon daemon = agent_switch(arena, cx->app);
     const char *datapath = config_str(cx->app->config, "ovs", "datapath_type");
     struct ovs_daemon_state state;
     struct ovs_stage stage = { 0 };
@@ -250,7 +276,7 @@ struct fault *ovs_agent_start(struct context *cx)
     struct arena *arena = cx->arena;
     if (cx->app->cloud->fake_compute > 0)
         return NULL; /* the server keeps the agents of simulated hosts alive */
-    struct ovs_daemon daemon = agent_switch(arena, cx->app->cloud);
+    struct ovs_daemon daemon = agent_switch(arena, cx->app);
     struct ovs_daemon_state state;
     TRY(ovs_daemon_ensure(arena, &daemon, &state));
     agent = calloc(1, sizeof(*agent));

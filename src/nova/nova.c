@@ -39,7 +39,7 @@ static const struct option option_rows[] = {
 };
 const struct option_table nova_options = OPTION_TABLE(option_rows);
 static const struct option_table *const option_tables[] = { &nova_options, &nova_scheduler_options, &nova_compute_options,
-    &nova_metadata_options, &nova_target_options, &nova_service_user_options, NULL };
+    &nova_metadata_options, &nova_known_options, &nova_target_options, &nova_service_user_options, NULL };
 
 static const struct policy_table *const policy_tables[] = { &nova_policies, NULL };
 

@@ -12,7 +12,8 @@
 
 extern const struct option_table nova_target_options, nova_service_user_options;
 extern const struct rest_target nova_targets[];
-extern const struct option_table nova_scheduler_options, nova_compute_options, nova_metadata_options;
+extern const struct option_table nova_scheduler_options, nova_compute_options, nova_metadata_options,
+    nova_known_options;
 
 /* Every flow of nova, NULL-terminated; for service->flows. */
 extern const struct flow_type *const nova_flows[];

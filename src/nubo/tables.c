@@ -59,22 +59,42 @@ static size_t policy_count(const struct service *service)
     return count;
 }
 
+/* A service, or a program of one that has a configuration file of its own (neutron-dhcp-agent). */
+static const struct service *find_sample(const char *name, const struct option_table **ret_options)
+{
+    *ret_options = NULL;
+    for (int i = 0; services[i] != NULL; i++)
+        for (const struct role *role = services[i]->roles; role != NULL && role->name != NULL; role++)
+            if (strcmp(role->name, name) == 0) {
+                *ret_options = role->options;
+                return services[i];
+            }
+    return find_service(name);
+}
+
 /* `nubo config sample SERVICE` and `nubo policy sample SERVICE`. */
 static int print_sample(const struct arguments *arguments, const char *what, bool config)
 {
     const char *const *words = arguments->words;
-    const struct service *service = words[0] != NULL && words[1] != NULL ? find_service(words[1]) : NULL;
+    const struct option_table *own = NULL;
+    const struct service *service = words[0] != NULL && words[1] != NULL ? find_sample(words[1], &own) : NULL;
     if (service == NULL || strcmp(words[0], "sample") != 0) {
         fprintf(stderr, "usage: nubo %s sample SERVICE; services:", what);
-        for (int i = 0; services[i] != NULL; i++)
+        for (int i = 0; services[i] != NULL; i++) {
             fprintf(stderr, " %s", services[i]->name);
+            for (const struct role *role = services[i]->roles; config && role != NULL && role->name != NULL; role++)
+                if (role->options != NULL)
+                    fprintf(stderr, " %s", role->name);
+        }
         fputc('\n', stderr);
         return 2;
     }
     BUF_CLEANUP struct buf text = { 0 };
     const struct option_table *tables[APP_OPTION_TABLES];
     size_t count = app_option_tables(service, tables);
-    if (config)
+    if (config && own != NULL)
+        config_sample(&text, &own, 1);
+    else if (config)
         config_sample(&text, tables, count);
     else
         policy_sample(&text, service->policies, policy_count(service));

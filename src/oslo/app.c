@@ -12,15 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct option common_rows[] = {
-    { "DEFAULT", "host", OPTION_STR, NULL, "Name of this host, as agents and compute services report it." },
-    { "DEFAULT", "my_ip", OPTION_STR, "127.0.0.1", "The address that this host uses on the management network." },
-    { "oslo_policy", "enforce_scope", OPTION_BOOL, "false", "Whether the scope of the token must be one of the policy's." },
-    { "oslo_policy", "enforce_new_defaults", OPTION_BOOL, "false", "Whether deprecated policy defaults are ignored." },
-    { "oslo_policy", "policy_file", OPTION_STR, "policy.yaml", "File of policy overrides, relative to the configuration." },
-};
-const struct option_table common_options = OPTION_TABLE(common_rows);
+#include <unistd.h>
 
 struct app *cloud_app(const struct cloud *cloud, const char *type_or_name)
 {
@@ -172,9 +164,8 @@ static struct fault *open_database(struct arena *arena, struct app *app, const s
 }
 
 /* Relative names are relative to the folder of the first configuration file, as oslo.policy finds them. */
-static const char *policy_file(struct arena *arena, const struct app *app, const struct app_form *form)
+static const char *policy_file(struct arena *arena, const char *name, const struct app_form *form)
 {
-    const char *name = config_str(app->config, "oslo_policy", "policy_file");
     if (name == NULL || name[0] == '/' || form->source_count == 0)
         return name != NULL && name[0] == '/' ? name : NULL;
     const char *first = form->sources[0].path, *slash = strrchr(first, '/');
@@ -185,6 +176,19 @@ static const char *policy_file(struct arena *arena, const struct app *app, const
     return arena_printf(arena, "%.*s/%s", (int)(slash - first), first, name);
 }
 
+static const char *const *policy_folders(struct arena *arena, const struct app *app, const struct app_form *form)
+{
+    size_t count, found = 0;
+    const char *const *names = config_list(app->config, "oslo_policy", "policy_dirs", &count);
+    const char **folders = ARENA_ARRAY(arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const char *path = policy_file(arena, names[i], form);
+        if (path != NULL && access(path, F_OK) == 0)
+            folders[found++] = path;
+    }
+    return folders;
+}
+
 static struct fault *compile_policy(struct arena *arena, struct app *app, const struct app_form *form)
 {
     if (app->service->policies == NULL)
@@ -193,7 +197,8 @@ static struct fault *compile_policy(struct arena *arena, struct app *app, const 
     while (app->service->policies[count] != NULL)
         count++;
     const struct policy_settings settings = {
-        .file = policy_file(arena, app, form),
+        .file = policy_file(arena, config_str(app->config, "oslo_policy", "policy_file"), form),
+        .directories = policy_folders(arena, app, form),
         .enforce_scope = config_bool(app->config, "oslo_policy", "enforce_scope"),
         .enforce_new_defaults = config_bool(app->config, "oslo_policy", "enforce_new_defaults"),
     };

@@ -87,7 +87,7 @@ static int entry_matches(const struct item *item, const struct config_entry *ent
 {
     int rank = 2;
 
-    if (strcmp(entry->group, item->group) == 0 && strcmp(entry->name, item->option->name) == 0)
+    if (strcasecmp(entry->group, item->group) == 0 && strcmp(entry->name, item->option->name) == 0)
         return 1;
     if (item->option->deprecated == NULL)
         return 0;
@@ -98,7 +98,7 @@ static int entry_matches(const struct item *item, const struct config_entry *ent
         const char *group = slash == NULL ? item->group : *old;
 
         if (strcmp(entry->name, name) == 0 && strlen(entry->group) == length &&
-            strncmp(entry->group, group, length) == 0)
+            strncasecmp(entry->group, group, length) == 0)
             return rank;
     }
     return 0;
@@ -812,7 +812,7 @@ static const struct item *nearest(const struct config *config, const struct conf
 
     for (size_t i = 0; i < config->item_count; i++) {
         const struct item *item = &config->items[i];
-        size_t far = distance(entry->name, item->option->name) + (strcmp(item->group, entry->group) != 0);
+        size_t far = distance(entry->name, item->option->name) + (strcasecmp(item->group, entry->group) != 0);
 
         if (far < best_distance) {
             best = item;
@@ -832,7 +832,7 @@ static bool entry_known(const struct config *config, const struct config_entry *
     for (size_t i = 0; i < config->item_count; i++) {
         if (entry_matches(&config->items[i], entry) != 0)
             return true;
-        if (strcmp(config->items[i].group, entry->group) == 0)
+        if (strcasecmp(config->items[i].group, entry->group) == 0)
             *ret_section = true;
     }
     return false;

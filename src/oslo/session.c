@@ -270,6 +270,8 @@ struct fault *session_endpoint(struct context *cx, const struct rest_target *tar
     struct session *session = session_of(cx->app, target->group);
     const char *override = text_of(cx->app->config, target->group, "endpoint_override");
     struct fault *fault = NULL;
+    if (override == NULL && config_has(cx->app->config, target->group, "api_servers"))
+        override = config_list(cx->app->config, target->group, "api_servers", NULL)[0]; /* nova's [glance] */
     *ret = NULL;
     pthread_mutex_lock(&session->lock);
     if (override == NULL)
