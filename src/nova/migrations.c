@@ -4,6 +4,7 @@
  */
 #include "nova/migrations.h"
 
+#include "nova/cells.h"
 #include "oslo/flow.h"
 
 static const char first[] =
@@ -68,4 +69,5 @@ static const char first[] =
 const struct migration nova_migrations[NOVA_MIGRATIONS] = {
     { 1, "nova's tables",   first },
     { 2, "flows under way", flow_migration },
+    { 3, "cells and their hosts", nova_cell_tables },
 };

@@ -7,7 +7,7 @@
 
 #include "oslo/sql.h"
 
-enum { NOVA_MIGRATIONS = 2 };
+enum { NOVA_MIGRATIONS = 3 };
 extern const struct migration nova_migrations[NOVA_MIGRATIONS];
 
 #endif

@@ -5,10 +5,14 @@
 #include "nova/nova.h"
 
 #include "nova/api.h"
+#include "nova/cells.h"
+#include "nova/commands.h"
 #include "nova/migrations.h"
 #include "nova/roles.h"
 
 static const struct option option_rows[] = {
+    { "api_database", "connection", OPTION_STR, NULL, "The database of cells and their hosts; [database] when not set.",
+      .secret = true },
     { "DEFAULT", "enabled_apis", OPTION_LIST, "osapi_compute,metadata", "List of APIs to be enabled by default.",
       .choices = OPTION_WORDS("osapi_compute", "metadata") },
     { "DEFAULT", "osapi_compute_listen", OPTION_STR, "0.0.0.0", "IP address on which the OpenStack API will listen." },
@@ -65,6 +69,8 @@ static struct fault *api_start(struct context *cx)
     return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-osapi_compute", "osapi_compute", &row);
 }
 
+static const struct program *const programs[] = { &nova_manage, &nova_status, NULL };
+
 static const struct role roles[] = {
     { "nova-api",          api_start,            NULL, .database = true, .serves = OPTION_WORDS("osapi_compute", "metadata"),
       .serves_option = "enabled_apis" },
@@ -93,6 +99,9 @@ const struct service nova_service = {
     .migration_count = NOVA_MIGRATIONS,
     .flows = nova_flows,
     .roles = roles,
+    .start = cells_start,
+    .stop = cells_stop,
+    .programs = programs,
     .listeners = listeners,
     .targets = nova_targets,
 };

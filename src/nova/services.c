@@ -3,6 +3,7 @@
  * services: nova's own programs: which report, which are disabled. API reference: Compute services.
  */
 #include "nova/api.h"
+#include "nova/cells.h"
 
 #include "base/clock.h"
 
@@ -198,6 +199,8 @@ static struct fault *services_delete(struct request *rq)
 
     TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, service));
+    if (strcmp(service->binary, "nova-compute") == 0)
+        TRY(cells_unmap_host(rq->cx.arena, cells_db(rq->cx.app), service->host));
     return api_empty(rq, 204);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "nova/action.h"
+#include "nova/cells.h"
 #include "nova/hosts.h"
 #include "oslo/periodic.h"
 
@@ -193,6 +194,7 @@ static struct fault *update_nodes(struct context *cx, void *owner, const json_t 
     for (size_t i = 0; i < count; i++)
         compute_node_from_json(cx->arena, json_array_get(list, i), &nodes[i]);
     TRY(compute_nodes_save(cx->arena, cx->app->db, nodes, count));
+    TRY(cells_map_new(cx, nodes, count));
     *ret_result = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(*ret_result, json_string(nodes[i].uuid));

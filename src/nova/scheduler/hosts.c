@@ -3,6 +3,7 @@
  * hosts: the candidates of placement as hosts that filters and weighers understand.
  */
 #include "base/map.h"
+#include "nova/cells.h"
 #include "nova/nova.h"
 #include "nova/scheduler/scheduler.h"
 
@@ -156,10 +157,13 @@ struct fault *load_hosts(struct selection *selection, const json_t *candidates, 
     const json_t *requests = json_object_get(candidates, "allocation_requests");
     const json_t *summaries = json_object_get(candidates, "provider_summaries");
     struct facts facts = { 0 };
-    struct map nodes = { 0 };
+    struct map nodes = { 0 }, *schedulable = ARENA_NEW(arena, struct map);
     struct tx *tx;
+    bool all;
     size_t count = 0;
     struct host *hosts = ARENA_ARRAY(arena, struct host, json_array_size(requests) + 1);
+    arena_defer(arena, release_map, schedulable);
+    TRY(cells_schedulable(arena, selection->cx->app, schedulable, &all));
     TRY(db_read(arena, selection->cx->app->db, &tx));
     struct fault *fault = read_facts(tx, selection, &facts);
     for (size_t i = 0; fault == NULL && i < facts.node_count; i++)
@@ -167,7 +171,7 @@ struct fault *load_hosts(struct selection *selection, const json_t *candidates, 
     for (size_t i = 0; fault == NULL && i < json_array_size(requests); i++) {
         const json_t *request = json_array_get(requests, i);
         const struct compute_node *node = node_of(&nodes, request);
-        if (node == NULL)
+        if (node == NULL || (!all && !map_has(schedulable, node->host)))
             continue; /* a provider that is no host of ours, or not yet */
         map_remove(&nodes, node->uuid); /* one way to allocate on each host is enough */
         fill(selection, &facts, node, request, json_object_get(summaries, node->uuid), &hosts[count++]);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "nova/cells.h"
 #include "nova/nova.h"
 #include "nova/roles.h"
 #include "nova/rpcapi.h"
@@ -286,18 +287,27 @@ static struct fault *report(struct context *cx, void *owner)
     return service_report(cx->arena, cx->app->db, cx->app->cloud->host, SERVICE, TOPIC_SCHEDULER, &row);
 }
 
-static struct periodic *reporting;
+static struct fault *discover(struct context *cx, void *owner)
+{
+    return cells_discover(cx);
+}
+
+static struct periodic *reporting, *discovering;
 
 void nova_scheduler_stop(struct app *app)
 {
+    periodic_stop(discovering);
     periodic_stop(reporting);
-    reporting = NULL;
+    discovering = reporting = NULL;
 }
 
 struct fault *nova_scheduler_start(struct context *cx)
 {
     reporting = periodic_start(cx->app, "nova-scheduler report", 0,
         config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report, NULL);
+    int64_t interval = config_int(cx->app->config, "scheduler", "discover_hosts_in_cells_interval");
+    if (interval > 0 && cx->app->cloud->programs)
+        discovering = periodic_start(cx->app, "discover hosts in cells", 1000, interval * 1000, discover, NULL);
     return rpc_serve(cx, TOPIC_SCHEDULER, cx->app->cloud->host, methods, NULL, PARALLEL);
 }
 
@@ -307,6 +317,8 @@ static const struct option scheduler_rows[] = {
     "Number of seconds indicating how frequently the state of services on a"
         " given hypervisor is reported.", .min = 1, .max = 86400 },
     { "DEFAULT", "default_availability_zone", OPTION_STR, "nova", "Default availability zone for compute services." },
+    { "scheduler", "discover_hosts_in_cells_interval", OPTION_INT, "-1",
+        "Seconds between searches for hosts that no cell has; -1: only nova-manage searches.", .min = -1, .max = 86400 },
     { "scheduler", "max_attempts", OPTION_INT, "3", "The maximum number of schedule attempts.", .min = 1, .max = 1000 },
     { "scheduler", "max_placement_results", OPTION_INT, "1000", "The maximum number of placement results to request.",
         .min = 1, .max = 100000 },
