@@ -5,6 +5,7 @@
  */
 #include "nova/server_actions.h"
 
+#include "base/log.h"
 #include "nova/action.h"
 #include "nova/rpcapi.h"
 #include "oslo/messaging.h"
@@ -105,6 +106,38 @@ static struct fault *run_power(struct tx *tx, void *argument)
     return action_start(tx, RQ(change->rq), change->instance.uuid, change->power->action);
 }
 
+/* The host was not told: the row says again what it said before, and the action failed. A message that leaves after all
+ * finds another task, and comes too late. */
+struct untold {
+    struct request *rq;
+    const struct instance *instance; /* as it was before */
+    const char *task;
+    const struct fault *why;
+};
+
+static struct fault *run_take_back(struct tx *tx, void *argument)
+{
+    const struct untold *untold = argument;
+    const struct instance *before = untold->instance;
+    const char *const now[] = { untold->task, NULL };
+    struct fault *fault = instance_update(tx, before->uuid, CHANGES(CHANGE(TASK_STATE,
+        before->task_state != NULL ? TEXT(before->task_state) : SQL_NULL)), &(struct instance_expect){ .task_states = now });
+    if (fault != NULL)
+        return fault->status == 404 || fault->status == 409 ? NULL : fault;
+    return action_finish(tx, RQ(untold->rq), before->uuid, untold->why);
+}
+
+static struct fault *take_back(struct request *rq, const struct instance *before, const char *task, struct fault *why)
+{
+    if (why == NULL)
+        return NULL;
+    struct untold untold = { rq, before, task, why };
+    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run_take_back, &untold);
+    if (fault != NULL) /* the host looks for such rows now and then */
+        log_error("nova.api", "instance %s stays in task %s: %s", before->uuid, task, fault_text(rq->cx.arena, fault));
+    return why;
+}
+
 static struct fault *tell_host(struct request *rq, const struct instance *instance, const char *method, json_t *arguments)
 {
     json_t *message = json_keep(rq->cx.arena, arguments != NULL ? arguments : json_object());
@@ -121,7 +154,7 @@ static struct fault *power(struct request *rq, const struct power_action *action
         json_keep(rq->cx.arena, json_incref(arguments));
     TRY(api_server(rq, action->policy, &change.instance));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_power, &change));
-    return tell_host(rq, &change.instance, action->rpc, arguments);
+    return take_back(rq, &change.instance, action->task, tell_host(rq, &change.instance, action->rpc, arguments));
 }
 
 static const struct schema reboot_type = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("HARD", "Hard", "hard", "SOFT", "Soft",
@@ -218,7 +251,7 @@ struct fault *server_delete(struct request *rq, const char *rule, const char *me
     if (instance->host != NULL)
         TRY(host_is_up(rq, instance->host, &up));
     if (up)
-        return tell_host(rq, instance, RPC_TERMINATE_INSTANCE, NULL);
+        return take_back(rq, instance, TASK_DELETING, tell_host(rq, instance, RPC_TERMINATE_INSTANCE, NULL));
     TRY(release_resources(rq, instance));
     return instance->host == NULL ? NULL : db_write(rq->cx.arena, rq->cx.app->db, run_destroy, (void *)instance->uuid);
 }

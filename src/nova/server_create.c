@@ -417,6 +417,27 @@ static struct fault *tell_conductor(struct creation *c, const char *password)
     return rpc_cast(RQ(rq), &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_BUILD_INSTANCES, message);
 }
 
+static struct fault *run_undo(struct tx *tx, void *argument)
+{
+    const struct creation *c = argument;
+
+    for (int64_t i = 0; i < c->count; i++)
+        TRY(instance_destroy(tx, c->instances[i].uuid));
+    if (c->model.server_group != NULL)
+        for (int64_t i = 0; i < c->count; i++)
+            TRY(sql_exec(tx, "DELETE FROM server_group_members WHERE instance_uuid=?", BIND(TEXT(c->instances[i].uuid))));
+    return NULL;
+}
+
+/* The conductor was not told: nothing was created. (An end between the rows and the message is found by the conductor.) */
+static struct fault *take_back(struct creation *c, struct fault *why)
+{
+    if (why == NULL)
+        return NULL;
+    struct fault *fault = db_write(c->rq->cx.arena, c->rq->cx.app->db, run_undo, c);
+    return fault != NULL ? fault_because(why, fault) : why;
+}
+
 static struct fault *answer(struct creation *c, const char *password)
 {
     struct request *rq = c->rq;
@@ -502,6 +523,6 @@ struct fault *servers_create(struct request *rq)
     const char *password = json_text_at(c.server, "adminPass");
     if (password == NULL)
         password = random_password(rq->cx.arena, PASSWORD_LENGTH);
-    TRY(tell_conductor(&c, password));
+    TRY(take_back(&c, tell_conductor(&c, password)));
     return answer(&c, password);
 }

@@ -135,6 +135,12 @@ void messaging_close(struct app *app)
     app->messaging = NULL;
 }
 
+bool messaging_is_local(const struct app *app)
+{
+    const struct transport *transport = app->messaging;
+    return transport == NULL || transport->driver == NULL;
+}
+
 int messaging_timeout_ms(const struct app *app)
 {
     const char *seconds = text_option(app, "rpc_response_timeout");
@@ -148,6 +154,9 @@ struct fault *rpc_serve(struct context *cx, const char *topic, const char *name,
 {
     struct transport *t;
     TRY(transport_of(cx, &t));
+    const char *most = text_option(cx->app, "executor_thread_pool_size");
+    if (most != NULL && (unsigned)atoi(most) < parallel)
+        parallel = (unsigned)atoi(most);
     struct server *server = server_add(cx->app, t, topic, name, methods, owner, parallel);
     if (t->driver != NULL)
         t->driver->serve(t->wire, t->exchange, topic, name, server);

@@ -62,6 +62,9 @@ void messaging_stop(struct app *app);
 /* Ends the transport too. */
 void messaging_close(struct app *app);
 
+/* Whether messages stay in this process: then none is under way when it starts. */
+bool messaging_is_local(const struct app *app);
+
 /* [DEFAULT] rpc_response_timeout. */
 int messaging_timeout_ms(const struct app *app);
 

@@ -19,7 +19,7 @@ static const struct option rows[] = {
     { "DEFAULT", "control_exchange", OPTION_STR, NULL,
         "The exchange under which topics are scoped. Not set: the service's name (nova, neutron, ...)." },
     { "DEFAULT", "rpc_response_timeout", OPTION_INT, "60", "Seconds to wait for a response from a call.", .min = 1, .max = 86400 },
-    { "DEFAULT", "executor_thread_pool_size", OPTION_INT, "64", "How many messages one process works on at the same time.",
+    { "DEFAULT", "executor_thread_pool_size", OPTION_INT, "64", "How many messages one server works on at the same time, at most.",
         .min = 1, .max = 1024, .deprecated = OPTION_WORDS("rpc_thread_pool_size") },
     { "DEFAULT", "rpc_conn_pool_size", OPTION_INT, "30",
         "Accepted; one connection sends for the whole process, and confirms are awaited together.", .min = 1, .max = INT64_MAX },

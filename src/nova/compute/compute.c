@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { POOL_THREADS = 8, POOL_QUEUE = 16384, PARALLEL = 8 };
+enum { POOL_THREADS = 8, POOL_QUEUE = 16384, PARALLEL = 8, REMIND_MS = 60000 };
 
 static const struct migration migrations[] = { { 1, "flows under way", flow_migration } };
 
@@ -131,6 +131,12 @@ static struct fault *sync_all(struct context *cx, void *owner)
     return atomic_load(&compute->begun) ? sync_power_states(cx, owner) : NULL;
 }
 
+static struct fault *remind_all(struct context *cx, void *owner)
+{
+    const struct compute *compute = owner;
+    return atomic_load(&compute->begun) ? hosts_remind(cx, owner) : NULL;
+}
+
 /* ---- the role ---- */
 
 struct fault *nova_compute_start(struct context *cx)
@@ -167,6 +173,8 @@ struct fault *nova_compute_ready(struct context *cx)
     if (sync_s > 0)
         compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all,
             compute);
+    if (!messaging_is_local(cx->app))
+        compute->tasks[4] = periodic_start(cx->app, "tasks without a message", REMIND_MS, REMIND_MS, remind_all, compute);
     return NULL;
 }
 
@@ -183,6 +191,7 @@ void nova_compute_stop(struct app *app)
         if (compute->hosts[i].virt != NULL)
             compute->driver->close(compute->hosts[i].virt);
         map_release(&compute->hosts[i].events);
+        map_release(&compute->hosts[i].busy);
         pthread_mutex_destroy(&compute->hosts[i].lock);
     }
     db_close(compute->db);

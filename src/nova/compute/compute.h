@@ -34,8 +34,9 @@ struct compute_host {
     char provider[40];         /* UUID of the compute node and resource provider; "": not registered yet */
     struct virt_host *virt;    /* NULL until it could be opened */
     uint64_t inventory_digest; /* of what placement was told last; 0: nothing yet */
-    pthread_mutex_t lock;      /* of `events` */
+    pthread_mutex_t lock;      /* of `events` and `busy` */
     struct map events;         /* "instance/port" -> enum vif_event, of instances that are built; and "instance" itself */
+    struct map busy;           /* instances that power.c works on */
 };
 
 struct compute {
@@ -46,7 +47,7 @@ struct compute {
     struct work_pool *pool;    /* what waits for hypervisors and is no flow: power, console, attach */
     struct compute_host *hosts;
     size_t host_count;
-    struct periodic *tasks[4];
+    struct periodic *tasks[5];
     bool fake;
     atomic_bool begun;             /* hosts are registered, what was under way goes on */
 };
@@ -142,6 +143,8 @@ extern const struct rpc_method compute_methods[];
 struct fault *power_message(struct context *cx, struct compute_host *host, const char *method, const char *uuid,
     const json_t *arguments);
 /* The message whose work a task state tells of, or NULL. */
+/* Whether a message for the instance is worked on in this process. */
+bool power_is_busy(struct compute_host *host, const char *uuid);
 const char *power_method_of(const char *task_state);
 
 /* ---- inspect.c: console, diagnostics, interfaces, uptime ---- */
@@ -166,5 +169,8 @@ struct fault *sync_power_states(struct context *cx, void *owner);
 /* ---- start.c: what an end in the middle left behind ---- */
 
 struct fault *host_recover(struct context *cx, struct compute_host *host);
+
+/* Periodic: instances whose task has waited so long that its message must be lost. */
+struct fault *hosts_remind(struct context *cx, void *owner);
 
 #endif

@@ -145,6 +145,20 @@ static struct fault *perform(struct context *cx, struct compute_host *host, cons
     return conclude(cx, host, action, uuid, fault);
 }
 
+static void occupy(struct compute_host *host, const char *uuid)
+{
+    pthread_mutex_lock(&host->lock);
+    map_set(&host->busy, uuid, host);
+    pthread_mutex_unlock(&host->lock);
+}
+
+static void vacate(struct compute_host *host, const char *uuid)
+{
+    pthread_mutex_lock(&host->lock);
+    map_remove(&host->busy, uuid);
+    pthread_mutex_unlock(&host->lock);
+}
+
 struct job {
     struct context cx;
     struct compute_host *host;
@@ -156,6 +170,7 @@ struct job {
 static void drop_job(void *argument)
 {
     struct job *job = argument;
+    vacate(job->host, job->uuid);
     arena_destroy(job->cx.arena);
 }
 
@@ -171,6 +186,7 @@ static void run_job(void *argument)
     struct fault *fault = perform(&job->cx, job->host, job->action, job->uuid, job->arguments);
     if (fault != NULL && fault->status != 404)
         log_error("nova.compute", "%s of instance %s: %s", job->action->method, job->uuid, fault_text(arena, fault));
+    vacate(job->host, job->uuid);
     log_set_context(before);
     arena_destroy(arena);
 }
@@ -196,8 +212,10 @@ static struct fault *submit(struct context *cx, struct compute_host *host, const
     trace_set_parent(&job->cx, trace_id(cx));
     if (cx->caller != NULL)
         arena_defer(arena, release_caller, caller_ref(cx->caller));
+    occupy(host, uuid);
     if (work_submit(host->compute->pool, run_job, job))
         return NULL;
+    vacate(host, uuid);
     arena_destroy(arena);
     return FAULT(cx, 503, NULL, "The compute host %s has too much to do.", host->name);
 }
@@ -217,6 +235,14 @@ struct fault *power_message(struct context *cx, struct compute_host *host, const
     if (uuid == NULL || action == NULL)
         return FAULT(cx, 400, "badRequest", "An instance is needed.");
     return submit(cx, host, action, uuid, arguments);
+}
+
+bool power_is_busy(struct compute_host *host, const char *uuid)
+{
+    pthread_mutex_lock(&host->lock);
+    bool busy = map_has(&host->busy, uuid);
+    pthread_mutex_unlock(&host->lock);
+    return busy;
 }
 
 const char *power_method_of(const char *task_state)

@@ -5,12 +5,15 @@
  * Flows go on by themselves; here are the instances of which a message was lost, the guests that do not run though they
  * should, and the guests that nobody knows any more.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "nova/compute/compute.h"
 
 #include <dirent.h>
 #include <string.h>
+
+enum { LOST_AFTER_S = 120 };
 
 static bool is(const char *a, const char *b)
 {
@@ -81,6 +84,52 @@ static struct fault *recover_one(struct context *cx, struct compute_host *host, 
     log_warning("nova.compute", "Instance %s in transitional state %s at start-up cleared.", uuid,
         instance->task_state);
     return instance_tell(cx, host, uuid, &(struct instance_note){ .changes = json_pack("{s:n}", "task_state") });
+}
+
+/* ---- messages that never came, while the process goes on ---- */
+
+static struct fault *remind_one(struct context *cx, struct compute_host *host, const struct instance *instance)
+{
+    const char *uuid = instance->uuid, *method = power_method_of(instance->task_state);
+    bool under_way = power_is_busy(host, uuid);
+    if (is(instance->task_state, TASK_DELETING)) {
+        TRY(flow_exists(cx, host->compute->db, nova_terminate_flow.name, uuid, &under_way));
+        return under_way ? NULL : terminate_start(cx, host, uuid);
+    }
+    if (is(instance->vm_state, VM_BUILDING)) {
+        TRY(flow_exists(cx, host->compute->db, nova_build_and_run_flow.name, uuid, &under_way));
+        return under_way ? NULL : build_start(cx, host, uuid, json_keep(cx->arena, json_pack("{s:s}", "instance_uuid", uuid)));
+    }
+    return method == NULL || under_way ? NULL : power_message(cx, host, method, uuid, NULL);
+}
+
+static struct fault *remind_host(struct context *cx, struct compute_host *host)
+{
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
+    int64_t since_us = clock_now_us() - LOST_AFTER_S * 1000000LL;
+    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST, arguments, 60000,
+        &list));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct instance instance;
+        instance_from_json(cx->arena, json_array_get(list, i), &instance);
+        bool waits = instance.task_state != NULL || is(instance.vm_state, VM_BUILDING);
+        if (waits && instance.updated_at <= since_us)
+            TRY(remind_one(cx, host, &instance));
+    }
+    return NULL;
+}
+
+struct fault *hosts_remind(struct context *cx, void *owner)
+{
+    struct compute *compute = owner;
+    for (size_t i = 0; i < compute->host_count; i++) {
+        ARENA_CLEANUP struct arena *arena = arena_create();
+        struct context child = context_child(cx, arena);
+        struct fault *fault = remind_host(&child, &compute->hosts[i]);
+        if (fault != NULL)
+            return fault_copy(cx->arena, fault);
+    }
+    return NULL;
 }
 
 /* A guest of ours whose row is gone (deleted while this host was away) ends; one that belongs elsewhere is reported. */

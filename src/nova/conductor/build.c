@@ -8,6 +8,7 @@
  */
 #include "nova/conductor/conductor.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "oslo/rest.h"
@@ -15,7 +16,7 @@
 
 #include <string.h>
 
-enum { SCHEDULER_TIMEOUT_MS = 60000, PLACEMENT_RETRIES = 3 };
+enum { SCHEDULER_TIMEOUT_MS = 60000, PLACEMENT_RETRIES = 3, LOST_AFTER_S = 120 };
 
 static const char SERVICE[] = "nova-conductor";
 
@@ -168,13 +169,36 @@ const struct flow_type nova_build_instances_flow = {
 
 /* ---- messages ---- */
 
+/* Which of the instances still wait to be scheduled: a message that comes twice, or late, finds the others under way. */
+static struct fault *still_waiting(struct context *cx, const json_t *uuids, json_t *ret)
+{
+    for (size_t i = 0; i < json_array_size(uuids); i++) {
+        struct instance instance;
+        const char *uuid = json_string_value(json_array_get(uuids, i));
+        struct fault *fault = uuid != NULL ? instance_get(cx->arena, cx->app->db, uuid, false, &instance) : NULL;
+        if (fault != NULL && fault->status != 404)
+            return fault;
+        if (uuid != NULL && fault == NULL && instance.host == NULL && strcmp(instance.vm_state, VM_BUILDING) == 0)
+            json_array_append(ret, json_array_get(uuids, i));
+    }
+    return NULL;
+}
+
 struct fault *build_instances(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
 {
     const json_t *uuids = json_object_get(arguments, "instance_uuids");
-    const char *first = json_string_value(json_array_get(uuids, 0));
-    if (first == NULL || !json_is_object(json_object_get(arguments, "request_spec")))
+    if (json_array_size(uuids) == 0 || !json_is_object(json_object_get(arguments, "request_spec")))
         return FAULT(cx, 400, "badRequest", "A build needs instances and a request spec.");
-    return flow_start(cx, cx->app->db, &nova_build_instances_flow, first, NULL, NULL, arguments, NULL);
+    json_t *waiting = json_keep(cx->arena, json_array());
+    TRY(still_waiting(cx, uuids, waiting));
+    const char *first = json_string_value(json_array_get(waiting, 0));
+    if (first == NULL) {
+        log_info("nova.conductor", "a build of %zu instances comes too late", json_array_size(uuids));
+        return NULL;
+    }
+    json_t *state = json_keep(cx->arena, json_copy((json_t *)arguments));
+    json_object_set(state, "instance_uuids", waiting);
+    return flow_start(cx, cx->app->db, &nova_build_instances_flow, first, NULL, NULL, state, NULL);
 }
 
 /* The request spec of a row, with its flavor, as the API had sent it. */
@@ -272,23 +296,42 @@ static struct fault *unscheduled(struct context *cx, struct instance **ret, size
     return fault;
 }
 
+/* Builds that wait to be scheduled since before `since_us` and that no flow holds begin (again). */
+static struct fault *build_lost(struct context *cx, int64_t since_us, size_t *ret_begun)
+{
+    struct instance *lost;
+    struct map held = { 0 };
+    size_t count;
+    *ret_begun = 0;
+    TRY(unscheduled(cx, &lost, &count));
+    struct fault *fault = count > 0 ? held_by_flows(cx, &held) : NULL;
+    for (size_t i = 0; i < count && fault == NULL; i++)
+        if (!map_has(&held, lost[i].uuid) && lost[i].updated_at <= since_us) {
+            fault = build_again(cx, &lost[i], NULL);
+            ++*ret_begun;
+        }
+    map_release(&held);
+    return fault;
+}
+
+/* A message that lies with the broker still comes: what looks lost is left alone for a while. In memory nothing comes. */
 struct fault *build_resume(struct context *cx)
 {
     const struct flow_type *const types[] = { &nova_build_instances_flow, NULL };
-    struct instance *lost;
-    struct map held = { 0 };
-    size_t count = 0, lost_count, begun = 0;
-    TRY(unscheduled(cx, &lost, &lost_count));
-    struct fault *fault = held_by_flows(cx, &held);
-    if (fault == NULL)
-        fault = flow_resume(cx, cx->app->db, types, NULL, NULL, &count);
-    for (size_t i = 0; i < lost_count && fault == NULL; i++)
-        if (!map_has(&held, lost[i].uuid)) {
-            fault = build_again(cx, &lost[i], NULL);
-            begun++;
-        }
-    map_release(&held);
+    size_t count = 0, begun = 0;
+    if (messaging_is_local(cx->app))
+        TRY(build_lost(cx, INT64_MAX, &begun));
+    TRY(flow_resume(cx, cx->app->db, types, NULL, NULL, &count));
     if (count > 0 || begun > 0)
         log_info("nova.conductor", "%zu builds go on, %zu begin again", count, begun);
-    return fault;
+    return NULL;
+}
+
+struct fault *build_remind(struct context *cx, void *owner)
+{
+    size_t begun = 0;
+    TRY(build_lost(cx, clock_now_us() - LOST_AFTER_S * 1000000LL, &begun));
+    if (begun > 0)
+        log_warning("nova.conductor", "%zu builds of which no message came begin", begun);
+    return NULL;
 }

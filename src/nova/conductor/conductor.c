@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { PARALLEL = 16 };
+enum { PARALLEL = 16, REMIND_MS = 60000 };
 
 /* ---- instances ---- */
 
@@ -224,12 +224,13 @@ static struct fault *report(struct context *cx, void *owner)
     return service_report(cx->arena, cx->app->db, cx->app->cloud->host, "nova-conductor", TOPIC_CONDUCTOR, &row);
 }
 
-static struct periodic *reporting;
+static struct periodic *reporting, *reminding;
 
 void nova_conductor_stop(struct app *app)
 {
     periodic_stop(reporting);
-    reporting = NULL;
+    periodic_stop(reminding);
+    reporting = reminding = NULL;
 }
 
 struct fault *nova_conductor_start(struct context *cx)
@@ -237,6 +238,7 @@ struct fault *nova_conductor_start(struct context *cx)
     TRY(rpc_serve(cx, TOPIC_CONDUCTOR, cx->app->cloud->host, methods, NULL, PARALLEL));
     reporting = periodic_start(cx->app, "nova-conductor report", 0,
         config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report, NULL);
+    reminding = periodic_start(cx->app, "builds without a message", REMIND_MS, REMIND_MS, build_remind, NULL);
     return NULL;
 }
 

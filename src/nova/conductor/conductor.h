@@ -21,6 +21,9 @@ struct fault *reschedule_instance(struct context *cx, void *owner, const json_t 
 /* Start-up: builds of which the message was lost begin again. */
 struct fault *build_resume(struct context *cx);
 
+/* Periodic: the same for builds that have waited too long. */
+struct fault *build_remind(struct context *cx, void *owner);
+
 /* A change with the action's event in one transaction; what conductor.c makes of RPC_INSTANCE_UPDATE. */
 struct instance_report {
     const char *uuid;
