@@ -47,7 +47,7 @@ static struct fault *find_driver(struct context *cx, const struct messaging_url 
     *ret = NULL;
     if (strcmp(url->scheme, "memory") == 0 || strcmp(url->scheme, "fake") == 0)
         return NULL;
-    if (strcmp(url->scheme, "http") == 0 && false) {
+    if (strcmp(url->scheme, "http") == 0) {
         *ret = &messaging_http_driver;
         return NULL;
     }

@@ -28,7 +28,7 @@ struct notifier {
     struct notifier *next;
     struct app *app;
     struct transport *transport; /* NULL: log only */
-    bool own_transport, enveloped, logs;
+    bool own_transport, sends, enveloped, logs;
     int retries;
     uintptr_t thread;
     pthread_mutex_t lock;
@@ -169,9 +169,12 @@ static struct notifier *notifier_create(struct context *cx)
     struct fault *fault = sends ? find_transport(cx, n) : NULL;
     if (fault != NULL)
         log_error("oslo.messaging", "notifications are not sent: %s", fault_text(cx->arena, fault));
-    if (n->transport != NULL && n->transport->driver == NULL)
-        log_warning("oslo.messaging", "notifications are not sent: nobody else hears %s", "memory://");
-    if (n->transport != NULL && n->transport->driver != NULL)
+    n->sends = n->transport != NULL && n->transport->driver != NULL && n->transport->driver->notifies;
+    if (n->transport != NULL && !n->sends)
+        log_warning("oslo.messaging", "notifications are not sent: nobody listens on %s://; give "
+            "[oslo_messaging_notifications] transport_url a broker, or driver log",
+            n->transport->driver != NULL ? n->transport->driver->name : "memory");
+    if (n->sends)
         n->thread = work_thread_start("notifications", run, n);
     n->next = notifiers;
     notifiers = n;
@@ -225,7 +228,7 @@ void notify(struct context *cx, const char *publisher_id, const char *event_type
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     if (n->logs)
         log_info("oslo.messaging.notification", "%s %s", event_type, json_dump(cx->arena, document));
-    if (n->transport == NULL || n->transport->driver == NULL)
+    if (!n->sends)
         return;
     const char *enveloped = envelope_wrap(cx, cx->arena, document); /* adds the context's members to the document too */
     const char *body = n->enveloped ? enveloped : json_dump(cx->arena, document);

@@ -40,6 +40,7 @@ struct delivery {
 
 struct wire_driver {
     const char *name;
+    bool notifies; /* WIRE_NOTIFY is kept for listeners */
     /* Starts its threads. That the other end is away is no fault: it is waited for. */
     struct fault *(*open)(struct context *cx, struct transport *transport, const struct messaging_url *url, void **ret);
     /* Ends its threads. What was not handled stays on the wire for others. */

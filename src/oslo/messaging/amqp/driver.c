@@ -68,6 +68,7 @@ static void amqp_done(void *argument, struct delivery delivery, bool handled)
 
 __attribute__((visibility("default"))) const struct wire_driver messaging_amqp_driver = {
     .name = "rabbit",
+    .notifies = true,
     .open = amqp_open,
     .close = amqp_close,
     .serve = amqp_serve,

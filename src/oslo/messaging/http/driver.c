@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * driver: messages over HTTP between the processes, for sites without a broker: transport_url = http://SECRET@host:port,.../
+ *
+ * The hosts named are hubs (hub.h). Whichever process on such a host binds the address first is its hub; the others there
+ * try again every second, so that one takes over when it ends. Every process asks every hub for its messages, in requests
+ * that wait, and sends by the first hub that answers: agents behind a firewall need no open port. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "base/work.h"
+#include "oslo/app.h"
+#include "oslo/http_client.h"
+#include "oslo/json.h"
+#include "oslo/messaging/http/hub.h"
+#include "oslo/messaging/wire.h"
+#include "oslo/rest.h"
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT = 5680, WAIT_MS = 5000, TRY_MS = 5000, AGAIN_MS = 250, BIND_MS = 1000, ANSWER_PATIENCE_S = 60 };
+
+struct http_wire;
+
+/* One hub as this process sees it: a thread asks it. */
+struct peer {
+    struct http_wire *wire;
+    uint32_t index;
+    const char *host;
+    int port;
+    char *url;
+    uintptr_t thread;
+    int64_t last; /* the number of its last answer */
+    bool away;    /* told in the log */
+    struct hub_server *server; /* not NULL: this process is the hub */
+};
+
+struct served {
+    const char *exchange, *topic, *name;
+    struct server *server; /* NULL: not served any more; its place stays, since answers name places */
+};
+
+struct settled {
+    struct settled *next;
+    struct delivery delivery;
+    bool handled;
+    struct wire_send *answer; /* to be sent first */
+};
+
+struct http_wire {
+    struct transport *transport;
+    struct arena *arena;
+    struct app *app;
+    const char *secret, *session;
+    struct peer *peers;
+    size_t peer_count;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct served *served;
+    size_t served_count, served_capacity;
+    struct settled *first, **last;
+    pthread_mutex_t hand_over; /* held while a message is handed to its server */
+    uintptr_t settler, binder;
+    atomic_bool stopping;
+};
+
+/* ---- one request ---- */
+
+/* The status, and the answer; 0 when nobody answered, or not one who knows the secret. */
+static int ask(struct peer *peer, struct arena *arena, const char *what, const json_t *request, int timeout_ms, json_t **ret)
+{
+    struct http_wire *wire = peer->wire;
+    struct context cx = { .arena = arena, .app = wire->app };
+    char signature[SIGNATURE_TEXT], right[SIGNATURE_TEXT];
+    const char *body = json_dump(arena, request);
+    const char *date = arena_printf(arena, "%lld", (long long)(clock_now_us() / 1000000));
+    hub_sign(wire->secret, what, date, body, strlen(body), signature);
+    const char *const headers[] = { "Content-Type", "application/json", "X-Nubo-Date", date, "X-Nubo-Signature", signature,
+        "Expect", "", NULL };
+    struct rest_response response = { .fd = -1 };
+    struct fault *fault = http_client_call(&cx, &(struct http_exchange){ .method = "POST", .url = arena_printf(arena, "%s%s%s",
+        peer->url, HUB_PATH, what), .headers = headers, .data = body, .data_length = strlen(body), .timeout_ms = timeout_ms,
+        .connect_timeout_ms = TRY_MS }, &response);
+    const char *why = fault != NULL ? fault->message : response.status == 401 ? "the secret is another one" : NULL;
+    if (why == NULL) {
+        const char *given = rest_header(&response, "X-Nubo-Signature");
+        hub_sign(wire->secret, what, signature, response.data, response.data_length, right);
+        if (given == NULL || strlen(given) != strlen(right) || CRYPTO_memcmp(given, right, strlen(right)) != 0)
+            why = "its answer is not signed with our secret";
+    }
+    if (why != NULL && !peer->away && !atomic_load(&wire->stopping))
+        log_warning("oslo.messaging", "the message hub %s: %s", peer->url, why);
+    if (why == NULL && peer->away)
+        log_info("oslo.messaging", "the message hub %s is there again", peer->url);
+    peer->away = why != NULL;
+    *ret = response.body;
+    return why == NULL ? response.status : 0;
+}
+
+/* ---- receiving ---- */
+
+static void add_settled(struct http_wire *wire, struct settled *s)
+{
+    pthread_mutex_lock(&wire->lock);
+    *wire->last = s;
+    wire->last = &s->next;
+    pthread_cond_signal(&wire->wake);
+    pthread_mutex_unlock(&wire->lock);
+}
+
+static struct settled *settled_create(struct delivery delivery, bool handled)
+{
+    struct settled *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        abort();
+    s->delivery = delivery;
+    s->handled = handled;
+    return s;
+}
+
+static void http_done(void *argument, struct delivery delivery, bool handled)
+{
+    add_settled(argument, settled_create(delivery, handled));
+}
+
+static json_t *what_is_served(struct http_wire *wire)
+{
+    json_t *list = json_array();
+    pthread_mutex_lock(&wire->lock);
+    for (size_t i = 0; i < wire->served_count; i++) {
+        const struct served *s = &wire->served[i];
+        if (s->server != NULL)
+            json_array_append_new(list, json_pack("[s, s, s, i]", s->exchange, s->topic, s->name, (int)i));
+    }
+    pthread_mutex_unlock(&wire->lock);
+    return list;
+}
+
+static void hand_over(struct peer *peer, const json_t *message)
+{
+    struct http_wire *wire = peer->wire;
+    uint64_t tag = (uint64_t)json_integer_value(json_array_get(message, 0));
+    json_int_t place = json_integer_value(json_array_get(message, 1));
+    const json_t *body = json_array_get(message, 2);
+    if (!json_is_string(body))
+        return;
+    if (place < 0) {
+        transport_answer(wire->transport, json_string_value(body), json_string_length(body));
+        return;
+    }
+    pthread_mutex_lock(&wire->hand_over);
+    pthread_mutex_lock(&wire->lock);
+    struct server *server = (size_t)place < wire->served_count ? wire->served[place].server : NULL;
+    pthread_mutex_unlock(&wire->lock);
+    if (server != NULL)
+        server_deliver(server, json_string_value(body), json_string_length(body), (struct delivery){ tag, peer->index });
+    else
+        http_done(wire, (struct delivery){ tag, peer->index }, false);
+    pthread_mutex_unlock(&wire->hand_over);
+}
+
+static bool receive(struct peer *peer)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    json_t *serves = json_keep(arena, what_is_served(peer->wire)), *answer = NULL;
+    json_t *request = json_keep(arena, json_pack("{s:s, s:O, s:i, s:I}", "session", peer->wire->session, "serves", serves,
+        "wait_ms",
+        WAIT_MS, "last", (json_int_t)peer->last));
+    if (ask(peer, arena, "receive", request, WAIT_MS + TRY_MS, &answer) != 200)
+        return false;
+    const json_t *messages = json_object_get(answer, "messages");
+    for (size_t i = 0; i < json_array_size(messages); i++)
+        hand_over(peer, json_array_get(messages, i));
+    peer->last = json_int_at(answer, "number", 0);
+    return true;
+}
+
+static void run_peer(void *argument)
+{
+    struct peer *peer = argument;
+    while (!atomic_load(&peer->wire->stopping))
+        if (!receive(peer))
+            clock_sleep_ms(AGAIN_MS);
+}
+
+/* ---- being the hub ---- */
+
+static void try_to_be_hub(struct peer *peer)
+{
+    if (peer->server != NULL)
+        return;
+    peer->server = hub_server_start(peer->host, peer->port, peer->wire->secret);
+    if (peer->server != NULL)
+        log_info("oslo.messaging", "this process is the message hub on %s:%d", peer->host, peer->port);
+}
+
+static void run_binder(void *argument)
+{
+    struct http_wire *wire = argument;
+    while (!atomic_load(&wire->stopping)) {
+        for (size_t i = 0; i < wire->peer_count; i++)
+            try_to_be_hub(&wire->peers[i]);
+        clock_sleep_ms(BIND_MS);
+    }
+}
+
+/* ---- sending ---- */
+
+/* Tells all hubs at once what is served, so that nobody waits for the next round of receive. */
+static void announce(struct http_wire *wire)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    json_t *ignored, *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "serves", what_is_served(wire)));
+    for (size_t i = 0; i < wire->peer_count; i++)
+        ask(&wire->peers[i], arena, "serve", request, TRY_MS, &ignored);
+}
+
+/* By the first hub that takes it; 404 when all that answer say so. */
+static int send_by_any(struct http_wire *wire, struct arena *arena, const json_t *request, int timeout_ms)
+{
+    int worst = 0;
+    for (size_t i = 0; i < wire->peer_count; i++) {
+        json_t *ignored;
+        int status = ask(&wire->peers[i], arena, "send", request, timeout_ms, &ignored);
+        if (status == 200 || status == 400)
+            return status;
+        worst = status == 503 || worst == 503 ? 503 : status == 404 ? 404 : worst;
+    }
+    return worst;
+}
+
+static struct fault *send_until(struct http_wire *wire, struct arena *arena, const struct wire_send *send)
+{
+    json_t *request = json_keep(arena, json_pack("{s:s, s:i, s:s?, s:s, s:s?, s:s%, s:I}", "id", uuid_new_hex(arena), "kind",
+        (int)send->kind, "exchange", send->exchange, "topic", send->topic, "server", send->server, "body", send->body, send->length,
+        "ttl_ms", (json_int_t)send->ttl_ms));
+    int status = 0;
+    for (;;) {
+        int64_t left_ms = (send->deadline_us - clock_monotonic_us()) / 1000;
+        if (left_ms <= 0)
+            break;
+        status = send_by_any(wire, arena, request, left_ms < TRY_MS ? (int)left_ms + 1 : TRY_MS);
+        if (status == 200)
+            return NULL;
+        if (status == 400)
+            return fault_new(arena, 500, "MessageDeliveryFailure", "The message hub does not understand the message.");
+        if (status == 404 && send->kind != WIRE_REPLY)
+            return fault_new(arena, 404, "MessageUndeliverable", "No process serves %s in the exchange %s.", send->topic,
+                send->exchange);
+        if (atomic_load(&wire->stopping) && status == 0)
+            break;
+        clock_sleep_ms(AGAIN_MS);
+    }
+    return fault_new(arena, 503, "MessageDeliveryFailure", "The message for %s was not taken over in time: %s.", send->topic,
+        status == 0 ? "no message hub answers" : status == 404 ? "who asked is gone" : "the hub has no room, or has just begun");
+}
+
+/* ---- answers, and taking messages off the hub: by a thread of their own, many at once ---- */
+
+static struct settled *take_settled(struct http_wire *wire)
+{
+    pthread_mutex_lock(&wire->lock);
+    while (wire->first == NULL && !atomic_load(&wire->stopping))
+        pthread_cond_wait(&wire->wake, &wire->lock);
+    struct settled *list = wire->first;
+    wire->first = NULL;
+    wire->last = &wire->first;
+    pthread_mutex_unlock(&wire->lock);
+    return list;
+}
+
+static void answer_free(struct wire_send *answer)
+{
+    if (answer == NULL)
+        return;
+    free((char *)answer->topic);
+    free((char *)answer->body);
+    free(answer);
+}
+
+static void send_answer(struct http_wire *wire, struct arena *arena, const struct wire_send *answer)
+{
+    struct wire_send send = *answer;
+    if (send.deadline_us == 0)
+        send.deadline_us = clock_monotonic_us() + (atomic_load(&wire->stopping) ? 1 : ANSWER_PATIENCE_S) * 1000000LL;
+    struct fault *fault = send_until(wire, arena, &send);
+    if (fault != NULL)
+        log_warning("oslo.messaging", "an answer is lost: %s", fault_text(arena, fault));
+}
+
+static void settle(struct http_wire *wire, struct settled *list)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    json_t **done = ARENA_ARRAY(arena, json_t *, wire->peer_count);
+    for (size_t i = 0; i < wire->peer_count; i++)
+        done[i] = json_array();
+    while (list != NULL) {
+        struct settled *s = list;
+        list = s->next;
+        if (s->answer != NULL)
+            send_answer(wire, arena, s->answer);
+        if (s->delivery.generation < wire->peer_count)
+            json_array_append_new(done[s->delivery.generation], json_pack("[I, b]", (json_int_t)s->delivery.tag, (int)s->handled));
+        answer_free(s->answer);
+        free(s);
+    }
+    for (size_t i = 0; i < wire->peer_count; i++) {
+        bool any = json_array_size(done[i]) > 0;
+        json_t *ignored, *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "done", done[i]));
+        if (any)
+            ask(&wire->peers[i], arena, "done", request, TRY_MS, &ignored);
+    }
+}
+
+static void run_settler(void *argument)
+{
+    struct http_wire *wire = argument;
+    struct settled *list;
+    while ((list = take_settled(wire)) != NULL)
+        settle(wire, list);
+}
+
+/* ---- the driver ---- */
+
+static void http_answer(void *argument, const struct wire_send *send, struct delivery delivery)
+{
+    struct settled *s = settled_create(delivery, true);
+    if ((s->answer = calloc(1, sizeof(*s->answer))) == NULL)
+        abort();
+    *s->answer = *send;
+    s->answer->topic = strdup(send->topic);
+    s->answer->body = strndup(send->body, send->length);
+    if (s->answer->topic == NULL || s->answer->body == NULL)
+        abort();
+    add_settled(argument, s);
+}
+
+static struct fault *http_send(void *argument, struct arena *arena, const struct wire_send *send)
+{
+    return send_until(argument, arena, send);
+}
+
+static void http_serve(void *argument, const char *exchange, const char *topic, const char *name, struct server *server)
+{
+    struct http_wire *wire = argument;
+    pthread_mutex_lock(&wire->lock);
+    if (wire->served_count == wire->served_capacity) {
+        wire->served_capacity = wire->served_capacity * 2 + 8;
+        wire->served = realloc(wire->served, wire->served_capacity * sizeof(*wire->served));
+        if (wire->served == NULL)
+            abort();
+    }
+    wire->served[wire->served_count++] = (struct served){ arena_strdup(wire->arena, exchange), arena_strdup(wire->arena, topic),
+        arena_strdup(wire->arena, name), server };
+    pthread_mutex_unlock(&wire->lock);
+    announce(wire);
+}
+
+static void http_unserve(void *argument, const struct server *server)
+{
+    struct http_wire *wire = argument;
+    pthread_mutex_lock(&wire->hand_over);
+    pthread_mutex_lock(&wire->lock);
+    for (size_t i = 0; i < wire->served_count; i++)
+        if (wire->served[i].server == server)
+            wire->served[i].server = NULL;
+    pthread_mutex_unlock(&wire->lock);
+    pthread_mutex_unlock(&wire->hand_over);
+    announce(wire);
+}
+
+static const char *http_reply_address(void *argument)
+{
+    return ((struct http_wire *)argument)->session;
+}
+
+static struct fault *read_peers(struct context *cx, struct http_wire *wire, const struct messaging_url *url)
+{
+    const char *secret = url->host_count > 0 ? (url->hosts[0].password != NULL ? url->hosts[0].password : url->hosts[0].user) : NULL;
+    if (secret == NULL || strlen(secret) < 8)
+        return FAULT(cx, 500, "InvalidTransportURL",
+            "transport_url: http:// needs a secret of at least 8 characters that all processes "
+            "share, and the hosts of the hubs: http://secret@host:port/.");
+    wire->secret = arena_strdup(wire->arena, secret);
+    wire->peer_count = url->host_count;
+    wire->peers = ARENA_ARRAY(wire->arena, struct peer, url->host_count);
+    for (size_t i = 0; i < url->host_count; i++) {
+        const struct messaging_host *h = &url->hosts[i];
+        int port = h->port != 0 ? h->port : PORT;
+        bool colon = strchr(h->host, ':') != NULL;
+        wire->peers[i] = (struct peer){ .wire = wire, .index = (uint32_t)i, .host = arena_strdup(wire->arena, h->host),
+            .port = port,
+            .url = arena_printf(wire->arena, "http://%s%s%s:%d", colon ? "[" : "", h->host, colon ? "]" : "", port), .last = -1 };
+    }
+    return NULL;
+}
+
+static struct fault *http_open(struct context *cx, struct transport *transport, const struct messaging_url *url, void **ret)
+{
+    struct http_wire *wire = calloc(1, sizeof(*wire));
+    if (wire == NULL)
+        abort();
+    wire->transport = transport;
+    wire->app = cx->app;
+    wire->arena = arena_create();
+    wire->last = &wire->first;
+    wire->session = arena_printf(wire->arena, "%s", uuid_new_hex(cx->arena));
+    struct fault *fault = read_peers(cx, wire, url);
+    if (fault != NULL) {
+        arena_destroy(wire->arena);
+        free(wire);
+        return fault;
+    }
+    pthread_mutex_init(&wire->lock, NULL);
+    pthread_mutex_init(&wire->hand_over, NULL);
+    pthread_cond_init(&wire->wake, NULL);
+    for (size_t i = 0; i < wire->peer_count; i++)
+        try_to_be_hub(&wire->peers[i]);
+    announce(wire); /* answers have an address before the first call leaves */
+    wire->binder = work_thread_start("message-hub", run_binder, wire);
+    wire->settler = work_thread_start("http-settler", run_settler, wire);
+    for (size_t i = 0; i < wire->peer_count; i++)
+        wire->peers[i].thread = work_thread_start("http-messages", run_peer, &wire->peers[i]);
+    *ret = wire;
+    return NULL;
+}
+
+static void http_close(void *argument)
+{
+    struct http_wire *wire = argument;
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    pthread_mutex_lock(&wire->lock);
+    atomic_store(&wire->stopping, true);
+    pthread_cond_signal(&wire->wake);
+    pthread_mutex_unlock(&wire->lock);
+    work_thread_join(wire->settler);
+    json_t *ignored, *request = json_keep(arena, json_pack("{s:s}", "session", wire->session));
+    for (size_t i = 0; i < wire->peer_count; i++)
+        ask(&wire->peers[i], arena, "bye", request, TRY_MS, &ignored); /* ends our waiting there */
+    for (size_t i = 0; i < wire->peer_count; i++)
+        work_thread_join(wire->peers[i].thread);
+    work_thread_join(wire->binder);
+    for (size_t i = 0; i < wire->peer_count; i++)
+        hub_server_stop(wire->peers[i].server);
+    free(wire->served);
+    arena_destroy(wire->arena);
+    free(wire);
+}
+
+const struct wire_driver messaging_http_driver = {
+    .name = "http",
+    .open = http_open,
+    .close = http_close,
+    .serve = http_serve,
+    .unserve = http_unserve,
+    .reply_address = http_reply_address,
+    .send = http_send,
+    .answer = http_answer,
+    .done = http_done,
+};
