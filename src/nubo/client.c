@@ -4,11 +4,13 @@
 
 #include "base/buf.h"
 #include "nubo/files.h"
+#include "oslo/catalog.h"
 #include "oslo/json.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -152,6 +154,8 @@ struct fault *client_call(struct client *client, const char *service, const char
     if (base == NULL)
         return fault_new(client->arena, 503, NULL, "The catalog has no %s service.", service);
     struct answer answer = { .arena = client->arena };
+    if (strncmp(path, "/nubo/", 6) == 0) /* beside the service's versions */
+        base = catalog_base(client->arena, base);
     struct fault *fault = request(client, arena_printf(client->arena, "%s%s", base, path), method, path, body, &answer, ret);
     buf_release(&answer.body);
     return fault;
@@ -203,12 +207,14 @@ struct fault *client_upload(struct client *client, const char *service, const ch
 
 /* ---- login ---- */
 
-struct fault *client_login(struct arena *arena, const char *state_dir, struct client **ret)
+static const char *setting_or(struct arena *arena, const char *text, const char *name, const char *otherwise)
 {
-    const char *text;
-    TRY(file_read(arena, arena_printf(arena, "%s/openrc", state_dir), &text));
-    if (text == NULL)
-        return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first.", state_dir);
+    const char *value = setting(arena, text, name);
+    return value != NULL && *value != '\0' ? value : otherwise;
+}
+
+static struct fault *log_in(struct arena *arena, const char *text, struct client **ret)
+{
     struct client *client = ARENA_NEW(arena, struct client);
     client->arena = arena;
     client->curl = curl_easy_init();
@@ -218,13 +224,15 @@ struct fault *client_login(struct arena *arena, const char *state_dir, struct cl
     client->auth_url = setting(arena, text, "OS_AUTH_URL");
     json_t *body = json_keep(arena, json_pack("{s:{s:{s:[s],s:{s:{s:s?,s:s?,s:{s:s}}}},s:{s:{s:s,s:{s:s}}}}}", "auth",
         "identity", "methods", "password", "password", "user", "name", setting(arena, text, "OS_USERNAME"), "password",
-        setting(arena, text, "OS_PASSWORD"), "domain", "name", "Default", "scope", "project", "name", "admin", "domain",
-        "name", "Default"));
+        setting(arena, text, "OS_PASSWORD"), "domain", "name",
+        setting_or(arena, text, "OS_USER_DOMAIN_NAME", "Default"), "scope", "project", "name",
+        setting_or(arena, text, "OS_PROJECT_NAME", "admin"), "domain", "name",
+        setting_or(arena, text, "OS_PROJECT_DOMAIN_NAME", "Default")));
     if (client->auth_url == NULL || body == NULL)
-        return fault_new(arena, 500, NULL, "%s/openrc is not what nubo up wrote.", state_dir);
+        return fault_new(arena, 500, NULL, "OS_AUTH_URL, OS_USERNAME and OS_PASSWORD must be set.");
     struct answer answer = { .arena = arena };
     json_t *token;
-    struct fault *fault = request(client, arena_printf(arena, "%s/auth/tokens", client->auth_url), "POST", "/auth/tokens",
+    struct fault *fault = request(client, arena_printf(arena, "%s/v3/auth/tokens", catalog_base(arena, client->auth_url)), "POST", "/auth/tokens",
         body, &answer, &token);
     buf_release(&answer.body);
     if (fault != NULL)
@@ -233,6 +241,26 @@ struct fault *client_login(struct arena *arena, const char *state_dir, struct cl
     client->catalog = json_at(token, "token.catalog");
     *ret = client;
     return NULL;
+}
+
+struct fault *client_login(struct arena *arena, const char *state_dir, struct client **ret)
+{
+    const char *text;
+    TRY(file_read(arena, arena_printf(arena, "%s/openrc", state_dir), &text));
+    if (text == NULL)
+        return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first, or set OS_AUTH_URL and its like.", state_dir);
+    return log_in(arena, text, ret);
+}
+
+struct fault *client_login_environment(struct arena *arena, struct client **ret)
+{
+    static const char *const names[] = { "OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "OS_PROJECT_NAME", "OS_USER_DOMAIN_NAME",
+        "OS_PROJECT_DOMAIN_NAME" };
+    BUF_CLEANUP struct buf text = { 0 };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (getenv(names[i]) != NULL)
+            buf_printf(&text, "export %s=%s\n", names[i], getenv(names[i]));
+    return log_in(arena, buf_text(&text), ret);
 }
 
 struct arena *client_arena(const struct client *client)

@@ -14,6 +14,8 @@ struct client;
 
 /* Logs in with what the state directory's openrc says and reads the catalog. The client lives in the arena. */
 struct fault *client_login(struct arena *arena, const char *state_dir, struct client **ret);
+/* As OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and their like say. */
+struct fault *client_login_environment(struct arena *arena, struct client **ret);
 
 /* One call to a service's public endpoint: client_call(c, "compute", "POST", "/servers", body, &answer). A status >= 400 is
  * a fault with that status and the service's own words. `body` may be NULL; *ret (may be NULL) is NULL without a JSON answer. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * main: `nubo WORD [options]`. */
+#include "nubo/client.h"
 #include "nubo/commands.h"
 #include "nubo/manage.h"
 
 #include "nubo/programs.h"
+#include "oslo/json.h"
 #include "oslo/trace.h"
 
 #include <getopt.h>
@@ -177,15 +179,41 @@ int command_run(const struct arguments *arguments)
     return cloud_run(&settings);
 }
 
+/* What the APIs of the catalog know, each of its own host and of the hosts that it can ask. */
+static void add_remote_spans(struct arena *arena, const char *state_dir, const char *request_id, json_t *spans)
+{
+    static const char *const types[] = { "identity", "image", "placement", "network", "compute" };
+    struct client *client;
+    struct fault *fault = getenv("OS_AUTH_URL") != NULL ? client_login_environment(arena, &client)
+                                                        : client_login(arena, state_dir, &client);
+    if (fault != NULL) {
+        fprintf(stderr, "nubo: the APIs are not asked: %s\n", fault_text(arena, fault));
+        return;
+    }
+    const char *path = arena_printf(arena, "/nubo/trace/%s", request_id);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        json_t *answer = NULL;
+        fault = client_call(client, types[i], "GET", path, NULL, &answer);
+        if (fault != NULL)
+            fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
+        else
+            json_array_extend(spans, json_object_get(answer, "spans"));
+    }
+}
+
 int command_trace(const struct arguments *arguments)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    if (arguments->words[0] == NULL) {
+    const char *request_id = arguments->words[0];
+    if (request_id == NULL) {
         fprintf(stderr, "usage: nubo trace REQUEST-ID\n");
         return 2;
     }
-    if (trace_print(arena_printf(arena, "%s/trace", arguments->state_dir), arguments->words[0], stdout))
+    json_t *spans = json_keep(arena, trace_spans(arena_printf(arena, "%s/trace", arguments->state_dir), request_id));
+    if (json_array_size(spans) == 0 || getenv("OS_AUTH_URL") != NULL)
+        add_remote_spans(arena, arguments->state_dir, request_id, spans);
+    if (trace_print(spans, stdout))
         return 0;
-    fprintf(stderr, "nubo: nothing is known of %s: is it a request id (req-...), and not too old?\n", arguments->words[0]);
+    fprintf(stderr, "nubo: nothing is known of %s: is it a request id (req-...), and not too old?\n", request_id);
     return 1;
 }

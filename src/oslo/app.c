@@ -8,6 +8,7 @@
 #include "oslo/notification.h"
 #include "oslo/rest.h"
 #include "oslo/token_cache.h"
+#include "oslo/trace.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ const char *app_url(struct arena *arena, const struct app *app)
 
 size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])
 {
-    enum { COMMON = 6 };
+    enum { COMMON = 8 };
     size_t count = 0;
     for (const struct option_table *const *t = service->options; t != NULL && *t != NULL; t++) {
         assert(count + COMMON < APP_OPTION_TABLES);
@@ -41,6 +42,7 @@ size_t app_option_tables(const struct service *service, const struct option_tabl
         to[count++] = &t->auth;
         to[count++] = &t->adapter;
     }
+    to[count++] = &trace_options;
     to[count++] = &common_options;
     to[count++] = &database_options;
     to[count++] = &log_options;
@@ -196,13 +198,29 @@ static struct fault *compile_policy(struct arena *arena, struct app *app, const 
     size_t count = 0;
     while (app->service->policies[count] != NULL)
         count++;
+    const struct policy_table **tables = ARENA_ARRAY(arena, const struct policy_table *, count + 1);
+    memcpy(tables, app->service->policies, count * sizeof(*tables));
+    tables[count++] = &trace_policies;
     const struct policy_settings settings = {
         .file = policy_file(arena, config_str(app->config, "oslo_policy", "policy_file"), form),
         .directories = policy_folders(arena, app, form),
         .enforce_scope = config_bool(app->config, "oslo_policy", "enforce_scope"),
         .enforce_new_defaults = config_bool(app->config, "oslo_policy", "enforce_new_defaults"),
     };
-    return policy_create(arena, app->service->policies, count, &settings, &app->policy);
+    return policy_create(arena, tables, count, &settings, &app->policy);
+}
+
+/* The service's routes, and those that every API has. */
+static struct router *make_router(struct arena *arena, const struct service *service)
+{
+    size_t count = 0;
+    while (service->routes != NULL && service->routes[count] != NULL)
+        count++;
+    const struct route_table **tables = ARENA_ARRAY(arena, const struct route_table *, count + 2);
+    if (count > 0)
+        memcpy(tables, service->routes, count * sizeof(*tables));
+    tables[count] = &trace_routes;
+    return router_create(tables);
 }
 
 struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct service *service, const struct app_form *form,
@@ -225,7 +243,7 @@ struct fault *app_create(struct arena *arena, struct cloud *cloud, const struct 
         app_destroy(app);
         return fault;
     }
-    app->router = router_create(service->routes);
+    app->router = make_router(arena, service);
     *ret = app;
     return NULL;
 }
@@ -271,6 +289,7 @@ struct fault *app_start(struct arena *arena, struct app *app)
     struct context cx = context_service(arena, app);
     TRY(identity_start(&cx));
     TRY(messaging_open(&cx));
+    trace_serve(&cx);
     if (app->service->start != NULL)
         TRY(app->service->start(&cx));
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * trace: a ring of records in a shared mapping, and the printer of one request's tree. See trace.h. */
+ * trace: a ring of records in a shared mapping. See trace.h. */
 #include "oslo/trace.h"
 
 #include "base/clock.h"
@@ -48,6 +48,11 @@ struct span {
     struct span *parent;
 };
 
+bool trace_is_open(void)
+{
+    return ring != NULL;
+}
+
 static struct ring *map_ring(int fd, int protection)
 {
     void *memory = mmap(NULL, sizeof(struct ring), protection, MAP_SHARED, fd, 0);
@@ -56,7 +61,7 @@ static struct ring *map_ring(int fd, int protection)
 
 struct fault *trace_open(struct arena *arena, const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     if (fd < 0 || ftruncate(fd, sizeof(struct ring)) != 0) {
         struct fault *fault = fault_new(arena, 500, NULL, "The trace file %s cannot be made: %s.", path, strerror(errno));
         if (fd >= 0)
@@ -169,100 +174,65 @@ void trace_set_parent(struct context *cx, uint64_t id)
     cx->span = id == 0 ? NULL : span;
 }
 
-/* ---- printing ---- */
+/* ---- reading ---- */
 
-struct tree {
-    const struct record **records;
-    size_t count;
-    int64_t begin_us;
-    FILE *out;
-};
-
-static int by_start(const void *a, const void *b)
+static json_t *span_json(const struct record *r)
 {
-    const struct record *x = *(const struct record *const *)a, *y = *(const struct record *const *)b;
-    return x->start_us != y->start_us ? (x->start_us < y->start_us ? -1 : 1) : (x < y ? -1 : x > y);
-}
-
-static void print_record(const struct tree *tree, const struct record *r, int depth)
-{
-    int64_t duration = atomic_load(&((struct record *)r)->duration_us);
-    char took[32] = "not ended";
-    if (duration >= 0)
-        snprintf(took, sizeof(took), "%.3f ms", (double)duration / 1000);
-    fprintf(tree->out, "%+11.3f ms %12s  %*s%s: %s [%s] %s\n", (double)(r->start_us - tree->begin_us) / 1000, took,
-        depth * 2, "", r->service, r->step, r->host, r->outcome[0] != '\0' ? r->outcome : duration >= 0 ? "ok" : "");
-}
-
-static void print_children(const struct tree *tree, uint64_t parent, int depth)
-{
-    for (size_t i = 0; i < tree->count; i++)
-        if (tree->records[i]->parent == parent && depth < 64) {
-            print_record(tree, tree->records[i], depth);
-            print_children(tree, atomic_load(&((struct record *)tree->records[i])->id), depth + 1);
-        }
-}
-
-static bool has_id(const struct tree *tree, uint64_t id)
-{
-    for (size_t i = 0; i < tree->count; i++)
-        if (atomic_load(&((struct record *)tree->records[i])->id) == id)
-            return true;
-    return false;
-}
-
-/* Those whose parent was overwritten, or ran in a process that is not ours to see, are roots too. */
-static void print_tree(const struct tree *tree)
-{
-    for (size_t i = 0; i < tree->count; i++) {
-        const struct record *r = tree->records[i];
-        if (r->parent == 0 || !has_id(tree, r->parent)) {
-            print_record(tree, r, 0);
-            print_children(tree, atomic_load(&((struct record *)r)->id), 1);
-        }
+    char id[17], parent[17];
+    snprintf(id, sizeof(id), "%016llx", (unsigned long long)atomic_load(&((struct record *)r)->id));
+    snprintf(parent, sizeof(parent), "%016llx", (unsigned long long)r->parent);
+    json_t *span = json_pack("{s:s, s:s, s:I, s:I}", "id", id, "parent", parent, "start_us", (json_int_t)r->start_us, "duration_us",
+        (json_int_t)atomic_load(&((struct record *)r)->duration_us));
+    const struct {
+        const char *name, *text;
+        size_t size;
+    } texts[] = {
+        { "service", r->service, sizeof(r->service) },
+        { "host",    r->host,    sizeof(r->host) },
+        { "step",    r->step,    sizeof(r->step) },
+        { "outcome", r->outcome, sizeof(r->outcome) },
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) { /* cut texts may end within a character */
+        size_t length = strnlen(texts[i].text, texts[i].size);
+        json_t *text = NULL;
+        while (text == NULL)
+            text = json_stringn(texts[i].text, length--);
+        json_object_set_new(span, texts[i].name, text);
     }
+    return span;
 }
 
-static size_t collect(struct ring *from, const unsigned char id[16], const struct record **to)
+static json_t *collect(struct ring *from, const unsigned char id[16])
 {
     static const unsigned char none[16];
     unsigned char root[16];
+    json_t *spans = json_array();
     memcpy(root, id, 16);
     for (size_t i = 0; i < RECORDS; i++) /* the id of a service further down leads to the whole tree */
         if (atomic_load(&from->records[i].id) != 0 && memcmp(from->records[i].local, id, 16) == 0)
             memcpy(root, from->records[i].trace, 16);
-    size_t count = 0;
     for (size_t i = 0; i < RECORDS && memcmp(root, none, 16) != 0; i++)
         if (atomic_load(&from->records[i].id) != 0 && memcmp(from->records[i].trace, root, 16) == 0)
-            to[count++] = &from->records[i];
-    return count;
+            json_array_append_new(spans, span_json(&from->records[i]));
+    return spans;
 }
 
-bool trace_print(const char *path, const char *request_id, FILE *out)
+json_t *trace_spans(const char *path, const char *request_id)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) != 0 || (size_t)status.st_size < sizeof(struct ring)) {
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    struct ring *from = map_ring(fd, PROT_READ);
-    close(fd);
-    if (from == NULL)
-        return false;
     unsigned char id[16];
     pack_id(id, request_id);
-    struct tree tree = { .records = calloc(RECORDS, sizeof(*tree.records)), .out = out };
-    if (tree.records == NULL)
-        abort();
-    tree.count = collect(from, id, tree.records);
-    qsort(tree.records, tree.count, sizeof(*tree.records), by_start);
-    if (tree.count > 0)
-        tree.begin_us = tree.records[0]->start_us;
-    print_tree(&tree);
-    bool found = tree.count > 0;
-    free(tree.records);
+    if (path == NULL)
+        return ring != NULL ? collect(ring, id) : json_array();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    struct ring *from = NULL;
+    if (fd >= 0 && fstat(fd, &status) == 0 && (size_t)status.st_size >= sizeof(struct ring))
+        from = map_ring(fd, PROT_READ);
+    if (fd >= 0)
+        close(fd);
+    if (from == NULL)
+        return json_array();
+    json_t *spans = collect(from, id);
     munmap(from, sizeof(*from));
-    return found;
+    return spans;
 }

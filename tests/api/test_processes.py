@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services that call each other across processes: catalog, tokens judged from afar, memcached, one trace."""
 import concurrent.futures
+import subprocess
 import time
 
 import pytest
 import requests
 
-from conftest import DATABASE
+from conftest import BIN, DATABASE
 from processes import Memcached, Middleman, Processes, end, trace
 
 pytestmark = pytest.mark.skipif(DATABASE != "sqlite", reason="configures its own")
@@ -183,3 +184,21 @@ def test_keystones_that_misbehave(apart, middleman):
         middleman.seen.clear()
     middleman.mode = "busy" # one 503 with Retry-After: asked again
     assert placement(apart, fresh(apart)).status_code == 200
+
+
+def test_an_api_tells_its_trace_to_admins(apart):
+    asked = apart.get("compute", "/flavors")
+    request_id = asked.headers["X-Openstack-Request-Id"]
+    for service in ("compute", "network", "placement", "image", "identity"):
+        url = apart.url(service).rsplit("/v", 1)[0] + "/nubo/trace/" + request_id
+        answer = requests.get(url, headers={"X-Auth-Token": apart.token()}, timeout=30)
+        assert answer.status_code == 200, (service, answer.text)
+        assert "GET /v2.1/flavors" in [span["step"] for span in answer.json()["spans"]]
+        assert requests.get(url, timeout=30).status_code == 401
+        member = apart.make_user("tracer", "member", "watched")
+        assert requests.get(url, headers={"X-Auth-Token": member}, timeout=30).status_code == 403
+        assert requests.get(url + "x", headers={"X-Auth-Token": apart.token()}, timeout=30).status_code == 400
+    # from another host: no ring of its own, the catalog's APIs are asked
+    done = subprocess.run([BIN, "trace", request_id, "--state-dir", "/nonexistent"], env={**apart.env, **apart.rc}, text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert "nova-api: GET /v2.1/flavors" in done.stdout, done.stderr
