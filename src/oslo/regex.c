@@ -23,11 +23,11 @@ static void release(void *object)
     pcre2_code_free(regex->code);
 }
 
-struct regex *regex_compile(struct arena *arena, const char *text)
+static struct regex *compile(struct arena *arena, const char *text, uint32_t options)
 {
     int error;
     PCRE2_SIZE at;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_CASELESS, &error, &at,
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options, &error, &at,
         NULL);
     if (code == NULL)
         return NULL;
@@ -42,8 +42,24 @@ struct regex *regex_compile(struct arena *arena, const char *text)
     return regex;
 }
 
+struct regex *regex_compile(struct arena *arena, const char *text)
+{
+    return compile(arena, text, PCRE2_CASELESS);
+}
+
+struct regex *regex_compile_exact(struct arena *arena, const char *text)
+{
+    return compile(arena, text, 0);
+}
+
+enum regex_result regex_search(struct regex *regex, const char *text)
+{
+    int result = pcre2_match(regex->code, (PCRE2_SPTR)text, strlen(text), 0, 0, regex->match, regex->limits);
+
+    return result >= 0 ? REGEX_FOUND : result == PCRE2_ERROR_NOMATCH ? REGEX_ABSENT : REGEX_GAVE_UP;
+}
+
 bool regex_found(struct regex *regex, const char *text)
 {
-    return text != NULL &&
-        pcre2_match(regex->code, (PCRE2_SPTR)text, strlen(text), 0, 0, regex->match, regex->limits) >= 0;
+    return text != NULL && regex_search(regex, text) == REGEX_FOUND;
 }
