@@ -3,6 +3,7 @@
  * options: what glance-api.conf may say. Names and defaults: glance 2023.1.
  */
 #include "glance/images.h"
+#include "oslo/middleware.h"
 
 #define KNOWN "Known for existing files: "
 #define ONE_STORE KNOWN "images are files in filesystem_store_datadir."
@@ -13,6 +14,10 @@
 static const char *const stores[] = { "file", "http", "https", "glance.store.filesystem.Store", "glance.store.http.Store", NULL };
 
 static const struct option rows[] = {
+    CORS_OPTIONS("Content-MD5,X-Image-Meta-Checksum,X-Storage-Token,Accept-Encoding,X-Auth-Token,"
+                 "X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,X-OpenStack-Request-ID",
+                 "X-Image-Meta-Checksum,X-Auth-Token,X-Subject-Token,X-Service-Token,X-OpenStack-Request-ID",
+                 "GET,PUT,POST,DELETE,PATCH"),
     { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "IP address to bind the glance servers to." },
     { "DEFAULT", "bind_port", OPTION_PORT, "9292", "Port number on which the server will listen." },
     { "DEFAULT", "workers", OPTION_INT, NULL, KNOWN "the threads of one process do the work of all workers.", .min = 0, .max = INT32_MAX },

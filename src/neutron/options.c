@@ -4,9 +4,14 @@
  * Names and defaults: neutron 2023.1. What has another or no meaning here says so.
  */
 #include "neutron/agent.h"
+#include "oslo/middleware.h"
 
 /* neutron.conf */
 static const struct option rows[] = {
+    CORS_OPTIONS("X-Auth-Token,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,"
+                 "X-OpenStack-Request-ID",
+                 "X-Auth-Token,X-Subject-Token,X-Service-Token,X-OpenStack-Request-ID,"
+                 "OpenStack-Volume-microversion", "GET,PUT,POST,DELETE,PATCH"),
     { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "The host IP to bind to." },
     { "DEFAULT", "bind_port", OPTION_PORT, "9696", "The port to bind to." },
     { "DEFAULT", "state_path", OPTION_STR, "/var/lib/neutron", "Where to store Neutron state files." },

@@ -9,10 +9,15 @@
 #include "nova/commands.h"
 #include "nova/migrations.h"
 #include "nova/roles.h"
+#include "oslo/middleware.h"
 
 static const struct option option_rows[] = {
     { "api_database", "connection", OPTION_STR, NULL, "The database of cells and their hosts; [database] when not set.",
       .secret = true },
+    CORS_OPTIONS("X-Auth-Token,X-Openstack-Request-Id,X-Identity-Status,X-Roles,X-Service-Catalog,"
+                 "X-User-Id,X-Tenant-Id,X-OpenStack-Nova-API-Version,OpenStack-API-Version",
+                 "X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,X-Service-Token,"
+                 "X-OpenStack-Nova-API-Version,OpenStack-API-Version", "GET,PUT,POST,DELETE,PATCH"),
     { "DEFAULT", "enabled_apis", OPTION_LIST, "osapi_compute,metadata", "List of APIs to be enabled by default.",
       .choices = OPTION_WORDS("osapi_compute", "metadata") },
     { "DEFAULT", "osapi_compute_listen", OPTION_STR, "0.0.0.0", "IP address on which the OpenStack API will listen." },

@@ -5,6 +5,7 @@
 #include "oslo/identity.h"
 #include "oslo/log_options.h"
 #include "oslo/messaging.h"
+#include "oslo/middleware.h"
 #include "oslo/notification.h"
 #include "oslo/rest.h"
 #include "oslo/token_cache.h"
@@ -31,7 +32,7 @@ const char *app_url(struct arena *arena, const struct app *app)
 
 size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])
 {
-    enum { COMMON = 8 };
+    enum { COMMON = 9 };
     size_t count = 0;
     for (const struct option_table *const *t = service->options; t != NULL && *t != NULL; t++) {
         assert(count + COMMON < APP_OPTION_TABLES);
@@ -44,6 +45,7 @@ size_t app_option_tables(const struct service *service, const struct option_tabl
     }
     to[count++] = &trace_options;
     to[count++] = &common_options;
+    to[count++] = &middleware_options;
     to[count++] = &database_options;
     to[count++] = &log_options;
     to[count++] = &messaging_options;

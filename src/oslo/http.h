@@ -98,6 +98,10 @@ struct request {
 #define RQ(rq) (&(rq)->cx)
 
 const char *request_header(const struct request *rq, const char *name);      /* NULL: absent */
+/* Calls take() for each header of a request that came from a socket. */
+void request_headers(const struct request *rq, void (*take)(void *argument, const char *name, const char *value),
+    void *argument);
+const char *request_peer(const struct request *rq); /* the address that the connection comes from; NULL: no socket */
 const char *request_query(const struct request *rq, const char *name);       /* first value, NULL: absent */
 bool request_query_bool(const struct request *rq, const char *name, bool absent); /* oslo strutils: 1 t true on y yes */
 const char *request_argument(const struct request *rq, const char *name);    /* by its {name} in the path */

@@ -7,6 +7,7 @@
  * behind, so that memory does not grow with the body. */
 #include "base/log.h"
 #include "oslo/app.h"
+#include "oslo/middleware.h"
 #include "oslo/transport.h"
 
 #include <arpa/inet.h>
@@ -24,7 +25,6 @@ enum {
     CONNECTION_MEMORY = 32768, /* request line and headers; MHD answers 431 above */
     CONNECTIONS = 4096,
     IDLE_SECONDS = 75,
-    BODY_LIMIT = 114688,      /* oslo.middleware's max_request_body_size */
     SLOT = 256 * 1024,
 };
 
@@ -123,7 +123,46 @@ static ssize_t socket_read(struct request *rq, void *to, size_t size)
     return n;
 }
 
-static const struct transport socket_transport = { socket_header, socket_read };
+static const char *socket_peer(const struct request *rq)
+{
+    const struct exchange *x = rq->transport;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[INET6_ADDRSTRLEN] = "";
+    if (info == NULL || info->client_addr == NULL)
+        return NULL;
+    if (info->client_addr->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, text, sizeof(text));
+    else if (info->client_addr->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)info->client_addr)->sin6_addr, text, sizeof(text));
+    return text[0] != '\0' ? arena_strdup(x->arena, text) : NULL;
+}
+
+struct header_walk {
+    void (*take)(void *argument, const char *name, const char *value);
+    void *argument;
+};
+
+static enum MHD_Result walk_header(void *walk, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    const struct header_walk *w = walk;
+    w->take(w->argument, name, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+static void socket_headers(const struct request *rq, void (*take)(void *argument, const char *name, const char *value),
+    void *argument)
+{
+    const struct exchange *x = rq->transport;
+    struct header_walk walk = { take, argument };
+    if (x->slot == NULL) /* a stream's client may be gone, and its headers with it */
+        MHD_get_connection_values(x->connection, MHD_HEADER_KIND, walk_header, &walk);
+    else
+        for (const struct header *h = x->kept; h != NULL; h = h->next)
+            take(argument, h->name, h->value);
+}
+
+static const struct transport socket_transport = {
+    .header = socket_header, .read = socket_read, .peer = socket_peer, .headers = socket_headers };
 
 /* A chunk came from the client. Suspends the connection when the worker still has the one before. */
 static void take_chunk(struct exchange *x, const char *data, size_t *size)
@@ -220,18 +259,6 @@ static void end_exchange(void *port, struct MHD_Connection *connection, void **s
     exchange_drop(x);
 }
 
-static bool usable_authority(const char *host)
-{
-    return host != NULL && *host != '\0' && strlen(host) < 256 &&
-        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") == strlen(host);
-}
-
-static void set_base_url(struct exchange *x)
-{
-    const char *host = socket_header(x->rq, "Host");
-    x->rq->base_url = arena_printf(x->arena, "http://%s", usable_authority(host) ? host : x->port->authority);
-}
-
 static enum MHD_Result respond(struct exchange *x)
 {
     struct request *rq = x->rq;
@@ -314,7 +341,7 @@ static enum MHD_Result give_to_worker(struct exchange *x)
 static size_t body_limit(const struct exchange *x)
 {
     size_t limit = x->port->app->service->dialect->body_limit;
-    return limit != 0 ? limit : BODY_LIMIT;
+    return limit != 0 ? limit : middleware_body_limit(x->port->app);
 }
 
 static enum MHD_Result keep_header(void *argument, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -335,7 +362,7 @@ static enum MHD_Result look_at_headers(struct exchange *x, const char *method)
     const char *allow;
     rq->method_name = arena_strdup(x->arena, method);
     rq->method = http_method_parse(method);
-    set_base_url(x);
+    rq->base_url = middleware_base_url(rq, x->port->authority);
     rq->version = -1;
     const struct route *route = rq->path != NULL ? router_find(x->port->router, rq, &allow) : NULL;
     rq->route = NULL;

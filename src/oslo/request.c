@@ -5,6 +5,7 @@
 #include "oslo/app.h"
 #include "oslo/http.h"
 #include "oslo/identity.h"
+#include "oslo/middleware.h"
 #include "oslo/rest.h"
 #include "oslo/schema.h"
 #include "oslo/trace.h"
@@ -53,6 +54,20 @@ const char *request_header(const struct request *rq, const char *name)
 {
     const struct carrier *carrier = rq->transport;
     return carrier == NULL ? NULL : carrier->transport->header(rq, name);
+}
+
+void request_headers(const struct request *rq, void (*take)(void *argument, const char *name, const char *value),
+    void *argument)
+{
+    const struct carrier *carrier = rq->transport;
+    if (carrier != NULL && carrier->transport->headers != NULL)
+        carrier->transport->headers(rq, take, argument);
+}
+
+const char *request_peer(const struct request *rq)
+{
+    const struct carrier *carrier = rq->transport;
+    return carrier != NULL && carrier->transport->peer != NULL ? carrier->transport->peer(rq) : NULL;
 }
 
 ssize_t request_read(struct request *rq, void *to, size_t size)
@@ -400,6 +415,7 @@ static void finish(struct request *rq)
         response_header(rq, dialect->request_id_header, rq->cx.request_id);
     if (dialect->finish != NULL)
         dialect->finish(rq);
+    middleware_finish(rq);
 }
 
 void request_run(struct request *rq, const struct router *router)
@@ -417,7 +433,11 @@ void request_run(struct request *rq, const struct router *router)
     struct span *span = trace_begin(cx, cx->app->service->roles != NULL ? cx->app->service->roles[0].name
                                                                          : cx->app->service->name,
         NULL, "%s %s", rq->method_name, rq->path != NULL ? rq->path : "?");
-    struct fault *fault = rq->path == NULL ? FAULT(cx, 400, NULL, "The request target is malformed.") : walk(rq, router);
+    struct fault *fault = NULL;
+    if (rq->path == NULL)
+        fault = FAULT(cx, 400, NULL, "The request target is malformed.");
+    else if (!middleware_answers(rq))
+        fault = walk(rq, router);
     if (fault != NULL) {
         log_fault(rq, fault);
         render_fault(rq, fault);

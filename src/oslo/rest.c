@@ -50,7 +50,7 @@ static ssize_t call_read(struct request *rq, void *to, size_t size)
     return (ssize_t)n;
 }
 
-static const struct transport call_transport = { call_header, call_read };
+static const struct transport call_transport = { .header = call_header, .read = call_read };
 
 /* ---- headers ---- */
 

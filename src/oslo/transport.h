@@ -10,6 +10,8 @@
 struct transport {
     const char *(*header)(const struct request *rq, const char *name);
     ssize_t (*read)(struct request *rq, void *to, size_t size);
+    const char *(*peer)(const struct request *rq); /* these two NULL: no socket */
+    void (*headers)(const struct request *rq, void (*take)(void *argument, const char *name, const char *value), void *argument);
 };
 
 /* Every `void *transport` of a request points to a struct that begins with this. */

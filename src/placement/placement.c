@@ -2,6 +2,7 @@
  *
  * placement: the service's tables that belong to no one resource: options, policies, migrations, start.
  */
+#include "oslo/middleware.h"
 #include "placement/placement.h"
 
 #include "placement/api.h"
@@ -16,6 +17,10 @@
 static const struct option option_rows[] = {
     { "placement_database", "connection", OPTION_STR, NULL, "The database of the service; [database] connection when not set.",
         .secret = true },
+    CORS_OPTIONS("X-Auth-Token,X-Openstack-Request-Id,X-Identity-Status,X-Roles,X-Service-Catalog,"
+                 "X-User-Id,X-Tenant-Id,OpenStack-API-Version",
+                 "X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,X-Service-Token,"
+                 "OpenStack-API-Version", "GET,PUT,POST,DELETE,PATCH"),
     { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "Address that the API listens on; placement is its own server here." },
     { "DEFAULT", "bind_port", OPTION_PORT, "8778", "Port that the API listens on." },
     { "DEFAULT", "pybasedir", OPTION_STR, "/usr/lib/python3/dist-packages", "Known for existing files: there is no Python here." },
