@@ -36,6 +36,14 @@ const char *entity_option_name(const struct entity *entity, const char *id)
     return NULL;
 }
 
+const char *entity_json_inner(struct arena *arena, const char *text)
+{
+    const json_t *outer = json_parse_own(arena, arena_printf(arena, "[%s]", text));
+    const char *inner = json_string_value(json_array_get(outer, 0));
+
+    return inner != NULL ? inner : text;
+}
+
 static json_t *attribute_value(struct tx *tx, const struct attribute *attribute, struct rows *rows, int column)
 {
     const char *text = rows_text(rows, column);
@@ -49,7 +57,9 @@ static json_t *attribute_value(struct tx *tx, const struct attribute *attribute,
         return json_null();
     if (attribute->flags & ATTRIBUTE_INT)
         return json_integer(rows_int(rows, column));
-    if (attribute->flags & ATTRIBUTE_JSON) {
+    if (attribute->flags & ATTRIBUTE_JSON_TWICE)
+        text = entity_json_inner(tx_arena(tx), text);
+    if (attribute->flags & (ATTRIBUTE_JSON | ATTRIBUTE_JSON_TWICE)) {
         json_t *value = json_parse_own(tx_arena(tx), text);
         return value != NULL ? json_incref(value) : json_null();
     }
@@ -246,6 +256,8 @@ static struct sql_value attribute_sql(struct arena *arena, const struct attribut
         return INT(json_integer_value(value));
     if ((attribute->flags & ATTRIBUTE_JSON) && value != NULL)
         return TEXT(json_dump(arena, value));
+    if (attribute->flags & ATTRIBUTE_JSON_TWICE)
+        return TEXT(json_dump(arena, json_keep(arena, json_string(json_dump(arena, value)))));
     if (json_is_string(value))
         return (struct sql_value){ .type = SQL_TYPE_TEXT, .text = { json_string_value(value), json_string_length(value) } };
     return TEXT(attribute->null_as);

@@ -25,6 +25,7 @@ enum attribute_flags {
     ATTRIBUTE_READ     = 1 << 6, /* from a joined table: not written with the entity's own row */
     ATTRIBUTE_INT      = 1 << 7,
     ATTRIBUTE_JSON     = 1 << 8, /* the column holds JSON text */
+    ATTRIBUTE_JSON_TWICE = 1 << 9, /* JSON text of a text that is JSON, as the reference writes mappings */
 };
 
 struct attribute {

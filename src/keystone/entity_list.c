@@ -223,7 +223,9 @@ static void write_attribute(struct list *list, const struct attribute *attribute
         bool null = entity_column_null(attribute, text);
         if (null && (attribute->flags & ATTRIBUTE_OPTIONAL))
             return;
-        if (!null && (attribute->flags & (ATTRIBUTE_INT | ATTRIBUTE_JSON)))
+        if (!null && (attribute->flags & ATTRIBUTE_JSON_TWICE))
+            json_raw(w, attribute->name, entity_json_inner(list->rq->cx.arena, text));
+        else if (!null && (attribute->flags & (ATTRIBUTE_INT | ATTRIBUTE_JSON)))
             json_raw(w, attribute->name, text); /* we wrote it: JSON as it stands */
         else
             json_text(w, attribute->name, null ? NULL : text);

@@ -153,6 +153,7 @@ struct fault *group_erase(struct tx *tx, struct context *cx, const char *id)
         TRY(rows_fault(rows));
     }
     TRY(sql_exec(tx, "DELETE FROM user_group_membership WHERE group_id = ?", BIND(TEXT(id))));
+    TRY(sql_exec(tx, "DELETE FROM expiring_user_group_membership WHERE group_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM assignment WHERE actor_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM system_assignment WHERE actor_id = ?", BIND(TEXT(id))));
     return entity_erase(tx, &group_entity, id);

@@ -6,6 +6,7 @@
  */
 #include "keystone/state.h"
 
+#include "oslo/middleware.h"
 #include "oslo/options.h"
 
 #define DRIVER(section, help)  { section, "driver", OPTION_STR, "sql", help, .choices = OPTION_WORDS("sql") }
@@ -17,6 +18,11 @@
 static const char *const assignment_limit[] = { "assignment/list_limit", NULL };
 
 static const struct option rows[] = {
+    CORS_OPTIONS("X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,X-Project-Id,X-Project-Name,X-Project-Domain-Id,"
+                 "X-Project-Domain-Name,X-Domain-Id,X-Domain-Name,Openstack-Auth-Receipt",
+                 "X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,Openstack-Auth-Receipt", "GET,PUT,POST,DELETE,PATCH"),
+    { "healthcheck", "backends", OPTION_LIST, "", "What health checks look at.",
+      .choices = OPTION_WORDS("disable_by_file", "disable_by_files_ports") },
     { "DEFAULT", "strict_password_check", OPTION_BOOL, "false", "Refuse a password that is too long, instead of cutting it." },
     { "DEFAULT", "list_limit", OPTION_INT, NULL, "Longest list of any collection; longer ones are cut and say so." },
 
@@ -80,6 +86,8 @@ static const struct option rows[] = {
       "Addresses of front web servers whose headers are taken for the variables of an assertion (not of the reference)." },
     { "federation", "trusted_header_prefix", OPTION_STR, "",
       "Begin of the headers that a front server asserts with, '-' for '_'; empty: nothing is taken from headers (not of the reference)." },
+    { "saml", "relay_state_prefix", OPTION_STR, "ss:mem:", "Begin of the RelayState of new service providers." },
+    { "saml", "idp_metadata_path", OPTION_STR, "/etc/keystone/saml2_idp_metadata.xml", "The metadata of this identity provider." },
     DRIVER("shadow_users", "Where users of identity providers are kept."),
 };
 

@@ -6,6 +6,7 @@
 #include "keystone/credentials.h"
 #include "keystone/domain_config.h"
 #include "keystone/edit.h"
+#include "keystone/federation.h"
 #include "keystone/groups.h"
 #include "keystone/limits.h"
 #include "keystone/projects.h"
@@ -245,6 +246,7 @@ static struct fault *erase_domain(struct tx *tx, struct context *cx, const char 
     TRY(sql_exec(tx, "DELETE FROM role WHERE domain_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM `limit` WHERE domain_id = ?", BIND(TEXT(id))));
     TRY(domain_config_erase(tx, id));
+    TRY(idps_of_domain_erase(tx, id));
     return erase(tx, cx, id);
 }
 

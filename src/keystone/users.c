@@ -302,6 +302,8 @@ struct fault *user_delete(struct tx *tx, struct context *cx, const char *id)
         "DELETE FROM password WHERE local_user_id IN (SELECT id FROM local_user WHERE user_id = ?)",
         "DELETE FROM local_user WHERE user_id = ?",
         "DELETE FROM nonlocal_user WHERE user_id = ?",
+        "DELETE FROM federated_user WHERE user_id = ?",
+        "DELETE FROM expiring_user_group_membership WHERE user_id = ?",
         "DELETE FROM user_group_membership WHERE user_id = ?",
         "DELETE FROM assignment WHERE actor_id = ?",
         "DELETE FROM system_assignment WHERE actor_id = ?",

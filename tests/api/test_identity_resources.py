@@ -348,3 +348,68 @@ def test_a_domain_goes_with_a_deep_tree(cloud, make):
     assert cloud.call("DELETE", "identity", f"/domains/{domain}").status_code == 204
     assert cloud.get("identity", f"/projects/{parent}").status_code == 404
     assert cloud.post("identity", "/domains", {"domain": {"name": "federated"}}).status_code == 400
+
+
+# ---- federation
+
+RULES = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}]
+
+
+def test_federation_resources(cloud, make):
+    base = "/OS-FEDERATION"
+    idp, mapping, remote = word("idp"), word("map"), word("remote")
+    said(cloud.get("identity", f"{base}/mappings/{mapping}"), 404, f"Could not find mapping: {mapping}.")
+    answer = cloud.call("PUT", "identity", f"{base}/mappings/{mapping}", {"mapping": {"rules": RULES}})
+    assert answer.status_code == 201 and answer.json()["mapping"]["rules"] == RULES
+    assert cloud.call("PUT", "identity", f"{base}/mappings/{mapping}", {"mapping": {"rules": RULES}}).status_code == 409
+    assert cloud.call("PUT", "identity", f"{base}/mappings/x", {"mapping": {"rules": []}}).status_code == 400
+    assert cloud.get("identity", f"{base}/mappings/{mapping}").json()["mapping"]["rules"] == RULES
+    assert {m["id"]: m["rules"] for m in cloud.get("identity", f"{base}/mappings").json()["mappings"]}[mapping] == RULES
+    more = [*RULES, {"local": [{"group": {"id": "g"}}], "remote": [{"type": "G", "any_one_of": ["a"]}]}]
+    changed = cloud.call("PATCH", "identity", f"{base}/mappings/{mapping}", {"mapping": {"rules": more}})
+    assert changed.json()["mapping"]["rules"] == more
+
+    path = f"{base}/identity_providers/{idp}"
+    said(cloud.get("identity", path), 404, f"Could not find Identity Provider: {idp}.")
+    answer = cloud.call("PUT", "identity", path, {"identity_provider": {"remote_ids": [remote], "authorization_ttl": 5}})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["identity_provider"]
+    assert made["enabled"] is False and made["description"] is None and made["authorization_ttl"] == 5
+    assert made["links"]["protocols"] == made["links"]["self"] + "/protocols" and made["remote_ids"] == [remote]
+    domain = cloud.get("identity", f"/domains/{made['domain_id']}").json()["domain"]
+    assert domain["description"] == f"Auto generated federated domain for Identity Provider: {idp}"
+    said(cloud.call("PUT", "identity", path, {"identity_provider": {}}), 409,
+         f"Conflict occurred attempting to store identity_provider - Duplicate entry: {idp}.")
+    said(cloud.call("PUT", "identity", path + "2", {"identity_provider": {"remote_ids": [remote]}}), 409,
+         f"Conflict occurred attempting to store identity_provider - Duplicate remote ID: {remote}.")
+    said(cloud.call("PUT", "identity", path + "2", {"identity_provider": {"domain_id": "none"}}), 404,
+         "Could not find domain: none.")
+    assert cloud.call("PUT", "identity", path + "2", {"identity_provider": {"colour": "red"}}).status_code == 400
+    changed = cloud.call("PATCH", "identity", path, {"identity_provider": {"enabled": True, "remote_ids": []}}).json()
+    assert changed["identity_provider"]["enabled"] is True and changed["identity_provider"]["remote_ids"] == []
+    assert idp in {p["id"] for p in cloud.get("identity", f"{base}/identity_providers?enabled=1").json()["identity_providers"]}
+    listed = cloud.get("identity", f"{base}/identity_providers?id={idp}").json()["identity_providers"]
+    assert [p["id"] for p in listed] == [idp]
+
+    said(cloud.call("PUT", "identity", f"{path}/protocols/saml2", {"protocol": {"mapping_id": "none"}}), 400,
+         "Invalid mapping id: none")
+    answer = cloud.call("PUT", "identity", f"{path}/protocols/saml2", {"protocol": {"mapping_id": mapping}})
+    assert answer.status_code == 201 and set(answer.json()["protocol"]) == {"id", "mapping_id", "links"}
+    said(cloud.get("identity", f"{path}/protocols/oidc"), 404,
+         f"Could not find federated protocol oidc for Identity Provider: {idp}.")
+    assert cloud.get("identity", f"{path}/protocols").json()["protocols"][0]["remote_id_attribute"] is None
+    changed = cloud.call("PATCH", "identity", f"{path}/protocols/saml2",
+                         {"protocol": {"mapping_id": mapping, "remote_id_attribute": "X"}})
+    assert changed.status_code == 200
+    assert cloud.call("DELETE", "identity", f"{path}/protocols/saml2").status_code == 204
+    assert cloud.call("DELETE", "identity", path).status_code == 204
+    assert cloud.call("DELETE", "identity", f"{base}/mappings/{mapping}").status_code == 204
+
+    sp = f"{base}/service_providers/{idp}"
+    body = {"auth_url": "https://other/v3", "sp_url": "https://other/ecp", "enabled": True}
+    answer = cloud.call("PUT", "identity", sp, {"service_provider": body})
+    assert answer.status_code == 201 and answer.json()["service_provider"]["relay_state_prefix"] == "ss:mem:"
+    assert cloud.call("PATCH", "identity", sp, {"service_provider": {"enabled": False}}).json()["service_provider"]["enabled"] is False
+    assert idp not in {p["id"] for p in cloud.get("identity", f"{base}/service_providers?enabled=true").json()["service_providers"]}
+    assert cloud.call("DELETE", "identity", sp).status_code == 204
+    said(cloud.get("identity", sp), 404, f"Could not find Service Provider: {idp}.")

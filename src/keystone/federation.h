@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * federation: identity providers elsewhere, the protocols that they speak, and the mappings of what they assert.
+ */
+#ifndef KEYSTONE_FEDERATION_H
+#define KEYSTONE_FEDERATION_H
+
+#include "keystone/entity.h"
+
+/* An identity provider as a document with its remote_ids; *ret NULL when there is none. */
+struct fault *idp_load(struct tx *tx, const char *id, json_t **ret);
+/* Deletes one with its protocols; its users stay, and have no way in any more. */
+struct fault *idp_erase(struct tx *tx, const char *id);
+/* Deletes those whose users are of a domain. */
+struct fault *idps_of_domain_erase(struct tx *tx, const char *domain_id);
+
+/* {"id", "idp_id", "mapping_id", "remote_id_attribute"}; *ret NULL when there is none. */
+struct fault *protocol_load(struct tx *tx, const char *idp_id, const char *protocol_id, json_t **ret);
+struct fault *protocol_missing(struct context *cx, const char *idp_id, const char *protocol_id);
+
+extern const struct entity mapping_entity;
+
+/* The member "service_providers" of a token: those that are enabled; nothing when there are none. */
+struct fault *service_providers_write(struct json_writer *w, struct tx *tx);
+
+#endif
