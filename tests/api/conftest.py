@@ -3,6 +3,9 @@
 
 NUBO_BIN names the program (default: build/src/nubo/nubo). The session ends with the log read: a sanitizer's report or a
 crash in it fails the run. NUBO_TEST_DATABASE=mariadb puts each cloud's databases on a MariaDB that the session starts.
+NUBO_TEST_FORM=split runs every role as a process of its own (tests/lib/split.py); their messages then go as
+NUBO_TEST_TRANSPORT says: http (no broker) or rabbit (one that the session starts), and validated tokens into
+NUBO_TEST_MEMCACHED=host:port when that is set.
 """
 import json
 import os
@@ -12,6 +15,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -22,7 +26,8 @@ import engines
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = os.environ.get("NUBO_BIN", str(ROOT / "build" / "src" / "nubo" / "nubo"))
-PORTS = {"identity": 5000, "placement": 8778, "image": 9292, "compute": 8774, "network": 9696, "metadata": 8775}
+PORTS = {"identity": 5000, "placement": 8778, "image": 9292, "compute": 8774, "network": 9696, "metadata": 8775,
+         "messages": 5700}
 ENDPOINTS = {"identity": "/v3", "placement": "", "image": "", "compute": "/v2.1", "network": ""}
 
 
@@ -44,8 +49,15 @@ def free_offset():
     raise RuntimeError("no free ports")
 
 
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+import rabbit  # noqa: E402
+import split  # noqa: E402
+
 DATABASE = os.environ.get("NUBO_TEST_DATABASE", "sqlite")
+FORM = os.environ.get("NUBO_TEST_FORM", "one")
+TRANSPORT = os.environ.get("NUBO_TEST_TRANSPORT", "http")
 SERVER = None
+BROKER = None
 
 
 def mariadb():
@@ -61,6 +73,32 @@ def _servers():
     yield
     if SERVER is not None:
         SERVER.dispose()
+    if BROKER is not None:
+        BROKER.destroy()
+        shutil.rmtree(BROKER.folder, ignore_errors=True)
+
+
+def split_database(cloud, name):
+    """The URL of a schema of a cloud in separate processes."""
+    if DATABASE != "mariadb":
+        return f"sqlite:///{cloud.state_dir}/db/{name}.db"
+    if not cloud.schema:
+        cloud.schema = f"c{cloud.offset}_{time.time_ns() // 1000 % 10**9}_"
+        mariadb().create(*(cloud.schema + name for name in (*engines.SERVICES, "nova_api", "nova_cell0")))
+    return mariadb().url(cloud.schema + name)
+
+
+def split_transport(cloud):
+    """Where its messages go: an address of its own, or a virtual host of its own at the session's broker."""
+    global BROKER
+    if TRANSPORT == "http":
+        return f"http://{cloud.offset}secret@127.0.0.1:{PORTS['messages'] + cloud.offset}/"
+    if BROKER is None:
+        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-")).start()
+    vhost = f"cloud{cloud.offset}-{time.time_ns()}"
+    BROKER.ctl("add_vhost", vhost)
+    BROKER.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+    return f"rabbit://guest:guest@127.0.0.1:{BROKER.port}/{vhost}"
 
 
 class Cloud:
@@ -76,7 +114,7 @@ class Cloud:
         self.process = None
         self._tokens = {}
         self.schema = None
-        if DATABASE == "mariadb" and not (self.state_dir / "etc").exists():
+        if DATABASE == "mariadb" and FORM == "one" and not (self.state_dir / "etc").exists():
             self.schema = f"c{self.offset}_{time.time_ns() // 1000 % 10**9}_"
             mariadb().create(*(self.schema + service for service in engines.SERVICES))
             engines.write_configs(self.state_dir, self.offset, lambda service: mariadb().url(self.schema + service))
@@ -124,7 +162,10 @@ class Cloud:
         """The rows of a query of a service's database ("nova"), or of a compute host's own ("nova-compute"), as texts."""
         if self.schema and database in engines.SERVICES:
             return [tuple(line.split("\t")) for line in mariadb().sql(sql, self.schema + database).splitlines()]
-        with sqlite3.connect(f"file:{self.state_dir}/db/{database}.db?mode=ro", uri=True) as db:
+        path = self.state_dir / "db" / f"{database}.db"
+        if not path.exists():
+            path = self.state_dir / "nova" / f"{database}.db"  # a compute host's own, in separate processes
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
             return [tuple(map(str, row)) for row in db.execute(sql).fetchall()]
 
     # -- HTTP
@@ -209,6 +250,10 @@ class Cloud:
                 return value
             assert time.time() < end, f"still not after {seconds} s; log:\n{self.tail()}"
             time.sleep(every)
+
+
+if FORM == "split":
+    Cloud = split.split_class(Cloud, BIN, split_database, split_transport, os.environ.get("NUBO_TEST_MEMCACHED", ""))
 
 
 def new_cloud(**settings):

@@ -34,7 +34,7 @@ SYNC = [("keystone-manage", "keystone", ["db_sync"]), ("glance-manage", "glance-
 
 def auth_section(name, user, password, offset, extra=""):
     return (f"[{name}]\nauth_url = http://127.0.0.1:{5000 + offset}\nauth_type = password\nproject_domain_name = Default\n"
-            f"user_domain_name = Default\nproject_name = service\nregion_name = RegionOne\nusername = {user}\n"
+            f"user_domain_name = Default\nproject_name = service\nusername = {user}\n"
             f"password = {password}\n{extra}\n")
 
 
@@ -50,7 +50,7 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
 
     def authtoken(user):
         return auth_section("keystone_authtoken", user, password[user], offset,
-                            f"www_authenticate_uri = http://127.0.0.1:{5000 + offset}\n{cache}service_token_roles = service\n"
+                            f"region_name = RegionOne\nwww_authenticate_uri = http://127.0.0.1:{5000 + offset}\n{cache}service_token_roles = service\n"
                             "service_token_roles_required = true\n")
 
     def service_user(user):
@@ -72,23 +72,23 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
             f"[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {8778 + offset}\n"
             f"[placement_database]\nconnection = {connection('placement')}\n[api]\nauth_strategy = keystone\n" + authtoken("placement"),
         "nova/nova.conf":
-            f"[DEFAULT]\nenabled_apis = osapi_compute,metadata\ntransport_url = {transport}\nmy_ip = 127.0.0.1\n"
+            f"[DEFAULT]\nenabled_apis = osapi_compute\ntransport_url = {transport}\nmy_ip = 127.0.0.1\n"
             f"state_path = {state}/nova\nosapi_compute_listen = 127.0.0.1\nosapi_compute_listen_port = {8774 + offset}\n"
             f"metadata_listen = 127.0.0.1\nmetadata_listen_port = {8775 + offset}\ncompute_driver = libvirt.LibvirtDriver\n"
             f"[api_database]\nconnection = {connection('nova_api')}\n[database]\nconnection = {connection('nova')}\n"
             "[api]\nauth_strategy = keystone\n" + authtoken("nova") + service_user("nova") +
             "[vnc]\nenabled = true\nserver_listen = 127.0.0.1\nserver_proxyclient_address = $my_ip\n"
             f"[glance]\napi_servers = http://127.0.0.1:{9292 + offset}\n[oslo_concurrency]\nlock_path = {state}/lock\n" +
-            auth_section("placement", "placement", password["placement"], offset) +
+            auth_section("placement", "placement", password["placement"], offset, "region_name = RegionOne\n") +
             auth_section("neutron", "neutron", password["neutron"], offset,
-                         f"service_metadata_proxy = true\nmetadata_proxy_shared_secret = {metadata_secret}\n") +
+                         f"region_name = RegionOne\nservice_metadata_proxy = true\nmetadata_proxy_shared_secret = {metadata_secret}\n") +
             "[libvirt]\nvirt_type = qemu\n[scheduler]\ndiscover_hosts_in_cells_interval = 2\n",
         "neutron/neutron.conf":
             f"[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {9696 + offset}\nstate_path = {state}/neutron\ncore_plugin = ml2\n"
             f"service_plugins = router\nauth_strategy = keystone\ntransport_url = {transport}\n"
             "notify_nova_on_port_status_changes = true\nnotify_nova_on_port_data_changes = true\n"
             f"[database]\nconnection = {connection('neutron')}\n" + authtoken("neutron") +
-            auth_section("nova", "nova", password["nova"], offset) + f"[oslo_concurrency]\nlock_path = {state}/lock\n",
+            auth_section("nova", "nova", password["nova"], offset, "region_name = RegionOne\n") + f"[oslo_concurrency]\nlock_path = {state}/lock\n",
         "neutron/plugins/ml2/ml2_conf.ini":
             "[ml2]\ntype_drivers = flat,vlan,vxlan\ntenant_network_types = vxlan\nmechanism_drivers = openvswitch,l2population\n"
             "extension_drivers = port_security\n[ml2_type_flat]\nflat_networks = provider\n[ml2_type_vxlan]\nvni_ranges = 1:1000\n",
@@ -273,8 +273,10 @@ def split_class(base, binary, database, transport, memcached="", roles=None):
             return len(hosts) >= max(self.fake_compute, 1) and all(h["state"] == "up" for h in hosts)
 
         def stop(self):
-            """An orderly end, the last started first; the first status that is not 0."""
-            statuses = [self.stop_role(role) for role in reversed(list(self.programs))]
+            """An orderly end, all at once as a host's shutdown does it; the first status that is not 0."""
+            for program in self.programs.values():
+                program.process.terminate()
+            statuses = [self.stop_role(role) for role in list(self.programs)]
             return next((status for status in statuses if status != 0), 0)
 
         def kill(self):
