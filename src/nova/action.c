@@ -77,6 +77,16 @@ struct fault *action_event_finish(struct tx *tx, const struct context *cx, const
     return finish(tx, id, strcmp(result, "Error") == 0);
 }
 
+struct fault *action_event_progress(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,
+    const char *details)
+{
+    int64_t id;
+
+    TRY(find(tx, cx, instance_uuid, &id));
+    return id == 0 ? NULL : sql_exec(tx, "UPDATE instance_actions_events SET details=? WHERE action_id=? AND event=? AND finish_time=0",
+        BIND(TEXT(details), INT(id), TEXT(event)));
+}
+
 static void read_action(struct rows *rows, struct action *ret)
 {
     *ret = (struct action){ .id = rows_int(rows, 0), .instance_uuid = rows_text(rows, 1), .action = rows_text(rows, 2),

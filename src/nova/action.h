@@ -38,6 +38,10 @@ struct fault *action_event_start(struct tx *tx, const struct context *cx, const 
 struct fault *action_event_finish(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,
     const char *result, const char *details, const char *traceback);
 
+/* How far an event under way is, for whoever waits: its details until it ends. */
+struct fault *action_event_progress(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,
+    const char *details);
+
 /* For the API: actions of an instance, newest first; and the events of one, newest first. In the transaction's arena. */
 struct action_query {
     const char *instance_uuid;

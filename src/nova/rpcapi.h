@@ -58,8 +58,8 @@
 #define RPC_INSTANCE_GET       "instance_get"         /* {"instance_uuid", "deleted": also then} -> instance */
 #define RPC_INSTANCE_LIST_HOST "instance_get_by_host" /* {"host"} -> [instance] */
 /* {"instance_uuid", "changes": {column: value}, "expected_task_states": ["", ..] or null, "expected_vm_states"} ->
- * null. Optional, in the same transaction: "event_start": {"event", "host"}, "event_finish": {"event", "result",
- * "details", "traceback"} */
+ * null. Optional, in the same transaction: "event_start": {"event", "host"}, "event_progress": {"event", "details"},
+ * "event_finish": {"event", "result", "details", "traceback"} */
 #define RPC_INSTANCE_UPDATE    "instance_update"
 /* {"instance_uuid"}: instance_destroy(), server groups too; optional "event_finish" as above */
 #define RPC_INSTANCE_DESTROY   "instance_destroy"

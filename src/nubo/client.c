@@ -139,7 +139,7 @@ static struct fault *request(struct client *client, const char *url, const char 
     curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
-    headers = curl_slist_append(headers, "OpenStack-API-Version: compute 2.79"); /* other services do not look at it */
+    headers = curl_slist_append(headers, "OpenStack-API-Version: compute 2.84"); /* other services do not look at it */
     if (body != NULL) {
         headers = curl_slist_append(headers, "Content-Type: application/json");
         curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, json_dump(client->arena, body));
@@ -248,7 +248,8 @@ struct fault *client_login(struct arena *arena, const char *state_dir, struct cl
     const char *text;
     TRY(file_read(arena, arena_printf(arena, "%s/openrc", state_dir), &text));
     if (text == NULL)
-        return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first, or set OS_AUTH_URL and its like.", state_dir);
+        return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first, or set OS_AUTH_URL and its like.",
+            state_dir);
     return log_in(arena, text, ret);
 }
 

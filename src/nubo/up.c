@@ -275,6 +275,20 @@ static struct fault *make_key(struct up *up)
 
 /* ---- the first server ---- */
 
+/* How far the build says that it is: the details of the event under way; NULL: it says nothing. */
+static const char *build_progress(struct up *up)
+{
+    json_t *answer;
+    const char *path = arena_printf(up->arena, "/servers/%s/os-instance-actions", up->server_id);
+    if (client_call(up->client, "compute", "GET", path, NULL, &answer) != NULL)
+        return NULL;
+    const char *request_id = json_text_at(json_array_get(json_object_get(answer, "instanceActions"), 0), "request_id");
+    if (request_id == NULL ||
+        client_call(up->client, "compute", "GET", arena_printf(up->arena, "%s/%s", path, request_id), NULL, &answer) != NULL)
+        return NULL;
+    return json_text_at(json_array_get(json_at(answer, "instanceAction.events"), 0), "details");
+}
+
 static struct fault *wait_active(struct up *up)
 {
     int64_t end = clock_monotonic_us() + (int64_t)BOOT_TIMEOUT_S * 1000000;
@@ -283,7 +297,9 @@ static struct fault *wait_active(struct up *up)
         TRY(client_call(up->client, "compute", "GET", arena_printf(up->arena, "/servers/%s", up->server_id), NULL, &answer));
         const char *status = json_text_at(answer, "server.status");
         const char *task = json_text_at(json_object_get(answer, "server"), "OS-EXT-STS:task_state");
-        tell("%s%s%s", status, task != NULL ? ", " : "", task != NULL ? task : "");
+        const char *progress = task != NULL ? build_progress(up) : NULL;
+        tell("%s%s%s%s%s", status, task != NULL ? ", " : "", task != NULL ? task : "", progress != NULL ? ", " : "",
+            progress != NULL ? progress : "");
         if (strcmp(status, "ACTIVE") == 0)
             return NULL;
         const char *why = json_text_at(answer, "server.fault.message");

@@ -17,6 +17,8 @@
 enum { IDLE_HANDLES = 32, REDIRECTS = 5, CONNECT_TIMEOUT_MS = 10000, FIRST_WAIT_MS = 100, STATUS_WAIT_MS = 2000,
     STALL_S = 60, HEADER_LIMIT = 128, HEADER_BYTES = 64 << 10, KEY_LIMIT = 512, PROGRESS_US = 200000, URL_LIMIT = 32 << 10 };
 
+const char HTTP_CLIENT_LOCAL[] = "http_client.local";
+
 /* ---- the pool ---- */
 
 struct handle {
@@ -308,7 +310,7 @@ static struct fault *failed(struct try *t, CURLcode code, const char *url)
     struct context *cx = t->cx;
     const char *host = arena_strndup(cx->arena, url, strcspn(url, "?"));
     if (t->write_error != 0)
-        return FAULT(cx, 500, NULL, "%s", strerror(t->write_error));
+        return FAULT(cx, 500, HTTP_CLIENT_LOCAL, "%s", strerror(t->write_error));
     if (t->too_large)
         return FAULT(cx, 502, NULL, "The answer of %s is too large.", host);
     bool nonsense = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT || code == CURLE_WEIRD_SERVER_REPLY ||

@@ -59,8 +59,9 @@ struct http_exchange {
 
 /* Any HTTP status is an answer: ret->status, headers and body (parsed when it is JSON) are in cx->arena. Faults: 503 nobody
  * answered (refused, unreachable, cut off, too late), 502 the answer is none (too large, malformed, a redirect loop), 500 the
- * local file could not be written, with errno's own words in the message. */
+ * local file could not be written, with code HTTP_CLIENT_LOCAL and errno's own words as the message. */
 struct fault *http_client_call(struct context *cx, const struct http_exchange *exchange, struct rest_response *ret);
+extern const char HTTP_CLIENT_LOCAL[];
 
 /* Closes idle connections; for the end of the process. */
 void http_client_stop(void);

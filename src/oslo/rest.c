@@ -161,7 +161,7 @@ static struct fault *fill_sink(struct context *cx, const struct http_sink *sink,
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return FAULT(cx, 500, NULL, "%s", n < 0 ? strerror(errno) : "The file ended early.");
+            return FAULT(cx, 500, HTTP_CLIENT_LOCAL, "%s", n < 0 ? strerror(errno) : "The file ended early.");
         done += n;
         if (sink->progress != NULL)
             sink->progress(sink->owner, done, total);

@@ -146,11 +146,23 @@ struct fault *trace_end(struct context *cx, struct span *span, struct fault *fau
     cx->span = span->parent;
     struct record *r = span->record;
     if (r != NULL && atomic_load_explicit(&r->id, memory_order_acquire) == span->id) {
+        r->outcome[0] = '\0';
         if (fault != NULL)
             snprintf(r->outcome, sizeof(r->outcome), "%d %s", fault->status, fault->message);
         atomic_store_explicit(&r->duration_us, clock_now_us() - r->start_us, memory_order_release);
     }
     return fault;
+}
+
+void trace_progress(struct context *cx, const char *format, ...)
+{
+    struct record *r = cx->span != NULL ? cx->span->record : NULL;
+    if (r == NULL || atomic_load_explicit(&r->id, memory_order_acquire) != cx->span->id)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->outcome, sizeof(r->outcome), format, args);
+    va_end(args);
 }
 
 void trace_note(struct context *cx, const char *service, const char *format, ...)

@@ -31,6 +31,9 @@ struct span *trace_begin(struct context *cx, const char *service, const char *ho
 /* Ends it with the outcome (NULL: ok) and makes its parent the present one again. Returns the fault for convenience. */
 struct fault *trace_end(struct context *cx, struct span *span, struct fault *fault);
 
+/* How far the present step is: its outcome until it ends. */
+void trace_progress(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* A step that is known to take no time or to have nothing to do: "no volumes". */
 void trace_note(struct context *cx, const char *service, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -103,7 +103,8 @@ class Memcached:
         return f"127.0.0.1:{self.port}"
 
     def start(self):
-        self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-m", "16"])
+        self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0",
+                                         "-m", "16"])
         deadline = time.time() + 10
         while True:
             try:
@@ -213,6 +214,6 @@ class Middleman:
 
 
 def trace(cloud, request_id):
-    done = subprocess.run([BIN, "trace", request_id, "--state-dir", str(cloud.state_dir)], capture_output=True, text=True, timeout=60,
-                          check=False)
+    done = subprocess.run([BIN, "trace", request_id, "--state-dir", str(cloud.state_dir)], capture_output=True, text=True,
+                          timeout=60, check=False)
     return done.stdout

@@ -67,7 +67,8 @@ def test_a_server_is_built_across_processes(apart):
     apart.wait(status)
     # nova asked the others over HTTP with one request id: its tree holds their spans, below its own.
     tree = trace(apart, answer.headers["X-Openstack-Request-Id"])
-    for line in ("    glance-api: GET /v2/images/", "    placement-api: GET /allocation_candidates", "    neutron-server: POST /v2.0/ports"):
+    for line in ("    glance-api: GET /v2/images/", "    placement-api: GET /allocation_candidates",
+                 "    neutron-server: POST /v2.0/ports"):
         assert line in tree, tree
     assert len([line for line in tree.splitlines() if " ms  " in line and line.split(" ms  ")[-1][0] != " "]) == 1, tree
     assert apart.call("DELETE", "compute", f"/servers/{server}").status_code == 204

@@ -15,7 +15,6 @@
 
 enum { POLL_MS = 2000, STEP_RETRIES = 3, OTHER_HOST_TRIES = 200, OTHER_HOST_PAUSE_MS = 10 };
 
-#define EVENT_BUILD "compute__do_build_and_run_instance"
 
 static struct fault *fetch(struct flow *flow, struct instance *ret)
 {

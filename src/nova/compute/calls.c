@@ -53,6 +53,9 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
     if (note->event_start != NULL)
         json_object_set_new(arguments, "event_start", json_pack("{s:s, s:s}", "event", note->event_start, "host",
             host->name));
+    if (note->event_progress != NULL)
+        json_object_set_new(arguments, "event_progress", json_pack("{s:s, s:s}", "event", note->event_progress, "details",
+            note->progress));
     if (note->event_finish != NULL)
         json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish,
             "result",

@@ -59,6 +59,8 @@ struct fault *instance_fetch(struct context *cx, const char *uuid, struct instan
 /* Whether its row says that it was deleted; false also for one that nova has never had. */
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret);
 
+#define EVENT_BUILD "compute__do_build_and_run_instance"
+
 /* A change of the row; `changes` (new reference) and the events (may be NULL) as in rpcapi.h are released. `expected`
  * are task states, NULL-terminated, "" for none; NULL: any. */
 struct instance_note {
@@ -66,6 +68,7 @@ struct instance_note {
     const char *const *expected;
     const char *const *expected_vm;      /* vm_states, as `expected` */
     const char *event_start;             /* "compute__do_build_and_run_instance" */
+    const char *event_progress, *progress; /* an event under way, and how far it is: "downloading image: 37%" */
     const char *event_finish;
     const struct fault *fault;           /* why the event ends as Error, and the row's fault with record_fault */
     bool record_fault;

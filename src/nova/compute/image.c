@@ -2,6 +2,7 @@
  *
  * image: from glance into this host's image cache.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "nova/compute/compute.h"
 #include "nova/virt/image_cache.h"
@@ -10,10 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
-enum { COPY_CHUNK = 64 << 20, COPY_TIMEOUT_MS = 30 * 60 * 1000 };
+enum { COPY_TIMEOUT_MS = 30 * 60 * 1000, TELL_MS = 1000 };
 
 static struct fault *ask(struct context *cx, const char *path, int timeout_ms, struct rest_response *ret)
 {
@@ -26,40 +26,46 @@ static struct fault *failed(struct context *cx, const char *what, const char *pa
     return FAULT(cx, 500, NULL, "The image file %s cannot be %s: %s", path, what, strerror(errno));
 }
 
-static struct fault *copy_file(struct context *cx, const struct rest_response *answer, int to, const char *path)
+struct download {
+    struct context *cx;
+    const struct compute_host *host;
+    const char *instance_uuid;
+    int64_t told_us;
+};
+
+/* Whoever waits sees it in the trace, and as the details of the build's event. A message that does not arrive is no harm. */
+static void tell_progress(void *owner, off_t done, off_t total)
 {
-    off_t left = answer->length;
-    while (left > 0) {
-        ssize_t n = sendfile(to, answer->fd, NULL, left < COPY_CHUNK ? (size_t)left : COPY_CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return failed(cx, "written", path);
-        left -= n;
-    }
-    return NULL;
+    struct download *d = owner;
+    int64_t now = clock_monotonic_us();
+    if (total <= 0 || now - d->told_us < (int64_t)TELL_MS * 1000)
+        return;
+    d->told_us = now;
+    int percent = (int)(done * 100 / total);
+    trace_progress(d->cx, "%d%%", percent);
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    struct context cx = context_child(d->cx, arena);
+    struct fault *fault = instance_tell(&cx, d->host, d->instance_uuid, &(struct instance_note){ .event_progress = EVENT_BUILD,
+        .progress = arena_printf(arena, "downloading image: %d%% of %lld MB", percent, (long long)(total >> 20)) });
+    if (fault != NULL)
+        log_debug(COMPUTE_SERVICE, "instance %s: progress: %s", d->instance_uuid, fault_text(arena, fault));
 }
 
-static struct fault *copy_text(struct context *cx, const struct rest_response *answer, int to, const char *path)
+/* The descriptor's own file system may fill up: what came is then removed, and the fault says so. */
+static struct fault *download(struct download *d, const char *id, const char *part)
 {
-    size_t done = 0;
-    while (done < answer->data_length) {
-        ssize_t n = write(to, answer->data + done, answer->data_length - done);
-        if (n < 0 && errno != EINTR)
-            return failed(cx, "written", path);
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return NULL;
-}
-
-static struct fault *download(struct context *cx, const char *id, const char *part)
-{
+    struct context *cx = d->cx;
     struct rest_response answer;
-    TRY(ask(cx, arena_printf(cx->arena, "/v2/images/%s/file", rest_escape(cx->arena, id)), COPY_TIMEOUT_MS, &answer));
     int to = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (to < 0)
         return failed(cx, "made", part);
-    struct fault *fault = answer.fd >= 0 ? copy_file(cx, &answer, to, part) : copy_text(cx, &answer, to, part);
+    const struct http_sink sink = { .fd = to, .progress = tell_progress, .owner = d };
+    d->told_us = clock_monotonic_us();
+    struct fault *fault = rest_call(cx, &(struct rest){ .service = "image", .method = GET, .as = caller_or_service(cx),
+        .path = arena_printf(cx->arena, "/v2/images/%s/file", rest_escape(cx->arena, id)), .timeout_ms = COPY_TIMEOUT_MS,
+        .sink = &sink }, &answer);
+    if (fault != NULL && fault->code == HTTP_CLIENT_LOCAL)
+        fault = FAULT(cx, 500, NULL, "The image file %s cannot be written: %s", part, fault->message);
     if (close(to) != 0 && fault == NULL)
         fault = failed(cx, "written", part);
     if (fault != NULL)
@@ -67,8 +73,8 @@ static struct fault *download(struct context *cx, const char *id, const char *pa
     return fault;
 }
 
-static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const char *id,
-    const char *disk_format)
+static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const struct instance *instance,
+    const char *id, const char *disk_format)
 {
     const char *state_dir = host->compute->app->state_path, *part;
     struct image_cache_entry entry;
@@ -78,7 +84,8 @@ static struct fault *ensure_one(struct context *cx, const struct compute_host *h
     }
     TRY(image_cache_part(cx->arena, state_dir, id, &part));
     struct span *span = trace_begin(cx, COMPUTE_SERVICE, host->name, "download image %s", id);
-    TRY(trace_end(cx, span, download(cx, id, part)));
+    struct download d = { .cx = cx, .host = host, .instance_uuid = instance->uuid };
+    TRY(trace_end(cx, span, download(&d, id, part)));
     return image_cache_add(cx->arena, state_dir, id, disk_format, part, &entry);
 }
 
@@ -99,11 +106,11 @@ struct fault *image_ensure(struct context *cx, const struct compute_host *host, 
         return FAULT(cx, 400, "ImageNotActive", "Image %s is not active.", instance->image_ref);
     if (host->compute->fake)
         return NULL;
-    TRY(ensure_one(cx, host, instance->image_ref, format != NULL ? format : "raw"));
+    TRY(ensure_one(cx, host, instance, instance->image_ref, format != NULL ? format : "raw"));
     if (instance->kernel_id != NULL && instance->kernel_id[0] != '\0')
-        TRY(ensure_one(cx, host, instance->kernel_id, "aki"));
+        TRY(ensure_one(cx, host, instance, instance->kernel_id, "aki"));
     if (instance->ramdisk_id != NULL && instance->ramdisk_id[0] != '\0')
-        TRY(ensure_one(cx, host, instance->ramdisk_id, "ari"));
+        TRY(ensure_one(cx, host, instance, instance->ramdisk_id, "ari"));
     return NULL;
 }
 

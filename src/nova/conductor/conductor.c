@@ -53,13 +53,15 @@ static struct fault *run_report(struct tx *tx, void *argument)
 {
     const struct report_run *run = argument;
     const struct instance_report *report = run->report;
-    const json_t *start = report->event_start, *finish = report->event_finish;
+    const json_t *start = report->event_start, *progress = report->event_progress, *finish = report->event_finish;
     if (report->count > 0)
         TRY(instance_update(tx, report->uuid, report->changes, report->count, &report->expect));
     if (report->destroy)
         TRY(instance_destroy(tx, report->uuid));
     if (json_is_object(start))
         TRY(action_event_start(tx, run->cx, report->uuid, json_text_at(start, "event"), json_text_at(start, "host")));
+    if (json_is_object(progress))
+        TRY(action_event_progress(tx, run->cx, report->uuid, json_text_at(progress, "event"), json_text_at(progress, "details")));
     if (json_is_object(finish))
         TRY(action_event_finish(tx, run->cx, report->uuid, json_text_at(finish, "event"), json_text_at(finish,
             "result"),
@@ -86,8 +88,9 @@ static struct fault *update(struct context *cx, const json_t *arguments, bool de
 {
     struct instance_change *changes;
     struct instance_report report = { .uuid = json_text_at(arguments, "instance_uuid"), .destroy = destroy,
-        .event_start = json_object_get(arguments, "event_start"), .event_finish = json_object_get(arguments,
-        "event_finish") };
+        .event_start = json_object_get(arguments, "event_start"),
+        .event_progress = json_object_get(arguments, "event_progress"),
+        .event_finish = json_object_get(arguments, "event_finish") };
     if (report.uuid == NULL)
         return FAULT(cx, 400, "badRequest", "An instance is needed.");
     report.expect.task_states = states_of(cx->arena, json_object_get(arguments, "expected_task_states"));

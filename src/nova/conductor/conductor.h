@@ -30,7 +30,7 @@ struct instance_report {
     const struct instance_change *changes;
     size_t count;
     struct instance_expect expect;
-    const json_t *event_start, *event_finish; /* as in rpcapi.h, or NULL */
+    const json_t *event_start, *event_progress, *event_finish; /* as in rpcapi.h, or NULL */
     bool destroy;                             /* the row ends, after the changes */
 };
 struct fault *instance_report(struct context *cx, const struct instance_report *report);
