@@ -70,4 +70,5 @@ const struct migration nova_migrations[NOVA_MIGRATIONS] = {
     { 1, "nova's tables",   first },
     { 2, "flows under way", flow_migration },
     { 3, "cells and their hosts", nova_cell_tables },
+    { 4, "owners of flows", flow_owner_migration },
 };

@@ -7,7 +7,7 @@
 
 #include "oslo/sql.h"
 
-enum { NOVA_MIGRATIONS = 3 };
+enum { NOVA_MIGRATIONS = 4 };
 extern const struct migration nova_migrations[NOVA_MIGRATIONS];
 
 #endif

@@ -2,6 +2,7 @@
  * app: from a service's tables to a running service. See app.h. */
 #include "oslo/app.h"
 
+#include "oslo/flow.h"
 #include "oslo/identity.h"
 #include "oslo/log_options.h"
 #include "oslo/messaging.h"
@@ -312,6 +313,7 @@ struct fault *app_ready(struct arena *arena, struct app *app)
 void app_stop(struct app *app)
 {
     messaging_stop(app);
+    flow_release(app);
     for (const struct role *role = app->service->roles; role != NULL && role->name != NULL; role++)
         if (role->stop != NULL && app_has_role(app, role->name))
             role->stop(app);

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/work.h"
 #include "oslo/app.h"
+#include "oslo/flow_private.h"
 #include "oslo/json.h"
 #include "oslo/trace.h"
 
@@ -20,8 +21,12 @@
 const char flow_migration[] =
     "CREATE TABLE flows (id VARCHAR(36) NOT NULL PRIMARY KEY, type VARCHAR(64) NOT NULL, object_key VARCHAR(64) NOT NULL,"
     " host VARCHAR(255) NOT NULL, request_id VARCHAR(64) NOT NULL, global_id VARCHAR(64), caller TEXT NOT NULL,"
-    " state TEXT NOT NULL, step INTEGER NOT NULL, undoing INTEGER NOT NULL, fault TEXT, created_at VARCHAR(32) NOT NULL,"
+    " state MEDIUMTEXT NOT NULL, step INTEGER NOT NULL, undoing INTEGER NOT NULL, fault TEXT, created_at VARCHAR(32) NOT NULL,"
     " updated_at VARCHAR(32) NOT NULL, UNIQUE (type, object_key))";
+
+const char flow_owner_migration[] =
+    "ALTER TABLE flows ADD COLUMN process VARCHAR(255) NOT NULL DEFAULT '';\n"
+    "ALTER TABLE flows ADD COLUMN beat BIGINT NOT NULL DEFAULT 0";
 
 enum { SAVE_RETRY_MS = 1000, RETRY_PAUSE_MS = 200 };
 
@@ -33,6 +38,8 @@ struct run {
     struct arena *life; /* as long as the run */
     size_t step;
     bool undoing;
+    bool taken;           /* by another process */
+    int64_t claimed_us;   /* monotonic: when the record was last seen to be ours */
     struct fault *fault;  /* why it is undone; in `life` */
     uint64_t parent_span;
     unsigned tries;
@@ -79,6 +86,7 @@ static struct run *run_create(struct context *cx, struct db *db, const struct fl
     run->flow.cx = (struct context){ .app = cx->app };
     run->flow.type = type;
     run->flow.owner = owner;
+    run->claimed_us = clock_monotonic_us();
     run_link(run);
     return run;
 }
@@ -108,15 +116,21 @@ static struct fault *fault_from_text(struct arena *arena, const char *text)
 
 static struct fault *save(struct arena *arena, struct run *run)
 {
-    return db_exec(arena, run->db, "UPDATE flows SET step = ?, undoing = ?, state = ?, fault = ?, updated_at = ? WHERE id = ?",
+    int64_t now = clock_now_us(), changed;
+    TRY(db_exec(arena, run->db, "UPDATE flows SET step = ?, undoing = ?, state = ?, fault = ?, updated_at = ?, beat = ?"
+        " WHERE id = ? AND process = ?",
         BIND(INT((int64_t)run->step), INT(run->undoing), TEXT(json_dump(arena, run->flow.state)),
-            TEXT(fault_to_text(arena, run->fault)), TEXT(clock_text(arena, clock_now_us(), CLOCK_SQL_US)),
-            TEXT(run->flow.id)), NULL);
+            TEXT(fault_to_text(arena, run->fault)), TEXT(clock_text(arena, now, CLOCK_SQL_US)), INT(now), TEXT(run->flow.id),
+            TEXT(flow_process(arena, run->flow.cx.app))), &changed));
+    run->taken = changed == 0;
+    run->claimed_us = clock_monotonic_us();
+    return NULL;
 }
 
 static struct fault *forget(struct arena *arena, struct run *run)
 {
-    return db_exec(arena, run->db, "DELETE FROM flows WHERE id = ?", BIND(TEXT(run->flow.id)), NULL);
+    return db_exec(arena, run->db, "DELETE FROM flows WHERE id = ? AND process = ?",
+        BIND(TEXT(run->flow.id), TEXT(flow_process(arena, run->flow.cx.app))), NULL);
 }
 
 /* ---- steps ---- */
@@ -220,6 +234,10 @@ void flow_wake(const struct flow_type *type, const char *key)
 static void conclude(struct run *run)
 {
     struct flow *flow = &run->flow;
+    if (run->taken) {
+        log_warning("flow", "%s %s is another process's now", flow->type->name, flow->key);
+        return;
+    }
     struct arena *arena = arena_create();
     step_context(run, arena);
     if (run->fault != NULL && flow->type->failed != NULL)
@@ -294,12 +312,26 @@ static enum progress backward(struct run *run)
     return PROGRESS_ON;
 }
 
+/* Whether others might take the flow over, or have: the database was away, or this process stood still. */
+static bool claim_is_old(const struct run *run)
+{
+    int64_t beat = flow_last_beat_us(), last = beat > run->claimed_us ? beat : run->claimed_us;
+    return db_is_shared(run->db) && clock_monotonic_us() - last > flow_lease_us() / 2;
+}
+
 static enum progress go_on(struct run *run, bool may_park)
 {
     const char *before = log_set_context(run->flow.cx.request_id);
     enum progress progress = PROGRESS_ON;
-    while (progress == PROGRESS_ON)
-        progress = run->undoing ? backward(run) : forward(run, may_park);
+    while (progress == PROGRESS_ON) {
+        bool ours = !claim_is_old(run) || save_or_wait(run, may_park);
+        if (!ours)
+            progress = may_park ? PROGRESS_PARKED : PROGRESS_ON;
+        else if (run->taken)
+            progress = PROGRESS_ENDED;
+        else
+            progress = run->undoing ? backward(run) : forward(run, may_park);
+    }
     if (progress == PROGRESS_ENDED)
         conclude(run);
     log_set_context(before);
@@ -338,9 +370,10 @@ static struct fault *insert(struct arena *arena, struct run *run, bool *ret_star
     const char *now = clock_text(arena, clock_now_us(), CLOCK_SQL_US);
     struct fault *fault = db_exec(arena, run->db,
         "INSERT INTO flows (id, type, object_key, host, request_id, global_id, caller, state, step, undoing, fault, created_at,"
-        " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, NULL, ?, ?)",
+        " updated_at, process, beat) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, NULL, ?, ?, ?, ?)",
         BIND(TEXT(flow->id), TEXT(flow->type->name), TEXT(flow->key), TEXT(flow->host), TEXT(flow->cx.request_id),
-            TEXT(flow->cx.global_id), TEXT(json_dump(arena, caller)), TEXT(json_dump(arena, flow->state)), TEXT(now), TEXT(now)),
+            TEXT(flow->cx.global_id), TEXT(json_dump(arena, caller)), TEXT(json_dump(arena, flow->state)), TEXT(now), TEXT(now),
+            TEXT(flow_process(arena, flow->cx.app)), INT(clock_now_us())),
         NULL);
     *ret_started = fault == NULL;
     return fault != NULL && fault->code == SQL_DUPLICATE ? NULL : fault;
@@ -430,26 +463,66 @@ static struct run *revive(struct context *cx, struct db *db, const struct flow_t
     return run;
 }
 
-struct fault *flow_resume(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
-    void *owner, size_t *ret_count)
+/* Makes the record ours, when it is as it was read. */
+static struct fault *claim(struct context *cx, struct db *db, const char *id, const char *process, int64_t beat, bool *ret)
+{
+    int64_t changed;
+    TRY(db_exec(cx->arena, db, "UPDATE flows SET process = ?, beat = ? WHERE id = ? AND process = ? AND beat = ?",
+        BIND(TEXT(flow_process(cx->arena, cx->app)), INT(clock_now_us()), TEXT(id), TEXT(process), INT(beat)), &changed));
+    *ret = changed == 1;
+    return NULL;
+}
+
+struct orphan {
+    struct run *run;
+    const char *process;
+    int64_t beat;
+    struct orphan *next;
+};
+
+/* The flows of the types and the host that nobody runs. */
+static struct fault *find_orphans(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
+    void *owner, struct orphan **ret)
 {
     struct tx *tx;
     struct rows *rows;
-    size_t count = 0;
     TRY(db_read(cx->arena, db, &tx));
-    TRY(sql_query(tx, &rows, "SELECT id, type, object_key, host, request_id, global_id, caller, state, step, undoing, fault"
-        " FROM flows WHERE host = ? ORDER BY created_at", BIND(TEXT(host != NULL ? host : ""))));
+    TRY(sql_query(tx, &rows, "SELECT id, type, object_key, host, request_id, global_id, caller, state, step, undoing, fault,"
+        " process, beat FROM flows WHERE host = ? ORDER BY created_at", BIND(TEXT(host != NULL ? host : ""))));
     while (rows_next(rows)) {
+        const char *process = rows_text(rows, 11);
+        int64_t beat = rows_int(rows, 12);
+        if (!flow_owner_is_gone(cx->arena, cx->app, process, beat, db_is_shared(db)))
+            continue;
         struct run *run = revive(cx, db, types, owner, rows);
-        if (run != NULL) {
-            count++;
-            again_later(run, 0);
-        }
+        if (run == NULL)
+            continue;
+        *ret = ARENA_NEW(cx->arena, struct orphan);
+        **ret = (struct orphan){ run, process, beat, NULL };
+        ret = &(*ret)->next;
     }
     struct fault *fault = rows_fault(rows);
     tx_end(tx);
-    if (ret_count != NULL)
-        *ret_count = count;
+    return fault;
+}
+
+struct fault *flow_take(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
+    void *owner, size_t *ret_count)
+{
+    struct orphan *orphan = NULL;
+    *ret_count = 0;
+    struct fault *fault = find_orphans(cx, db, types, host, owner, &orphan);
+    for (; orphan != NULL; orphan = orphan->next) {
+        bool ours = false;
+        if (fault == NULL)
+            fault = claim(cx, db, orphan->run->flow.id, orphan->process, orphan->beat, &ours);
+        if (!ours) {
+            run_free(orphan->run);
+            continue;
+        }
+        ++*ret_count;
+        again_later(orphan->run, 0);
+    }
     return fault;
 }
 

@@ -6,6 +6,12 @@
  * again, with the state, after each step. When the process comes back, flow_resume() runs the step that was under way
  * again: every step must be safe to run twice. A step that faults is retried when the fault says so, else the steps done
  * so far are undone, last first, and `failed` is told. The record ends with the flow; what it did stays in the trace.
+ *
+ * A record belongs to one process. Processes of one machine see whether its owner lives. On a database that several
+ * machines share, the owner renews its claim every third of FLOW_LEASE_MS; flows without a host whose claim has run out are
+ * taken over, by compare-and-swap, by any process that has resumed flows of the type. Who finds that his flow was taken
+ * leaves it before the next step and records nothing more. (A process that stood still in the middle of a step for longer
+ * than the lease ends that step late: a step is safe to run twice.)
  */
 #ifndef OSLO_FLOW_H
 #define OSLO_FLOW_H
@@ -41,7 +47,9 @@ struct flow_type {
 };
 
 /* The table that every database with flows has; services include it in their migrations. */
-extern const char flow_migration[];
+extern const char flow_migration[], flow_owner_migration[];
+
+enum { FLOW_LEASE_MS = 30000 }; /* NUBO_FLOW_LEASE_MS in the environment is another, for tests */
 
 /* Writes the record and queues the flow. `state` is borrowed and copied. `db` is the app's or the host's own. When a flow of
  * the same type and key is under way already, nothing is started and *ret_started (may be NULL) is false. */
@@ -60,12 +68,17 @@ struct fault *flow_wait(struct flow *flow, int64_t timeout_ms);
 /* Runs the waiting flow of this type and key again, soon. A wake that comes before the wait is not lost. */
 void flow_wake(const struct flow_type *type, const char *key);
 
-/* Start-up: queues every flow of these types and this host that the database holds. *ret_count may be NULL. */
+/* Start-up: queues every flow of these types and this host that the database holds and no living process owns. Without a
+ * host and on a shared database it also keeps looking for flows whose owner is gone, until flow_release(). *ret_count may
+ * be NULL. */
 struct fault *flow_resume(struct context *cx, struct db *db, const struct flow_type *const *types, const char *host,
     void *owner, size_t *ret_count);
 
 /* Whether a flow of the type and key is recorded. */
 struct fault *flow_exists(struct context *cx, struct db *db, const char *type, const char *key, bool *ret);
+
+/* Ends the look-out; what waits here may be taken over at once. Before the database is closed. */
+void flow_release(struct app *app);
 
 /* Waits until no flow of the app runs in a thread; parked and queued ones stay recorded for the next start. */
 void flow_stop(struct app *app);

@@ -96,6 +96,7 @@ struct db_settings db_settings_read(const struct config *config);
 struct fault *db_open_settings(struct arena *arena, const struct db_settings *settings, struct db **ret);
 struct fault *db_open(struct arena *arena, const char *url, struct db **ret);
 void db_close(struct db *db); /* NULL is allowed; all transactions have ended */
+bool db_is_shared(const struct db *db); /* other machines may use it: it is on a server */
 int64_t db_debug(const struct db *db); /* connection_debug */
 
 /* A write transaction: BEGIN, run(tx, argument), COMMIT. A fault from run rolls back and is returned. When it returns NULL

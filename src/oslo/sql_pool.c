@@ -129,6 +129,11 @@ struct fault *db_open(struct arena *arena, const char *url, struct db **ret)
     return db_open_settings(arena, &settings, ret);
 }
 
+bool db_is_shared(const struct db *db)
+{
+    return !db->driver->one_writer;
+}
+
 int64_t db_debug(const struct db *db)
 {
     return db->settings.connection_debug;

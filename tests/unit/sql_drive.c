@@ -2,6 +2,9 @@
  * sql_drive: what tests/api/test_database.py runs against a real MariaDB: "sql_drive URL MODE ARGUMENT...". Prints what it saw;
  * ends with 1 and a line when something is not as it must be. */
 #include "base/work.h"
+#include "oslo/app.h"
+#include "oslo/flow.h"
+#include "oslo/json.h"
 #include "oslo/sql.h"
 
 #include <stdatomic.h>
@@ -38,12 +41,16 @@ static void well(struct arena *arena, struct fault *fault, int line)
 static const struct migration migrations[] = {
     { 1, "numbers", "CREATE TABLE numbers (id $SERIAL, name VARCHAR(255) NOT NULL UNIQUE, value BIGINT, note TEXT, part DOUBLE,"
                     " bytes BLOB, yes BOOLEAN, born DATETIME)" },
-    { 2, "others",  "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE INDEX one ON numbers (value);\nCREATE TABLE b (id INTEGER PRIMARY KEY);\n"
+    { 2, "others",  "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE INDEX one ON numbers (value);\n"
+                    "CREATE TABLE b (id INTEGER PRIMARY KEY);\n"
                     "INSERT INTO a (id) VALUES (1);\nINSERT INTO a (id) VALUES (2);\nALTER TABLE b ADD COLUMN more VARCHAR(10);\n"
                     "CREATE INDEX more ON b (more);\nINSERT INTO b (id, more) SELECT id, 'x' FROM a;\nCREATE TABLE c (id INTEGER PRIMARY KEY)" },
     { 3, "again",   "ALTER TABLE c ADD COLUMN x INTEGER;\nALTER TABLE c ADD COLUMN y INTEGER;\nINSERT INTO c (id, x, y) VALUES (1, 2, 3);\n"
                     "CREATE TABLE d (id INTEGER PRIMARY KEY);\nCREATE TABLE e (id INTEGER PRIMARY KEY);\nDROP TABLE d;\n"
                     "INSERT INTO e (id) VALUES (1)" },
+    { 4, "flows",   flow_migration },
+    { 5, "owners",  flow_owner_migration },
+    { 6, "story",   "CREATE TABLE story (id $SERIAL, flow VARCHAR(64), step INTEGER, host VARCHAR(64))" },
 };
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 
@@ -81,7 +88,8 @@ static void types(void)
     WELL(db_read(arena, db, &tx));
     WELL(sql_query(tx, &rows, "SELECT name, value, note, part, bytes, yes, born FROM numbers ORDER BY value, name", NO_BIND));
     MUST(rows_next(rows) && strcmp(rows_text(rows, 0), "Unicode ") == 0 && rows_null(rows, 1)); /* NULL is first; U before u */
-    WELL(sql_query(tx, &inner, "SELECT name FROM numbers WHERE name LIKE ? ESCAPE '\\' OR name LIKE '%\\%' ESCAPE '!'", BIND(TEXT("%\\%"))));
+    WELL(sql_query(tx, &inner, "SELECT name FROM numbers WHERE name LIKE ? ESCAPE '\\' OR name LIKE '%\\%' ESCAPE '!'",
+        BIND(TEXT("%\\%"))));
     MUST(rows_next(inner) && strstr(rows_text(inner, 0), "\\ %") != NULL && !rows_next(inner));
     MUST(rows_next(rows) && strcmp(rows_text(rows, 0), "unicode") == 0 && rows_text(rows, 2) == NULL && rows_int(rows, 1) == 0);
     MUST(rows_next(rows) && strcmp(rows_text(rows, 0), "Ünïcødé \xf0\x9f\x98\x80 ' \\ %") == 0 && rows_int(rows, 1) == INT64_MIN);
@@ -90,7 +98,8 @@ static void types(void)
     MUST(!rows_next(rows) && rows_fault(rows) == NULL);
     WELL(sql_int_of(tx, &count, -1, "SELECT SUM(CASE WHEN name = 'UNICODE' THEN 1 ELSE 0 END) FROM numbers", NO_BIND));
     MUST(count == 0);
-    WELL(sql_int_of(tx, &count, -1, "SELECT COUNT(*) FROM numbers WHERE name IN (?, ?) LIMIT ?", BIND(TEXT("unicode"), TEXT("no"), INT(5))));
+    WELL(sql_int_of(tx, &count, -1, "SELECT COUNT(*) FROM numbers WHERE name IN (?, ?) LIMIT ?",
+        BIND(TEXT("unicode"), TEXT("no"), INT(5))));
     MUST(count == 1);
     tx_end(tx);
     WELL(db_exec(arena, db, "UPDATE numbers SET value = 7 WHERE name = 'unicode'", NO_BIND, &count));
@@ -215,6 +224,44 @@ static void pool(const char *url)
     db_close(small);
 }
 
+/* ---- flows of several processes ---- */
+
+static struct fault *slow_step(struct flow *flow)
+{
+    int64_t step = json_int_at(flow->state, "step", 0);
+    json_object_set_new(flow->state, "step", json_integer(step + 1));
+    usleep(30000);
+    return db_exec(flow->cx.arena, db, "INSERT INTO story (flow, step, host) VALUES (?, ?, ?)",
+        BIND(TEXT(flow->key), INT(step), TEXT(flow->cx.app->cloud->host)), NULL);
+}
+
+static const struct flow_step slow_steps[] = {
+    { "1", slow_step }, { "2", slow_step }, { "3", slow_step }, { "4", slow_step }, { "5", slow_step }, { "6", slow_step },
+    { "7", slow_step }, { "8", slow_step }, { "9", slow_step }, { "10", slow_step }, { "11", slow_step }, { "12", slow_step },
+};
+static const struct flow_type slow = { "slow", "drive", slow_steps, 12, NULL, NULL };
+
+static void flows(const char *host, int count)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    const struct flow_type *const types[] = { &slow, NULL };
+    struct cloud cloud = { .host = host, .messages = work_pool_create("messages", 4, 100),
+        .periodic = work_pool_create("periodic", 2, 10) };
+    struct app app = { .cloud = &cloud };
+    struct context cx = context_service(arena, &app);
+    WELL(flow_resume(&cx, db, types, NULL, NULL, NULL));
+    for (int i = 0; i < count; i++)
+        WELL(flow_start(&cx, db, &slow, arena_printf(arena, "flow-%d", i), NULL, NULL, NULL, NULL));
+    printf("started\n");
+    fflush(stdout);
+    while (number("SELECT COUNT(*) FROM flows") > 0)
+        usleep(50000);
+    flow_release(&app);
+    flow_stop(&app);
+    work_pool_destroy(cloud.periodic);
+    work_pool_destroy(cloud.messages);
+}
+
 int main(int argc, char **argv)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -243,6 +290,8 @@ int main(int argc, char **argv)
             (long long)number("SELECT COUNT(*) FROM numbers WHERE note = 'taken'"));
     } else if (strcmp(mode, "pool") == 0) {
         pool(argv[1]);
+    } else if (strcmp(mode, "flows") == 0) {
+        flows(argv[3], each);
     } else if (strcmp(mode, "sync") != 0 && strcmp(mode, "late") != 0) {
         return 2;
     }

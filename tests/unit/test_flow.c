@@ -66,7 +66,7 @@ static struct app app = { .cloud = &cloud };
 static int set_up(void **state)
 {
     struct arena *arena = arena_create();
-    const struct migration migration = { 1, "flows", flow_migration };
+    const struct migration list[] = { { 1, "flows", flow_migration }, { 2, "owners", flow_owner_migration } };
     struct db *db;
     story[0] = '\0';
     fail_at = "";
@@ -74,7 +74,7 @@ static int set_up(void **state)
     atomic_store(&gate, false);
     cloud.messages = work_pool_create("messages", 2, 100);
     assert_null(db_open(arena, "sqlite://", &db));
-    assert_null(db_sync(arena, db, &migration, 1, NULL));
+    assert_null(db_sync(arena, db, list, 2, NULL));
     arena_destroy(arena);
     *state = db;
     return 0;
@@ -144,9 +144,9 @@ static void a_killed_flow_is_resumed(void **state)
     pid_t child = fork();
     if (child == 0) {
         struct db *db;
-        const struct migration migration = { 1, "flows", flow_migration };
+        const struct migration list[] = { { 1, "flows", flow_migration }, { 2, "owners", flow_owner_migration } };
         setenv("NUBO_FLOW_KILL", "plain:b:before", 1);
-        if (db_open(arena, url, &db) == NULL && db_sync(arena, db, &migration, 1, NULL) == NULL)
+        if (db_open(arena, url, &db) == NULL && db_sync(arena, db, list, 2, NULL) == NULL)
             (void)!flow_run(&cx, db, &plain, "key", "host", NULL, NULL);
         _exit(0);
     }

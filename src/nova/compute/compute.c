@@ -15,7 +15,10 @@
 
 enum { POOL_THREADS = 8, POOL_QUEUE = 16384, PARALLEL = 8, REMIND_MS = 60000 };
 
-static const struct migration migrations[] = { { 1, "flows under way", flow_migration } };
+static const struct migration migrations[] = {
+    { 1, "flows under way", flow_migration },
+    { 2, "owners of flows", flow_owner_migration },
+};
 
 static struct compute *the_compute; /* one per process, as struct cloud */
 
