@@ -4,6 +4,7 @@
  */
 #include "neutron/agent.h"
 #include "neutron/agent_rpc.h"
+#include "neutron/commands.h"
 #include "neutron/security_groups.h"
 
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
@@ -12,6 +13,8 @@ static const struct route_table *const routes[] = { &network_routes, &subnet_rou
 static const struct option_table *const options[] = { &neutron_options, &ml2_options, &ovs_agent_options, &dhcp_agent_options,
     &metadata_agent_options, &neutron_target_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
+
+static const struct program *const programs[] = { &neutron_db_manage, NULL };
 
 static const struct role roles[] = {
     { "neutron-server",            plugin_start,         plugin_stop, .database = true, .serves = OPTION_WORDS(API_LISTENER),
@@ -40,5 +43,6 @@ const struct service neutron_service = {
     .migrations = neutron_migrations,
     .migration_count = NEUTRON_MIGRATIONS,
     .roles = roles,
+    .programs = programs,
     .targets = neutron_targets,
 };
