@@ -5,6 +5,7 @@
 #include "glance/glance.h"
 
 #include "base/log.h"
+#include "glance/commands.h"
 #include "glance/images.h"
 
 #include <stdlib.h>
@@ -58,44 +59,6 @@ static const struct policy_table *const policy_tables[] = { &policies, NULL };
 static const struct route_table *const routes[] = { &glance_image_routes, &glance_image_list_routes,
     &glance_image_patch_routes, &glance_image_data_routes, &glance_image_member_routes, &glance_image_tag_routes,
     &glance_discovery_routes, NULL };
-
-/* Upstream's tables of images, as its migrations up to 2023.1 leave them. */
-#define LIFE                                                                                                           \
-    "created_at DATETIME NOT NULL, updated_at DATETIME NULL, deleted_at DATETIME NULL, deleted BOOLEAN NOT NULL"
-static const char tables[] =
-    "CREATE TABLE images (id VARCHAR(36) NOT NULL PRIMARY KEY, name VARCHAR(255) NULL, size BIGINT NULL,"
-    " status VARCHAR(30) NOT NULL, " LIFE ", disk_format VARCHAR(20) NULL, container_format VARCHAR(20) NULL,"
-    " checksum VARCHAR(32) NULL, owner VARCHAR(255) NULL, min_disk INTEGER NOT NULL, min_ram INTEGER NOT NULL,"
-    " protected BOOLEAN DEFAULT 0 NOT NULL, virtual_size BIGINT NULL,"
-    " visibility VARCHAR(9) DEFAULT 'shared' NOT NULL, os_hidden BOOLEAN DEFAULT 0 NOT NULL,"
-    " os_hash_algo VARCHAR(64) NULL, os_hash_value VARCHAR(128) NULL);\n"
-    "CREATE INDEX checksum_image_idx ON images (checksum);\n"
-    "CREATE INDEX visibility_image_idx ON images (visibility);\n"
-    "CREATE INDEX ix_images_deleted ON images (deleted);\n"
-    "CREATE INDEX owner_image_idx ON images (owner);\n"
-    "CREATE INDEX created_at_image_idx ON images (created_at);\n"
-    "CREATE INDEX updated_at_image_idx ON images (updated_at);\n"
-    "CREATE INDEX os_hidden_image_idx ON images (os_hidden);\n"
-    "CREATE INDEX os_hash_value_image_idx ON images (os_hash_value);\n"
-    "CREATE TABLE image_locations (id $SERIAL, image_id VARCHAR(36) NOT NULL, value TEXT NOT NULL, " LIFE ","
-    " meta_data TEXT NULL, status VARCHAR(30) DEFAULT 'active' NOT NULL);\n"
-    "CREATE INDEX ix_image_locations_image_id ON image_locations (image_id);\n"
-    "CREATE INDEX ix_image_locations_deleted ON image_locations (deleted);\n"
-    "CREATE TABLE image_members (id $SERIAL, image_id VARCHAR(36) NOT NULL, member VARCHAR(255) NOT NULL,"
-    " can_share BOOLEAN NOT NULL, " LIFE ", status VARCHAR(20) DEFAULT 'pending' NOT NULL,"
-    " CONSTRAINT image_members_image_id_member_deleted_at_key UNIQUE (image_id, member, deleted_at));\n"
-    "CREATE INDEX ix_image_members_deleted ON image_members (deleted);\n"
-    "CREATE INDEX ix_image_members_image_id ON image_members (image_id);\n"
-    "CREATE INDEX ix_image_members_image_id_member ON image_members (image_id, member);\n"
-    "CREATE TABLE image_properties (id $SERIAL, image_id VARCHAR(36) NOT NULL, name VARCHAR(255) NOT NULL,"
-    " value TEXT NULL, " LIFE ", CONSTRAINT ix_image_properties_image_id_name UNIQUE (image_id, name));\n"
-    "CREATE INDEX ix_image_properties_image_id ON image_properties (image_id);\n"
-    "CREATE INDEX ix_image_properties_deleted ON image_properties (deleted);\n"
-    "CREATE TABLE image_tags (id $SERIAL, image_id VARCHAR(36) NOT NULL, value VARCHAR(255) NOT NULL, " LIFE ");\n"
-    "CREATE INDEX ix_image_tags_image_id ON image_tags (image_id);\n"
-    "CREATE INDEX ix_image_tags_image_id_tag_value ON image_tags (image_id, value)";
-
-static const struct migration migrations[] = { { 1, "the tables of 2023.1", tables } };
 
 /* For the sweep: the images that have their data. */
 struct located {
@@ -177,6 +140,8 @@ static void stop(struct app *app)
     app->private = NULL;
 }
 
+static const struct program *const programs[] = { &glance_manage, NULL };
+
 static const struct role roles[] = {
     { "glance-api", .database = true, .serves = OPTION_WORDS(API_LISTENER) },
     { NULL },
@@ -194,9 +159,10 @@ const struct service glance_service = {
     .options = option_tables,
     .policies = policy_tables,
     .sync_command = "glance-manage db_sync",
-    .migrations = migrations,
-    .migration_count = sizeof(migrations) / sizeof(migrations[0]),
+    .migrations = glance_migrations,
+    .migration_count = GLANCE_MIGRATIONS,
     .roles = roles,
+    .programs = programs,
     .start = start,
     .stop = stop,
 };

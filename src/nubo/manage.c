@@ -30,6 +30,8 @@ bool manage_run(int argc, char **argv, int *ret_status)
         ARENA_CLEANUP struct arena *arena = arena_create();
         struct config_source defaults[PROGRAM_SOURCES];
         size_t count = 0;
+        if (program->sibling != NULL)
+            program_find_config(arena, program->project, program->sibling, NULL, defaults, &count);
         program_find_config(arena, program->project, program->name, NULL, defaults, &count);
         *ret_status = command_main(service, program, defaults, count, argc - skip, argv + skip);
         return true;

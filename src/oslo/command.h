@@ -54,6 +54,7 @@ struct program {
     const char *missing;  /* what argparse calls a command that was left out: "command", "category" */
     const struct argument *options;   /* before the command, beside oslo.config's own; ends with a NULL name; may be NULL */
     const struct command *commands;   /* ends with NULL words */
+    const char *sibling;  /* a program whose configuration is read before its own: "glance-api"; NULL: none */
 };
 
 /* One run. What it allocates lives in the arena, which ends with the process. */

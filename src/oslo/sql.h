@@ -166,7 +166,7 @@ struct migration {
     int number;
     const char *name;
     const char *statements;
-    const char *upstream; /* NULL: upstream has nothing of it */
+    const char *upstream; /* one or several with blanks between; NULL: upstream has nothing of it */
 };
 struct fault *db_sync(struct arena *arena, struct db *db, const struct migration *migrations, size_t count,
     void (*progress)(const struct migration *migration));

@@ -188,8 +188,8 @@ static struct fault *apply_steps(struct arena *arena, struct db *db, struct migr
 
 /* ---- both ---- */
 
-/* Whether upstream's program has brought the database to a revision; a fault when a database that is `foreign` (without
- * any migration of ours) is at others only. */
+/* Whether upstream's program has brought the database to a revision (one of several); a fault when a database that is
+ * `foreign` (without any migration of ours) is at others only. */
 static struct fault *upstream_made(struct arena *arena, struct db *db, const char *revision, bool foreign, bool *ret)
 {
     struct tx *tx;
@@ -198,7 +198,8 @@ static struct fault *upstream_made(struct arena *arena, struct db *db, const cha
     *ret = false;
     TRY(db_read(arena, db, &tx));
     if (sql_text_of(tx, &other, "SELECT MAX(version_num) FROM alembic_version", NO_BIND) == NULL && other != NULL)
-        TRY(sql_int_of(tx, &same, 0, "SELECT COUNT(*) FROM alembic_version WHERE version_num = ?", BIND(TEXT(revision))));
+        TRY(sql_int_of(tx, &same, 0, "SELECT COUNT(*) FROM alembic_version WHERE INSTR(?, version_num) > 0",
+            BIND(TEXT(revision))));
     tx_end(tx);
     *ret = same > 0;
     if (other == NULL || same > 0 || !foreign)
