@@ -17,6 +17,8 @@ struct proof {
     const char *app_cred_id;        /* these two also say the project */
     const char *access_token_id;
     const char *project_id;
+    const char *idp_id, *protocol_id;    /* federation, as in token_claims */
+    const char *const *group_ids;
 };
 
 /* Adds a method's name, unless it is there. */
@@ -26,7 +28,7 @@ struct fault *proof_of_user(struct context *cx, struct proof *proof, const char 
 
 /* A method: its data is the member of "identity" with its name. The 401 says nothing to the client. */
 typedef struct fault *prove_method(struct request *rq, const json_t *auth, const json_t *data, struct proof *proof);
-prove_method prove_by_password, prove_by_totp, prove_by_application_credential, prove_by_token, prove_by_oauth1;
+prove_method prove_by_password, prove_by_totp, prove_by_application_credential, prove_by_token, prove_by_oauth1, prove_by_mapped;
 
 /* The user that data's "user" names, enabled and in an enabled domain: 401 otherwise. For methods without a password. */
 struct fault *auth_user(struct context *cx, const json_t *data, const char *method, struct user **ret);

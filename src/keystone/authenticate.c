@@ -2,6 +2,7 @@
 #include "keystone/authenticate.h"
 
 #include "base/clock.h"
+#include "keystone/auth_mapped.h"
 #include "keystone/auth_methods.h"
 #include "keystone/token_payload.h"
 #include "oslo/json.h"
@@ -48,6 +49,12 @@ struct fault *prove_by_token(struct request *rq, const json_t *auth, const json_
     if (!config_bool(cx->app->config, "token", "allow_rescope_scoped_token") &&
         (claims->scope == PROJECT_SCOPED || claims->scope == DOMAIN_SCOPED))
         return keystone_forbidden_action(cx, "rescope a scoped token");
+    if (claims->idp_id != NULL) {
+        TRY(federated_token_holds(cx, claims));
+        proof->idp_id = claims->idp_id;
+        proof->protocol_id = claims->protocol_id;
+        proof->group_ids = claims->group_ids;
+    }
     /* The chain's first audit id and its end are kept: nobody lives on by exchanging tokens. */
     proof->parent_audit_id = claims->parent_audit_id != NULL ? claims->parent_audit_id : claims->audit_id;
     if (proof->expires_us == 0 || claims->expires_us < proof->expires_us)
@@ -65,6 +72,10 @@ static const struct {
     { "token",                  prove_by_token },
     { "application_credential", prove_by_application_credential },
     { "totp",                   prove_by_totp },
+    { "mapped",                 prove_by_mapped },
+    { "openid",                 prove_by_mapped },
+    { "saml2",                  prove_by_mapped },
+    { "x509",                   prove_by_mapped },
 };
 
 static prove_method *find_method(const char *name)
@@ -190,10 +201,13 @@ struct fault *authenticate(struct request *rq, const json_t *auth, struct token_
         ret->expires_us = proof.expires_us;
     ret->app_cred_id = proof.app_cred_id;
     ret->access_token_id = proof.access_token_id;
+    ret->idp_id = proof.idp_id;
+    ret->protocol_id = proof.protocol_id;
+    ret->group_ids = proof.group_ids;
     if (proof.project_id != NULL) { /* what was delegated says where */
         ret->scope = PROJECT_SCOPED;
         ret->scope_id = proof.project_id;
         return NULL;
     }
-    return explicit_scope ? NULL : auth_default_scope(cx, ret);
+    return explicit_scope || proof.idp_id != NULL ? NULL : auth_default_scope(cx, ret);
 }

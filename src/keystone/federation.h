@@ -20,7 +20,7 @@ struct fault *protocol_missing(struct context *cx, const char *idp_id, const cha
 
 extern const struct entity mapping_entity;
 
-/* The member "service_providers" of a token: those that are enabled; nothing when there are none. */
-struct fault *service_providers_write(struct json_writer *w, struct tx *tx);
+/* The array of those that are enabled, as tokens have it. */
+struct fault *service_providers_write(struct json_writer *w, const char *name, struct tx *tx);
 
 #endif

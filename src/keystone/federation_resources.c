@@ -165,24 +165,20 @@ static struct fault *provider_delete(struct request *rq)
         false);
 }
 
-struct fault *service_providers_write(struct json_writer *w, struct tx *tx)
+struct fault *service_providers_write(struct json_writer *w, const char *name, struct tx *tx)
 {
-    bool any = false;
     struct rows *rows;
 
     TRY(sql_query(tx, &rows, "SELECT auth_url, id, sp_url FROM service_provider WHERE enabled = 1 ORDER BY id", NO_BIND));
+    json_begin_array(w, name);
     while (rows_next(rows)) {
-        if (!any)
-            json_begin_array(w, "service_providers");
-        any = true;
         json_begin(w, NULL);
         json_text(w, "auth_url", rows_text(rows, 0));
         json_text(w, "id", rows_text(rows, 1));
         json_text(w, "sp_url", rows_text(rows, 2));
         json_end(w);
     }
-    if (any)
-        json_end_array(w);
+    json_end_array(w);
     return rows_fault(rows);
 }
 

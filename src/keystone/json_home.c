@@ -131,8 +131,6 @@ static const struct home_row home[] = {
     { "OS-TRUST/1.0/rel/trust_role", "/OS-TRUST/trusts/{trust_id}/roles/{role_id}" },
     { "OS-FEDERATION/1.0/rel/identity_providers_websso",
       "/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso" },
-    { "OS-FEDERATION/1.0/rel/saml2", "/auth/OS-FEDERATION/saml2" },
-    { "OS-FEDERATION/1.0/rel/ecp", "/auth/OS-FEDERATION/saml2/ecp" },
     { "OS-FEDERATION/1.0/rel/websso", "/auth/OS-FEDERATION/websso/{protocol_id}" },
     { "OS-FEDERATION/1.0/rel/domains", "/auth/domains" },
     { "OS-FEDERATION/1.0/rel/projects", "/auth/projects" },

@@ -6,9 +6,11 @@
 
 #include <string.h>
 
+/* Of a user who is known elsewhere: what his provider calls him. */
+#define DISPLAY_NAME "(SELECT f.display_name FROM federated_user f WHERE f.user_id = u.id ORDER BY f.id LIMIT 1)"
 #define USER_COLUMNS                                                                                                   \
-    "SELECT u.id, COALESCE(l.name, n.name), u.domain_id, u.default_project_id, u.enabled, l.id, p.password_hash,"      \
-    " p.expires_at_int, p.expires_at FROM `user` u"                                                                    \
+    "SELECT u.id, COALESCE(l.name, n.name, " DISPLAY_NAME "), u.domain_id, u.default_project_id, u.enabled, l.id,"     \
+    " p.password_hash, p.expires_at_int, p.expires_at FROM `user` u"                                                                    \
     " LEFT JOIN local_user l ON l.user_id = u.id LEFT JOIN nonlocal_user n ON n.user_id = u.id"                        \
     " LEFT JOIN password p ON p.local_user_id = l.id "
 

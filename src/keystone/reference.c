@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystone/reference.h"
 
+#include "keystone/federation.h"
 #include "keystone/model.h"
 #include "base/clock.h"
 #include "oslo/options.h"
@@ -194,6 +195,18 @@ static struct fault *read_choices(struct tx *tx, struct held *held)
     return NULL;
 }
 
+static struct fault *read_providers(struct tx *tx, struct held *held)
+{
+    BUF_CLEANUP struct buf text = { 0 };
+    struct json_writer w = { .out = &text };
+    int64_t count;
+
+    TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM service_provider WHERE enabled = 1", NO_BIND));
+    TRY(service_providers_write(&w, NULL, tx));
+    held->reference.service_providers = count > 0 ? arena_strdup(held->arena, buf_text(&text)) : NULL;
+    return NULL;
+}
+
 /* Reads a snapshot with the generation that was current before the first byte was read. */
 static struct fault *held_read(struct context *cx, struct held **ret)
 {
@@ -213,6 +226,8 @@ static struct fault *held_read(struct context *cx, struct held **ret)
             fault = read_catalog(tx, held);
         if (fault == NULL)
             fault = read_choices(tx, held);
+        if (fault == NULL)
+            fault = read_providers(tx, held);
         held->reference.nothing_unless_chosen = !config_bool(cx->app->config, "endpoint_filter",
             "return_all_endpoints_if_no_filter");
         tx_end(tx);

@@ -45,6 +45,7 @@ struct reference {
     const struct catalog_endpoint *endpoints;
     const struct endpoint_choice *choices; /* of existing endpoints, sorted by project */
     size_t choice_count;
+    const char *service_providers;         /* JSON: those that are enabled; NULL: none */
     bool nothing_unless_chosen;            /* [endpoint_filter] return_all_endpoints_if_no_filter is off */
 };
 

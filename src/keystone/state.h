@@ -52,7 +52,7 @@ extern const struct route_table trust_routes, application_credential_routes, acc
     credential_routes, ec2_credential_routes, ec2_token_routes;
 
 extern const struct route_table identity_provider_routes;
-extern const struct route_table federation_routes;
+extern const struct route_table federation_routes, federation_auth_routes;
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);
 /* The same with the query of the request behind it: `links.self` of collections. */

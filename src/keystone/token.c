@@ -5,6 +5,7 @@
 #include "keystone/application_credentials.h"
 #include "keystone/oauth1.h"
 #include "keystone/revocation.h"
+#include "keystone/shadow_users.h"
 #include "keystone/token_roles.h"
 #include "keystone/trusts.h"
 
@@ -42,13 +43,33 @@ static struct fault *oauth_roles(struct tx *tx, struct context *cx, const struct
     return NULL;
 }
 
+/* The groups that a federated user is still a member of, beside those of the token. */
+static struct fault *add_expiring(struct context *cx, struct tx *tx, struct actor *actor)
+{
+    const char *const *more;
+    size_t had = 0, found = 0;
+
+    TRY(expiring_groups(tx, cx->app->config, actor->user_id, &more));
+    while (actor->group_ids != NULL && actor->group_ids[had] != NULL)
+        had++;
+    while (more[found] != NULL)
+        found++;
+    const char **all = ARENA_ARRAY(tx_arena(tx), const char *, had + found + 1);
+    for (size_t i = 0; i < had + found; i++)
+        all[i] = i < had ? actor->group_ids[i] : more[i - had];
+    actor->group_ids = all;
+    return NULL;
+}
+
 /* The roles that the user has on the claims' scope, implied ones included, global ones only. */
 static struct fault *read_roles(struct context *cx, struct tx *tx, const struct reference *reference, struct token *token)
 {
     const struct token_claims *claims = &token->claims;
-    const struct actor actor = { claims->user_id, claims->group_ids };
+    struct actor actor = { claims->user_id, claims->group_ids };
     bool *marks = roles_none(tx_arena(tx), reference);
 
+    if (token->user->local_id == 0)
+        TRY(add_expiring(cx, tx, &actor));
     if (claims->trust_id != NULL && claims->scope == PROJECT_SCOPED) {
         TRY(trust_roles(tx, cx, reference, token->trust, token->project, marks));
     } else if (claims->scope == PROJECT_SCOPED) {
@@ -166,12 +187,24 @@ static struct fault *user_read(struct context *cx, struct tx *tx, struct token *
     return token->claims.trust_id != NULL ? trust_read(cx, tx, token) : NULL;
 }
 
+/* A federated token ends with the provider that vouched for its user. */
+static struct fault *provider_read(struct context *cx, struct tx *tx, const struct token *token)
+{
+    const char *found;
+
+    if (token->claims.idp_id == NULL)
+        return NULL;
+    TRY(sql_text_of(tx, &found, "SELECT id FROM identity_provider WHERE id = ?", BIND(TEXT(token->claims.idp_id))));
+    return found != NULL ? NULL : FAULT(cx, 404, NULL, "Could not find Identity Provider: %s.", token->claims.idp_id);
+}
+
 static struct fault *token_read(struct context *cx, struct tx *tx, const struct reference *reference, struct token *token,
     bool *ret_revoked)
 {
     static const char *const places[] = { "", "the project", "the domain", "the system" };
 
     TRY(user_read(cx, tx, token));
+    TRY(provider_read(cx, tx, token));
     TRY(scope_read(cx, tx, token));
     TRY(read_roles(cx, tx, reference, token));
     if (token->claims.scope != UNSCOPED && token->role_count == 0)
@@ -335,6 +368,8 @@ void token_write(struct json_writer *w, const struct token *token, const struct 
     if (reference != NULL && claims->scope != UNSCOPED)
         catalog_write(w, "catalog", reference, token->trust != NULL ? token->trust->trustor_id : token->user->id,
             token->project != NULL ? token->project->id : NULL);
+    if (reference != NULL && reference->service_providers != NULL)
+        json_raw(w, "service_providers", reference->service_providers);
     json_end(w);
     json_end(w);
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * shadow_users: the rows that stand for users whom an identity provider elsewhere knows, and what its mapping gives them:
+ * memberships that end, projects and roles.
+ */
+#ifndef KEYSTONE_SHADOW_USERS_H
+#define KEYSTONE_SHADOW_USERS_H
+
+#include "keystone/state.h"
+#include "oslo/json.h"
+
+struct federated_login {
+    const char *idp_id, *idp_domain_id, *protocol_id;
+    const char *unique_id, *display_name, *email; /* email NULL: not said */
+    const char *const *group_ids;                 /* NULL-terminated */
+    const json_t *projects;                       /* mapped projects with their roles, or NULL */
+};
+
+/* The id of the user, made or brought up to date in the transaction. Faults: 404 a role that is not there, 403 a role of
+ * another domain. */
+struct fault *shadow_user(struct tx *tx, struct context *cx, const struct federated_login *login, const char **ret_id);
+
+/* The groups that a mapping made the user a member of and that still hold, NULL-terminated. */
+struct fault *expiring_groups(struct tx *tx, const struct config *config, const char *user_id, const char *const **ret);
+
+/* Upstream's public id: SHA-256 over domain, kind ("user" or "group") and local id, in hexadecimal. */
+const char *public_id(struct arena *arena, const char *domain_id, const char *kind, const char *local_id);
+
+#endif

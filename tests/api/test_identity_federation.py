@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logins by an identity provider elsewhere: what a trusted front server asserts, mapped to users, groups and projects."""
+import uuid
+
+import pytest
+import requests
+
+from conftest import dispose, new_cloud
+
+FRONT = "X-Front-"
+
+
+@pytest.fixture(scope="module")
+def front():
+    """A cloud behind a front web server that authenticates users (the tests are that server)."""
+    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_FEDERATION__DEFAULT_AUTHORIZATION_TTL": "10",
+                        "OS_FEDERATION__TRUSTED_DASHBOARD": "https://Dash.example.com/auth/websso/",
+                        "OS_FEDERATION__REMOTE_ID_ATTRIBUTE": "OIDC_iss",
+                        "OS_AUTH__METHODS": "external,password,token,mapped,openid"}).start()
+    yield it
+    dispose(it)
+
+
+class Provider:
+    def __init__(self, cloud, rules, remote_ids=None, protocol="mapped", domain=None):
+        self.cloud, self.id, self.protocol = cloud, "idp" + uuid.uuid4().hex[:8], protocol
+        put = lambda path, body: cloud.call("PUT", "identity", "/OS-FEDERATION" + path, body)
+        assert put(f"/mappings/{self.id}", {"mapping": {"rules": rules}}).status_code == 201
+        body = {"enabled": True, "remote_ids": remote_ids or []}
+        if domain:
+            body["domain_id"] = domain
+        answer = put(f"/identity_providers/{self.id}", {"identity_provider": body})
+        assert answer.status_code == 201, answer.text
+        self.domain_id = answer.json()["identity_provider"]["domain_id"]
+        assert put(f"/identity_providers/{self.id}/protocols/{protocol}", {"protocol": {"mapping_id": self.id}}).status_code == 201
+
+    def login(self, method="GET", **variables):
+        url = self.cloud.url("identity", f"/OS-FEDERATION/identity_providers/{self.id}/protocols/{self.protocol}/auth")
+        headers = {FRONT + name.replace("_", "-"): value for name, value in variables.items()}
+        return requests.request(method, url, headers=headers, timeout=30)
+
+
+NAME = {"local": [{"user": {"name": "{0}", "email": "{1}"}}], "remote": [{"type": "REMOTE_USER"}, {"type": "OIDC_email"}]}
+
+
+def test_a_user_from_elsewhere(front):
+    group = front.post("identity", "/groups", {"group": {"name": "remote " + uuid.uuid4().hex}}).json()["group"]["id"]
+    project = front.post("identity", "/projects", {"project": {"name": uuid.uuid4().hex}}).json()["project"]["id"]
+    member = front.get("identity", "/roles?name=member").json()["roles"][0]["id"]
+    front.call("PUT", "identity", f"/projects/{project}/groups/{group}/roles/{member}")
+    it = Provider(front, [NAME, {"local": [{"group": {"id": group}}], "remote": [{"type": "OIDC_groups", "any_one_of": ["ops"]}]}])
+    answer = it.login(REMOTE_USER="bob@x", OIDC_email="bob@x.org", OIDC_groups="dev;ops")
+    assert answer.status_code == 201, answer.text
+    token = answer.json()["token"]
+    user = token["user"]
+    assert token["methods"] == ["mapped"] and "roles" not in token and "password_expires_at" not in user
+    assert user["name"] == "bob@x" and user["domain"]["id"] == it.domain_id and len(user["id"]) == 64
+    assert user["OS-FEDERATION"] == {"groups": [{"id": group}], "identity_provider": {"id": it.id}, "protocol": {"id": "mapped"}}
+    text = answer.headers["X-Subject-Token"]
+    shown = front.get("identity", "/auth/tokens", headers={"X-Subject-Token": text}).json()["token"]
+    assert shown["user"] == user
+    # the same user again, by POST, with another address
+    again = it.login("POST", REMOTE_USER="bob@x", OIDC_email="new@x.org", OIDC_groups="ops")
+    assert again.json()["token"]["user"]["id"] == user["id"]
+    assert front.get("identity", f"/users/{user['id']}").json()["user"]["email"] == "new@x.org"
+    # exchanged for a token of the group's project; the provider stays in it
+    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": text}}, "scope": {"project": {"id": project}}}}
+    scoped = requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30)
+    assert scoped.status_code == 201, scoped.text
+    token = scoped.json()["token"]
+    assert {r["name"] for r in token["roles"]} == {"member", "reader"} and token["user"]["OS-FEDERATION"]["groups"] == [{"id": group}]
+    scoped_text = scoped.headers["X-Subject-Token"]
+    # without the provider nothing of it holds
+    front.call("PATCH", "identity", f"/OS-FEDERATION/identity_providers/{it.id}", {"identity_provider": {"enabled": False}})
+    assert it.login(REMOTE_USER="bob@x", OIDC_email="b").status_code == 403
+    assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 403
+    front.call("DELETE", "identity", f"/OS-FEDERATION/identity_providers/{it.id}")
+    assert front.get("identity", "/auth/tokens", headers={"X-Subject-Token": scoped_text}).status_code == 404
+    assert it.login(REMOTE_USER="bob@x", OIDC_email="b").status_code == 404
+
+
+def test_memberships_that_end(front):
+    group = front.post("identity", "/groups", {"group": {"name": "ends " + uuid.uuid4().hex}}).json()["group"]["id"]
+    project = front.post("identity", "/projects", {"project": {"name": uuid.uuid4().hex}}).json()["project"]["id"]
+    member = front.get("identity", "/roles?name=member").json()["roles"][0]["id"]
+    front.call("PUT", "identity", f"/projects/{project}/groups/{group}/roles/{member}")
+    it = Provider(front, [{"local": [{"user": {"name": "{0}"}}, {"group_ids": "{1}"}],
+                           "remote": [{"type": "REMOTE_USER"}, {"type": "OIDC_ids"}]},
+                          {"local": [{"user": {"name": "{0}"}}],
+                           "remote": [{"type": "REMOTE_USER"}, {"type": "OIDC_ids", "any_one_of": ["none"]}]}])
+    assert it.login(REMOTE_USER="eve", OIDC_ids=group).status_code == 201
+    assert it.login(REMOTE_USER="eve", OIDC_ids="nothing").status_code == 500
+    # a login that names no group: the membership from before is good for the provider's time
+    front.call("PATCH", "identity", f"/OS-FEDERATION/mappings/{it.id}", {"mapping": {"rules": [
+        {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}]}})
+    text = it.login(REMOTE_USER="eve").headers["X-Subject-Token"]
+    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": text}}, "scope": {"project": {"id": project}}}}
+    assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 201
+    front.call("PATCH", "identity", f"/OS-FEDERATION/identity_providers/{it.id}", {"identity_provider": {"authorization_ttl": 0}})
+    assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 401
+
+
+def test_projects_of_a_mapping(front):
+    name = "own " + uuid.uuid4().hex
+    rules = [{"local": [{"user": {"name": "{0}"}}, {"projects": [{"name": name, "roles": [{"name": "member"}]}]}],
+              "remote": [{"type": "REMOTE_USER"}]}]
+    it = Provider(front, rules)
+    for _ in range(2):
+        text = it.login(REMOTE_USER="ann").headers["X-Subject-Token"]
+    mine = requests.get(front.url("identity", "/auth/projects"), headers={"X-Auth-Token": text}, timeout=30).json()["projects"]
+    assert [(p["name"], p["domain_id"]) for p in mine] == [(name, it.domain_id)]
+    assert requests.get(front.url("identity", "/OS-FEDERATION/projects"), headers={"X-Auth-Token": text}, timeout=30).json()[
+        "projects"] == mine
+    rules[0]["local"][1]["projects"][0]["roles"][0]["name"] = "nothing"
+    front.call("PATCH", "identity", f"/OS-FEDERATION/mappings/{it.id}", {"mapping": {"rules": rules}})
+    assert it.login(REMOTE_USER="ann").status_code == 404
+
+
+def test_a_local_user_whom_the_provider_knows(front):
+    name = "local " + uuid.uuid4().hex
+    user = front.post("identity", "/users", {"user": {"name": name}}).json()["user"]["id"]
+    it = Provider(front, [{"local": [{"user": {"name": "{0}", "type": "local", "domain": {"id": "default"}}}],
+                           "remote": [{"type": "REMOTE_USER"}]}])
+    token = it.login(REMOTE_USER=name).json()["token"]
+    assert token["user"]["id"] == user and "OS-FEDERATION" not in token["user"]
+    assert it.login(REMOTE_USER="nobody").status_code == 401
+
+
+def test_who_is_believed(front, cloud):
+    it = Provider(front, [NAME], remote_ids=["https://issuer"], protocol="openid")
+    assert it.login(REMOTE_USER="u", OIDC_email="e", OIDC_iss="https://issuer").status_code == 201
+    assert it.login(REMOTE_USER="u", OIDC_email="e", OIDC_iss="https://other").status_code == 403
+    assert it.login(REMOTE_USER="u", OIDC_email="e").status_code == 401
+    assert it.login(OIDC_email="e", OIDC_iss="https://issuer").status_code == 401
+    # WSGI's names of the headers are there too
+    wsgi = Provider(front, [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "HTTP_X_FRONT_OIDC_SUB"}]}])
+    assert wsgi.login(OIDC_sub="s").json()["token"]["user"]["name"] == "s"
+    # a cloud that trusts no front server takes nothing from headers
+    plain = Provider(cloud, [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}])
+    assert plain.login(REMOTE_USER="admin").status_code == 401
+    url = cloud.url("identity", f"/OS-FEDERATION/identity_providers/{plain.id}/protocols/mapped/auth")
+    assert requests.get(url, headers={"REMOTE_USER": "admin", "Remote-User": "admin"}, timeout=30).status_code == 401
+
+
+def test_single_sign_on(front):
+    issuer = "https://issuer/" + uuid.uuid4().hex
+    it = Provider(front, [NAME], remote_ids=[issuer], protocol="openid")
+    headers = {FRONT + "REMOTE-USER": "u", FRONT + "OIDC-email": "e", FRONT + "OIDC-iss": issuer}
+    origin = "https://dash.example.com/auth/websso/"
+    for path in ("/auth/OS-FEDERATION/websso/openid", f"/auth/OS-FEDERATION/identity_providers/{it.id}/protocols/openid/websso"):
+        url = front.url("identity", path)
+        for method in ("GET", "POST"):
+            page = requests.request(method, url, params={"origin": origin}, headers=headers, timeout=30)
+            assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
+            assert f'action="{origin}"' in page.text
+            token = page.text.split('name="token" value="')[1].split('"')[0]
+            shown = front.get("identity", "/auth/tokens", headers={"X-Subject-Token": token})
+            assert shown.json()["token"]["user"]["OS-FEDERATION"]["identity_provider"]["id"] == it.id
+        assert requests.get(url, headers=headers, timeout=30).status_code == 400
+        assert requests.get(url, params={"origin": "https://evil/"}, headers=headers, timeout=30).status_code == 401
+    assert requests.get(front.url("identity", "/auth/OS-FEDERATION/websso/openid"), params={"origin": origin},
+                        timeout=30).status_code == 401
+
+
+def test_service_providers_in_tokens(front):
+    body = {"auth_url": "https://other/v3", "sp_url": "https://other/ecp", "enabled": True}
+    front.call("PUT", "identity", "/OS-FEDERATION/service_providers/other", {"service_provider": body})
+    assert front.login().json()["token"]["service_providers"] == [
+        {"auth_url": "https://other/v3", "id": "other", "sp_url": "https://other/ecp"}]
+    front.call("DELETE", "identity", "/OS-FEDERATION/service_providers/other")
+    assert "service_providers" not in front.login().json()["token"]
