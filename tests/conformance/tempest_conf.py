@@ -169,7 +169,7 @@ def network_section(cloud):
 def compute_section(cloud, images, routers):
     lowest, highest = cloud.versions("compute", "v2.1")
     have = {row["name"]: row["id"] for row in cloud.get("compute", "/flavors?is_public=None").get("flavors", [])}
-    for name, identity, ram in (("m1.nano", "42", 128), ("m1.micro", "84", 192)):
+    for name, identity, ram in (("m1.nano", "42", 128), ("m1.micro", "84", 192), ("m1.tiny", "1", 128)):
         if name not in have:
             have[name] = cloud.make("compute", "/flavors", {"flavor": {
                 "name": name, "id": identity, "ram": ram, "vcpus": 1, "disk": 1}})["flavor"]["id"]
