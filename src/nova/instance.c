@@ -4,6 +4,8 @@
  */
 #include "nova/instance.h"
 
+#include "nova/addresses.h"
+
 #include "base/clock.h"
 #include "base/random.h"
 #include "nova/nova.h"
@@ -61,6 +63,7 @@ static const struct instance_column columns[INSTANCE_FIELDS] = {
     [INSTANCE_REQUESTED_NETWORKS]   = { "requested_networks",   COLUMN_JSON, AT(requested_networks) },
     [INSTANCE_BLOCK_DEVICE_MAPPING] = { "block_device_mapping", COLUMN_JSON, AT(block_device_mapping) },
     [INSTANCE_NETWORK_INFO]         = { "network_info",         COLUMN_JSON, AT(network_info) },
+    [INSTANCE_ADDRESSES]            = { "addresses",            COLUMN_TEXT, AT(addresses) },
     [INSTANCE_REQUEST_SPEC]         = { "request_spec",         COLUMN_JSON, AT(request_spec) },
     [INSTANCE_INJECTED_FILES]       = { "injected_files",       COLUMN_JSON, AT(injected_files) },
     [INSTANCE_TRUSTED_CERTS]        = { "trusted_certs",        COLUMN_JSON, AT(trusted_certs) },
@@ -280,7 +283,7 @@ struct fault *instance_update(struct tx *tx, const char *uuid, const struct inst
     const struct instance_expect *expect)
 {
     BUF_CLEANUP struct buf sql = { 0 };
-    struct sql_value *values = ARENA_ARRAY(tx_arena(tx), struct sql_value, count + 3 + 64);
+    struct sql_value *values = ARENA_ARRAY(tx_arena(tx), struct sql_value, count + 4 + 64);
     size_t bound = 0;
     int64_t changed;
 
@@ -288,6 +291,11 @@ struct fault *instance_update(struct tx *tx, const char *uuid, const struct inst
     for (size_t i = 0; i < count; i++) {
         buf_printf(&sql, "%s=?,", columns[changes[i].field].name);
         values[bound++] = changes[i].value;
+        if (changes[i].field == INSTANCE_NETWORK_INFO) {
+            buf_puts(&sql, "addresses=?,");
+            const struct sql_value *info = &changes[i].value;
+            values[bound++] = TEXT(addresses_text(tx_arena(tx), info->type == SQL_TYPE_NULL ? NULL : info->text.data));
+        }
     }
     buf_puts(&sql, "updated_at=?,generation=generation+1 WHERE uuid=? AND deleted=0");
     values[bound++] = INT(clock_now_us());

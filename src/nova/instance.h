@@ -24,8 +24,9 @@ enum instance_field {
     INSTANCE_TASK_STATE, INSTANCE_POWER_STATE, INSTANCE_PROGRESS, INSTANCE_LOCKED_BY, INSTANCE_LOCKED_REASON,
     INSTANCE_FLAVOR, INSTANCE_FLAVORID, INSTANCE_MEMORY_MB, INSTANCE_VCPUS, INSTANCE_ROOT_GB, INSTANCE_EPHEMERAL_GB,
     INSTANCE_METADATA, INSTANCE_SYSTEM_METADATA, INSTANCE_TAGS, INSTANCE_SECURITY_GROUPS,
-    INSTANCE_REQUESTED_NETWORKS, INSTANCE_BLOCK_DEVICE_MAPPING, INSTANCE_NETWORK_INFO, INSTANCE_REQUEST_SPEC,
-    INSTANCE_INJECTED_FILES, INSTANCE_TRUSTED_CERTS, INSTANCE_SERVER_GROUP, INSTANCE_FAULT, INSTANCE_ROOT_DEVICE_NAME,
+    INSTANCE_REQUESTED_NETWORKS, INSTANCE_BLOCK_DEVICE_MAPPING, INSTANCE_NETWORK_INFO, INSTANCE_ADDRESSES,
+    INSTANCE_REQUEST_SPEC, INSTANCE_INJECTED_FILES, INSTANCE_TRUSTED_CERTS, INSTANCE_SERVER_GROUP, INSTANCE_FAULT,
+    INSTANCE_ROOT_DEVICE_NAME,
     INSTANCE_ACCESS_IP_V4, INSTANCE_ACCESS_IP_V6, INSTANCE_AUTO_DISK_CONFIG, INSTANCE_CREATED_AT, INSTANCE_UPDATED_AT,
     INSTANCE_LAUNCHED_AT, INSTANCE_TERMINATED_AT, INSTANCE_DELETED, INSTANCE_DELETED_AT, INSTANCE_GENERATION,
     INSTANCE_FIELDS
@@ -67,6 +68,7 @@ struct instance {
     const char *requested_networks;   /* "auto", "none" or [{"uuid","port","fixed_ip","tag"}] */
     const char *block_device_mapping; /* [{...}] of block_device_mapping_v2, normalised */
     const char *network_info;         /* nova.network.model.NetworkInfo: the cache of its ports */
+    const char *addresses;            /* and what the API shows of it: instance_update() writes both */
     const char *request_spec;         /* {"availability_zone","force_hosts":[],"force_nodes":[],"scheduler_hints":{},
                                        * "requested_host","requested_node","image":{glance's image}} */
     const char *injected_files;       /* [["path","base64"]] */

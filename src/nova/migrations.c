@@ -71,4 +71,5 @@ const struct migration nova_migrations[NOVA_MIGRATIONS] = {
     { 2, "flows under way", flow_migration },
     { 3, "cells and their hosts", nova_cell_tables },
     { 4, "owners of flows", flow_owner_migration },
+    { 5, "addresses as they are shown", "ALTER TABLE instances ADD COLUMN addresses MEDIUMTEXT;\n" },
 };

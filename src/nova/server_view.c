@@ -5,6 +5,7 @@
 #include "nova/server_view.h"
 
 #include "base/clock.h"
+#include "nova/addresses.h"
 #include "nova/api.h"
 
 #include <openssl/evp.h>
@@ -105,6 +106,7 @@ struct fault *server_view_init(struct server_view *view, struct request *rq, str
     const struct policy_target *target = project_id == NULL ? NULL : POLICY_TARGET({ "project_id", project_id });
 
     *view = (struct server_view){ .rq = rq, .full = true, .admin = api_is_admin(rq) };
+    view->flavor = ARENA_NEW(rq->cx.arena, struct seen_flavor);
     view->extended = request_allowed(rq, "os_compute_api:os-extended-server-attributes", target);
     view->specs = rq->version >= 47 && request_allowed(rq, "os_compute_api:servers:show:flavor-extra-specs", target);
     if (rq->version >= 16 && request_allowed(rq, "os_compute_api:servers:show:host_status", target))
@@ -162,70 +164,23 @@ static const char *host_id(struct arena *arena, const struct instance *instance)
     return text;
 }
 
-static void write_ip(struct json_writer *w, const json_t *ip, const json_t *vif, bool extended)
-{
-    const char *type = json_text_at(ip, "type");
-
-    json_begin(w, NULL);
-    json_int(w, "version", json_int_at(ip, "version", strchr(json_text_at(ip, "address"), ':') != NULL ? 6 : 4));
-    json_text(w, "addr", json_text_at(ip, "address"));
-    if (extended) {
-        json_text(w, "OS-EXT-IPS:type", type != NULL ? type : "fixed");
-        json_text(w, "OS-EXT-IPS-MAC:mac_addr", json_text_at(vif, "address"));
-    }
-    json_end(w);
-}
-
-static void write_vif(struct json_writer *w, const json_t *vif, bool extended)
-{
-    size_t s, i, f;
-    json_t *subnet, *ip, *floating;
-
-    json_array_foreach(json_at(vif, "network.subnets"), s, subnet)
-        json_array_foreach(json_object_get(subnet, "ips"), i, ip)
-        {
-            if (json_text_at(ip, "address") == NULL)
-                continue;
-            write_ip(w, ip, vif, extended);
-            json_array_foreach(json_object_get(ip, "floating_ips"), f, floating)
-                if (json_text_at(floating, "address") != NULL)
-                    write_ip(w, floating, vif, extended);
-        }
-}
-
 bool server_view_addresses(struct request *rq, const struct instance *instance, bool extended, const char *label)
 {
-    struct json_writer *w = &rq->json;
-    const json_t *vifs = strcmp(instance->vm_state, VM_BUILDING) == 0 && label == NULL && extended ? NULL
-        : json_parse_own(rq->cx.arena, instance->network_info);
-    size_t i, k;
-    json_t *vif, *other;
-    bool found = false;
+    return addresses_write(&rq->json, json_parse_own(rq->cx.arena, instance->network_info), extended, label);
+}
 
-    json_array_foreach((json_t *)vifs, i, vif)
-    {
-        const char *name = json_text_at(vif, "network.label");
-        bool before = false;
+static void write_addresses(struct request *rq, const struct instance *instance)
+{
+    bool building = strcmp(instance->vm_state, VM_BUILDING) == 0;
 
-        if (name == NULL || (label != NULL && strcmp(label, name) != 0))
-            continue;
-        for (k = 0; k < i && !before; k++) {
-            const char *earlier = json_text_at(json_array_get(vifs, k), "network.label");
-            before = earlier != NULL && strcmp(earlier, name) == 0;
-        }
-        if (before)
-            continue;
-        found = true;
-        json_begin_array(w, name);
-        json_array_foreach((json_t *)vifs, k, other)
-        {
-            const char *same = json_text_at(other, "network.label");
-            if (same != NULL && strcmp(same, name) == 0)
-                write_vif(w, other, extended);
-        }
-        json_end_array(w);
+    if (!building && instance->addresses != NULL) {
+        json_raw(&rq->json, "addresses", instance->addresses);
+        return;
     }
-    return found;
+    json_begin(&rq->json, "addresses");
+    if (!building)
+        server_view_addresses(rq, instance, true, NULL);
+    json_end(&rq->json);
 }
 
 static void write_image(struct request *rq, const struct instance *instance)
@@ -240,6 +195,18 @@ static void write_image(struct request *rq, const struct instance *instance)
     json_end(&rq->json);
 }
 
+/* Servers of an answer are often of one flavor: it is parsed once. */
+static const json_t *flavor_of(const struct server_view *view, const struct instance *instance)
+{
+    struct seen_flavor *seen = view->flavor;
+
+    if (seen->text == NULL || instance->flavor == NULL || strcmp(seen->text, instance->flavor) != 0) {
+        seen->text = instance->flavor;
+        seen->json = json_parse_own(view->rq->cx.arena, instance->flavor);
+    }
+    return seen->json;
+}
+
 static void write_flavor(const struct server_view *view, const struct instance *instance)
 {
     struct request *rq = view->rq;
@@ -250,7 +217,7 @@ static void write_flavor(const struct server_view *view, const struct instance *
         json_text(w, "id", instance->flavorid);
         api_bookmark(rq, "flavors", instance->flavorid);
     } else {
-        const json_t *flavor = json_parse_own(rq->cx.arena, instance->flavor);
+        const json_t *flavor = flavor_of(view, instance);
 
         json_int(w, "vcpus", instance->vcpus);
         json_int(w, "ram", instance->memory_mb);
@@ -381,9 +348,7 @@ void server_view_write(const struct server_view *view, const struct instance *in
     write_flavor(view, instance);
     json_text(w, "created", api_time(rq, instance->created_at));
     json_text(w, "updated", api_time(rq, instance->updated_at));
-    json_begin(w, "addresses");
-    server_view_addresses(rq, instance, true, NULL);
-    json_end(w);
+    write_addresses(rq, instance);
     json_text(w, "accessIPv4", instance->access_ip_v4 != NULL ? instance->access_ip_v4 : "");
     json_text(w, "accessIPv6", instance->access_ip_v6 != NULL ? instance->access_ip_v6 : "");
     api_links(rq, "servers", instance->uuid);

@@ -10,6 +10,10 @@
 #include "oslo/http.h"
 
 struct server_security_groups;
+struct seen_flavor {
+    const char *text;
+    const json_t *json;
+};
 
 struct server_view {
     struct request *rq;
@@ -23,6 +27,7 @@ struct server_view {
     size_t aggregate_count;
     const struct service_row *services;
     size_t service_count;
+    struct seen_flavor *flavor; /* the one that was written last */
     const struct server_security_groups *security_groups; /* NULL: not shown */
 };
 

@@ -29,7 +29,8 @@ class World:
         self.cloud = cloud
         self.mark = uuid.uuid4().hex[:6]
         self.ids = {}
-        self.projects = {name: self.make("identity", "/projects", project={"name": f"{name}-{self.mark}"}) for name in ("right", "other")}
+        self.projects = {name: self.make("identity", "/projects", project={"name": f"{name}-{self.mark}"})
+                         for name in ("right", "other")}
         self.personas = {persona: self.persona(*persona) for persona in PERSONAS}
         self.owner = self.personas[("member", "right")]
         self.build()
@@ -187,7 +188,8 @@ class World:
             ("nova", "POST", "/v2.1/os-server-external-events"): {"events": [{"name": "network-changed", "server_uuid": NOBODY}]},
             ("neutron", "POST", "/v2.0/networks"): {"network": {"name": "x"}},
             ("neutron", "PUT", "/v2.0/networks/{id}"): {"network": {"name": name}},
-            ("neutron", "POST", "/v2.0/subnets"): {"subnet": {"network_id": ids["network"], "ip_version": 6, "cidr": "fd00:9::/64"}},
+            ("neutron", "POST", "/v2.0/subnets"): {"subnet": {
+                "network_id": ids["network"], "ip_version": 6, "cidr": "fd00:9::/64"}},
             ("neutron", "PUT", "/v2.0/subnets/{id}"): {"subnet": {"name": name}},
             ("neutron", "POST", "/v2.0/ports"): {"port": {"network_id": ids["network"]}},
             ("neutron", "PUT", "/v2.0/ports/{id}"): {"port": {"name": name}},
@@ -237,8 +239,9 @@ class World:
                     target[f"target.{kind}.id"] = target[f"{kind}_id"]
                     target[f"target.{kind}.domain_id"] = "default" if kind != "domain" else None
             if "domain_id" in who:  # such a list shows the token's domain only
-                listed = {"/v3/domains": "target.domain.id", "/v3/groups": "target.group.domain_id", "/v3/projects": "target.domain_id",
-                          "/v3/users": "target.domain_id", "/v3/role_assignments": "target.domain_id"}
+                listed = {"/v3/domains": "target.domain.id", "/v3/groups": "target.group.domain_id",
+                          "/v3/projects": "target.domain_id", "/v3/users": "target.domain_id",
+                          "/v3/role_assignments": "target.domain_id"}
                 if path in listed:
                     target[listed[path]] = who["domain_id"]
             if "{role_id}" in path:
