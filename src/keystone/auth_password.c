@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "keystone/authenticate.h"
 #include "keystone/login.h"
+#include "keystone/users.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
 
@@ -43,10 +44,23 @@ static struct fault *take_attempt(struct context *cx, const struct user *user, b
     return NULL;
 }
 
-static struct fault *give_attempts_back(struct context *cx, const struct user *user)
+static struct fault *succeed_run(struct tx *tx, void *argument)
 {
-    return db_exec(cx->arena, cx->app->db, "UPDATE local_user SET failed_auth_count = 0, failed_auth_at = NULL WHERE id = ?",
-        BIND(INT(user->local_id)), NULL);
+    const struct user *user = argument;
+
+    TRY(sql_exec(tx, "UPDATE local_user SET failed_auth_count = 0, failed_auth_at = NULL WHERE id = ?",
+        BIND(INT(user->local_id))));
+    return user_seen(tx, user->id);
+}
+
+/* All attempts are given back, and the day is written down: a write a day and user, unless attempts are counted. */
+static struct fault *succeeded(struct context *cx, struct user *user, bool counted)
+{
+    const char *today = clock_text(cx->arena, clock_now_us(), CLOCK_SQL);
+
+    if (!counted && user->seen && strncmp(user->active_day, today, 10) == 0)
+        return NULL;
+    return db_write(cx->arena, cx->app->db, succeed_run, user);
 }
 
 /* The password of a user that was looked for (NULL: not found) in a domain (NULL: not found). */
@@ -63,8 +77,7 @@ static struct fault *check_password(struct context *cx, struct user *user, const
     bool right = login_password_right(cx, usable ? user : NULL, password != NULL ? password : "") && password != NULL;
     if (!right)
         return keystone_unauthorized(cx, "Invalid username or password");
-    if (counted)
-        TRY(give_attempts_back(cx, user));
+    TRY(succeeded(cx, user, counted));
     if (user->password_expires_us == 0 || user->password_expires_us > clock_now_us() || expired_is_fine)
         return NULL;
     TRY(db_read(cx->arena, cx->app->db, &tx));
@@ -98,6 +111,8 @@ static struct fault *find_login(struct context *cx, const json_t *info, struct u
         if (*ret_user != NULL)
             TRY(domain_find(tx, (*ret_user)->domain_id, ret_domain));
     }
+    if (*ret_user != NULL)
+        TRY(user_is_enabled(tx, cx->app->config, *ret_user, &(*ret_user)->enabled));
     tx_end(tx);
     return NULL;
 }
@@ -111,8 +126,10 @@ struct fault *authenticate_password(struct context *cx, const char *user_id, con
 
     TRY(db_read(cx->arena, cx->app->db, &tx));
     TRY(user_find(tx, user_id, &user));
-    if (user != NULL)
+    if (user != NULL) {
         TRY(domain_find(tx, user->domain_id, &domain));
+        TRY(user_is_enabled(tx, cx->app->config, user, &user->enabled));
+    }
     tx_end(tx);
     TRY(check_password(cx, user, domain, password, expired_is_fine));
     *ret = user;

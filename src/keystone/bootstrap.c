@@ -255,7 +255,7 @@ static struct fault *ensure_user(struct tx *tx, struct notes *notes, const struc
     TRY(sql_exec(tx, "UPDATE `user` SET enabled = 1 WHERE id = ? AND enabled = 0", BIND(TEXT(wanted->id))));
     if (wanted->hash == NULL)
         return NULL;
-    TRY(user_set_password(tx, config, wanted->id, wanted->hash, false));
+    TRY(user_set_password(tx, config, wanted->id, wanted->hash, PASSWORD_SETUP));
     return revocation_write(tx, config, &(struct revocation){ .user_id = wanted->id });
 }
 

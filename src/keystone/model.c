@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "oslo/json.h"
+#include "oslo/options.h"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #define DISPLAY_NAME "(SELECT f.display_name FROM federated_user f WHERE f.user_id = u.id ORDER BY f.id LIMIT 1)"
 #define USER_COLUMNS                                                                                                   \
     "SELECT u.id, COALESCE(l.name, n.name, " DISPLAY_NAME "), u.domain_id, u.default_project_id, u.enabled, l.id,"     \
-    " p.password_hash, p.expires_at_int, p.expires_at FROM `user` u"                                                                    \
+    " p.password_hash, p.expires_at_int, p.expires_at, u.last_active_at, u.created_at FROM `user` u"                   \
     " LEFT JOIN local_user l ON l.user_id = u.id LEFT JOIN nonlocal_user n ON n.user_id = u.id"                        \
     " LEFT JOIN password p ON p.local_user_id = l.id "
 
@@ -32,6 +33,9 @@ static struct fault *user_one(struct tx *tx, struct user **ret, const char *sql,
             clock_parse(rows_text(rows, 8), &user->password_expires_us);
         if (user->name == NULL)
             user->name = "";
+        user->seen = rows_text(rows, 9) != NULL;
+        const char *day = rows_text(rows, user->seen ? 9 : 10);
+        user->active_day = day != NULL ? arena_strndup(tx_arena(tx), day, strnlen(day, 10)) : NULL;
         *ret = user;
         rows_end(rows);
         return NULL;
@@ -53,6 +57,21 @@ struct fault *user_find_name(struct tx *tx, const char *domain_id, const char *n
         return NULL;
     return user_one(tx, ret, USER_COLUMNS "WHERE n.domain_id = ? AND n.name = ? LIMIT 1",
         BIND(TEXT(domain_id), TEXT(name)));
+}
+
+struct fault *user_is_enabled(struct tx *tx, const struct config *config, const struct user *user, bool *ret)
+{
+    const int64_t day_us = 86400LL * 1000000;
+    int64_t days = config_int(config, "security_compliance", "disable_user_account_days_inactive"), since;
+    json_t *exempt;
+
+    *ret = user->enabled;
+    if (!user->enabled || days == 0 || user->active_day == NULL || !clock_parse(user->active_day, &since) ||
+        clock_now_us() / day_us - since / day_us < days)
+        return NULL;
+    TRY(user_option(tx, user->id, "1004", &exempt));
+    *ret = json_is_true(exempt);
+    return NULL;
 }
 
 struct fault *group_find(struct tx *tx, const char *id, struct group **ret)

@@ -19,7 +19,12 @@ struct user {
     int64_t local_id;                /* local_user.id; 0: not a local user */
     const char *password_hash;       /* of the newest password; NULL: none */
     int64_t password_expires_us;     /* 0: never */
+    const char *active_day;          /* "2026-11-22", when he last logged in, or was made; NULL: unknown */
+    bool seen;                       /* active_day is a login's */
 };
+
+/* Whether a user may act: enabled, and not idle for longer than [security_compliance] disable_user_account_days_inactive. */
+struct fault *user_is_enabled(struct tx *tx, const struct config *config, const struct user *user, bool *ret);
 
 struct project {
     const char *id, *name, *domain_id, *parent_id; /* parent_id may be NULL */

@@ -123,6 +123,7 @@ static struct fault *user_and_domain(struct context *cx, struct tx *tx, const ch
     TRY(user_find(tx, id, ret_user));
     if (*ret_user == NULL)
         return keystone_not_found(cx, "user", id);
+    TRY(user_is_enabled(tx, cx->app->config, *ret_user, &(*ret_user)->enabled));
     TRY(domain_find(tx, (*ret_user)->domain_id, ret_domain));
     return *ret_domain != NULL ? NULL : keystone_not_found(cx, "domain", (*ret_user)->domain_id);
 }

@@ -221,7 +221,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     TRY(sql_exec(tx, "INSERT INTO local_user (user_id, domain_id, name, failed_auth_count) VALUES (?, ?, ?, 0)",
         BIND(TEXT(id), TEXT(domain_id), TEXT(json_text_at(edit->document, "name")))));
     if (edit->more != NULL)
-        TRY(user_set_password(tx, edit->rq->cx.app->config, id, edit->more, false));
+        TRY(user_set_password(tx, edit->rq->cx.app->config, id, edit->more, PASSWORD_RESET));
     TRY(entity_load(tx, &user_entity, id, &stored));
     edit->document = stored;
     return NULL;
@@ -265,10 +265,12 @@ static struct fault *update_run(struct tx *tx, void *argument)
     TRY(sql_exec(tx, "UPDATE local_user SET name = ? WHERE user_id = ?",
         BIND(TEXT(json_text_at(edit->document, "name")), TEXT(edit->id))));
     if (json_is_true(json_object_get(edit->given, "enabled")))
+        TRY(user_seen(tx, edit->id));
+    if (json_is_true(json_object_get(edit->given, "enabled")))
         TRY(sql_exec(tx, "UPDATE local_user SET failed_auth_count = 0, failed_auth_at = NULL WHERE user_id = ?",
             BIND(TEXT(edit->id))));
     if (json_object_get(edit->given, "password") != NULL)
-        TRY(user_set_password(tx, config, edit->id, edit->more, false));
+        TRY(user_set_password(tx, config, edit->id, edit->more, PASSWORD_RESET));
     bool disabled = json_is_true(json_object_get(old, "enabled")) && !json_is_true(json_object_get(edit->document, "enabled"));
     if (disabled)
         TRY(app_creds_end_of_user(tx, edit->id));
@@ -338,12 +340,23 @@ static struct fault *user_remove(struct request *rq)
 
 /* ---- The user changes his password ---- */
 
+struct password_change {
+    const char *old, *hash; /* hashes */
+};
+
 static struct fault *change_run(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
     const struct config *config = edit->rq->cx.app->config;
 
-    TRY(user_set_password(tx, config, edit->id, edit->more, true));
+    const struct password_change *change = edit->more;
+    struct user *user;
+
+    TRY(user_find(tx, edit->id, &user));
+    /* what was proved must still be so: of two changes at a time, one is too late */
+    if (user == NULL || user->password_hash == NULL || strcmp(user->password_hash, change->old) != 0)
+        return keystone_unauthorized(RQ(edit->rq), "the password was changed meanwhile");
+    TRY(user_set_password(tx, config, edit->id, change->hash, PASSWORD_OWN));
     return revocation_write(tx, config, &(struct revocation){ .user_id = edit->id });
 }
 
@@ -361,15 +374,17 @@ static struct fault *check_change(struct request *rq, const struct user *user, c
     json_t *lock;
     size_t hash_count = 0;
     int64_t created = 0;
-    bool same = false;
+    bool same = false, own = false;
 
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(user_option(tx, user->id, "1003", &lock));
-    TRY(sql_query(tx, &rows, "SELECT password_hash, created_at_int FROM password WHERE local_user_id = ?"
+    TRY(sql_query(tx, &rows, "SELECT password_hash, created_at_int, self_service FROM password WHERE local_user_id = ?"
         " ORDER BY created_at_int DESC, id DESC LIMIT ?", BIND(INT(user->local_id), INT(count > 1 && count < 64 ? count : 1))));
     while (rows_next(rows) && hash_count < 64) {
-        if (hash_count == 0)
+        if (hash_count == 0) {
             created = rows_int(rows, 1);
+            own = rows_int(rows, 2) != 0;
+        }
         hashes[hash_count++] = rows_text(rows, 0);
     }
     TRY(rows_fault(rows));
@@ -378,11 +393,11 @@ static struct fault *check_change(struct request *rq, const struct user *user, c
         return keystone_invalid(RQ(rq), "You cannot change your password at this time due to password policy disallowing "
             "password changes. Please contact your administrator to reset your password.");
     int64_t left = created + age_days * day_us - clock_now_us();
-    if (age_days > 0 && left > 0)
+    if (own && age_days > 0 && left > 0) /* one that somebody else set may be changed at once */
         return keystone_invalid(RQ(rq), "You cannot change your password at this time due to the minimum password age. Once "
             "you change your password, it must be used for %lld day(s) before it can be changed. Please try again in %lld "
             "day(s) or contact your administrator to reset your password.", (long long)age_days,
-            (long long)((left + day_us - 1) / day_us));
+            (long long)(left / day_us));
     login_settings(RQ(rq), &settings);
     for (size_t i = 0; count > 0 && i < hash_count && !same; i++)
         TRY(password_verify(rq->cx.arena, &settings, password, hashes[i], &same));
@@ -394,7 +409,8 @@ static struct fault *check_change(struct request *rq, const struct user *user, c
 
 static struct fault *password_change(struct request *rq)
 {
-    const char *id = request_argument(rq, "user_id"), *hash;
+    const char *id = request_argument(rq, "user_id");
+    struct password_change change;
     struct user *user;
     json_t *given;
 
@@ -402,8 +418,9 @@ static struct fault *password_change(struct request *rq)
     TRY(keystone_check(rq, &password_schema, given));
     TRY(authenticate_password(RQ(rq), id, json_text_at(given, "original_password"), true, &user));
     TRY(check_change(rq, user, json_text_at(given, "password")));
-    TRY(hash_given(rq, given, &hash));
-    return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = id, .more = hash }, change_run, false);
+    TRY(hash_given(rq, given, &change.hash));
+    change.old = user->password_hash;
+    return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = id, .more = &change }, change_run, false);
 }
 
 #define USER "/v3/users/{user_id}"

@@ -13,9 +13,14 @@ extern const struct entity user_entity;
 struct fault *user_make(struct tx *tx, const struct config *config, const char *id, const char *domain_id,
     const char *name, const char *hash);
 
-/* The newest password from now on; those before end. `self_service`: the user changed it himself. */
+/* The newest password from now on; those before end. One that somebody else set (PASSWORD_RESET) must be changed at once when
+ * [security_compliance] change_password_upon_first_use says so. */
+enum password_by { PASSWORD_OWN, PASSWORD_RESET, PASSWORD_SETUP };
 struct fault *user_set_password(struct tx *tx, const struct config *config, const char *user_id, const char *hash,
-    bool self_service);
+    enum password_by by);
+
+/* He was active today. */
+struct fault *user_seen(struct tx *tx, const char *user_id);
 
 /* Deletes a user with all that hangs on him, and revokes his tokens. */
 struct fault *user_delete(struct tx *tx, struct context *cx, const char *id);

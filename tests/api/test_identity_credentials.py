@@ -330,3 +330,96 @@ def test_receipts_are_keystones(strict, mfa):
     ok(login(strict, {"Openstack-Auth-Receipt": theirs}, totp=totp_part(mfa, passcode(SEED))), 201)
     late = box.encrypt(msgpack.packb((user_id, 2, time.time() - 1))).decode()
     ok(login(strict, {"Openstack-Auth-Receipt": late}, totp=totp_part(mfa, passcode(SEED))), 401)
+
+
+# ---- [security_compliance]
+
+def change(cloud, user, old, new):
+    return requests.post(cloud.url("identity", f"/users/{user['id']}/password"), timeout=60,
+                         json={"user": {"original_password": old, "password": new}})
+
+
+def test_lockout(strict):
+    user = make(strict, "users", name=name("user"), password="first1")
+    for _ in range(2):
+        ok(login(strict, password=password_part(user, "wrong1")), 401)
+    locked = login(strict, password=password_part(user))
+    assert (locked.status_code, error(locked)) == (401, f"The account is locked for user: {user['id']}.")
+    assert "locked" in error(change(strict, user, "first1", "second2"))
+    time.sleep(2.2)
+    ok(login(strict, password=password_part(user)), 201)
+    exempt = make(strict, "users", name=name("user"), password="first1", options={"ignore_lockout_failure_attempts": True})
+    for _ in range(4):
+        ok(login(strict, password=password_part(exempt, "wrong1")), 401)
+    ok(login(strict, password=password_part(exempt)), 201)
+    # an administrator unlocks by enabling
+    for _ in range(2):
+        ok(login(strict, password=password_part(user, "wrong1")), 401)
+    ok(strict.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"enabled": True}}), 200)
+    ok(login(strict, password=password_part(user)), 201)
+
+
+def test_rules_for_new_passwords(strict):
+    weak = strict.post("identity", "/users", {"user": {"name": name("user"), "password": "weak"}})
+    assert (weak.status_code, error(weak)) == (
+        400, "The password does not match the requirements: four characters, a digit among them.")
+    user = make(strict, "users", name=name("user"), password="first1")
+    ok(change(strict, user, "first1", "second2"), 204)
+    again = change(strict, user, "second2", "first1")
+    assert (again.status_code, error(again)) == (
+        400, "The new password cannot be identical to a previous password. The total number which includes the new password "
+             "must be unique is 3.")
+    ok(change(strict, user, "second2", "third3"), 204)
+    ok(change(strict, user, "third3", "fourth4"), 204)
+    ok(change(strict, user, "fourth4", "first1"), 204)
+    ok(strict.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"options": {"lock_password": True}}}), 200)
+    locked = change(strict, user, "first1", "fifth5")
+    assert locked.status_code == 400 and "disallowing password changes" in error(locked)
+
+
+@pytest.fixture(scope="module")
+def aging():
+    """A cloud where passwords age and idle users are disabled."""
+    group = "OS_SECURITY_COMPLIANCE__"
+    it = new_cloud(env={group + "CHANGE_PASSWORD_UPON_FIRST_USE": "true", group + "MINIMUM_PASSWORD_AGE": "1",
+                        group + "DISABLE_USER_ACCOUNT_DAYS_INACTIVE": "30", group + "PASSWORD_EXPIRES_DAYS": "10"}).start()
+    yield it
+    dispose(it)
+
+
+def test_first_use_and_age(aging):
+    user = make(aging, "users", name=name("user"), password="first1")
+    assert user["password_expires_at"] <= now("%Y-%m-%dT%H:%M:%S.%f", seconds=1)
+    first = login(aging, password=password_part(user))
+    assert (first.status_code, error(first)) == (
+        401, f"The password is expired and needs to be changed for user: {user['id']}.")
+    ok(change(aging, user, "first1", "second2"), 204)
+    token = ok(login(aging, password=password_part(user, "second2")), 201).json()["token"]
+    assert now("%Y-%m-%d", days=9) <= token["user"]["password_expires_at"][:10] <= now("%Y-%m-%d", days=10)
+    young = change(aging, user, "second2", "third3")
+    assert young.status_code == 400 and "it must be used for 1 day(s)" in error(young) and "in 0 day(s)" in error(young)
+    ok(aging.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"password": "reset1"}}), 200)
+    ok(login(aging, password=password_part(user, "reset1")), 401)
+    exempt = make(aging, "users", name=name("user"), password="first1", options={
+        "ignore_change_password_upon_first_use": True, "ignore_password_expiry": True})
+    token = ok(login(aging, password=password_part(exempt)), 201).json()["token"]
+    assert token["user"]["password_expires_at"] is None
+
+
+def test_idle_users_are_disabled(aging):
+    def idle(user, days):
+        with sqlite3.connect(next(aging.state_dir.rglob("keystone*.db")), timeout=20) as db:
+            db.execute("UPDATE user SET last_active_at = ? WHERE id = ?", (now("%Y-%m-%d", days=-days), user["id"]))
+
+    options = {"ignore_change_password_upon_first_use": True}
+    user = make(aging, "users", name=name("user"), password="first1", options=options)
+    ok(login(aging, password=password_part(user)), 201)
+    idle(user, 29)
+    ok(login(aging, password=password_part(user)), 201)
+    idle(user, 30)
+    ok(login(aging, password=password_part(user)), 401)
+    ok(aging.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"enabled": True}}), 200)
+    ok(login(aging, password=password_part(user)), 201)
+    exempt = make(aging, "users", name=name("user"), password="first1", options={**options, "ignore_user_inactivity": True})
+    idle(exempt, 90)
+    ok(login(aging, password=password_part(exempt)), 201)
