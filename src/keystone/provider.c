@@ -50,6 +50,10 @@ struct fault *provider_seal(struct context *cx, const struct token_claims *claim
         .expires_us = claims->expires_us,
     };
 
+    if (keystone_of(cx)->jws != NULL) {
+        *ret_issued_us = claims->issued_us;
+        return provider_jws_seal(cx, claims, ret_text);
+    }
     TRY(token_encode(cx->arena, keys, &payload, ret_text));
     return token_decode(cx->arena, keys, *ret_text, &payload, ret_issued_us);
 }
@@ -59,6 +63,8 @@ bool provider_open(struct context *cx, struct arena *arena, const char *text, st
     struct token_payload payload = { 0 };
     int64_t issued_us;
 
+    if (keystone_of(cx)->jws != NULL)
+        return provider_jws_open(cx, arena, text, ret);
     if (token_decode(arena, keystone_of(cx)->keys, text, &payload, &issued_us) != NULL)
         return false;
     *ret = (struct token_claims){

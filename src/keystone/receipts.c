@@ -86,7 +86,7 @@ struct fault *receipt_read(struct request *rq, struct proof *proof)
 
     if (text == NULL || text[0] == '\0')
         return NULL;
-    if (!receipt_decode(cx->arena, keystone_of(cx)->receipt_keys, text, &payload, &issued_us) ||
+    if (keystone_of(cx)->receipt_keys == NULL || !receipt_decode(cx->arena, keystone_of(cx)->receipt_keys, text, &payload, &issued_us) ||
         clock_now_us() >= payload.expires_us)
         return FAULT(cx, 401, NULL, "Could not find auth receipt: %.16s.", text);
     if (strcmp(payload.user_id, proof->user_id) != 0)
@@ -153,6 +153,8 @@ struct fault *receipt_respond(struct request *rq, const struct proof *proof)
     json_t *rules;
     bool enabled;
 
+    if (keystone_of(cx)->receipt_keys == NULL)
+        return FAULT(cx, 500, "KeysNotFound", "There are no keys for receipts");
     TRY(read_rules(cx, proof->user_id, &rules, &enabled));
     TRY(receipt_encode(cx->arena, keystone_of(cx)->receipt_keys, &payload, &text));
     json_begin(&rq->json, NULL);

@@ -4,6 +4,7 @@
  */
 #include "keystone/commands.h"
 #include "keystone/fernet.h"
+#include "keystone/jws.h"
 #include "keystone/keystone.h"
 #include "keystone/login.h"
 #include "keystone/reference.h"
@@ -30,6 +31,7 @@ static void keystone_stop(struct app *app)
     reference_cache_destroy(keystone->reference);
     login_cache_destroy(keystone->logins);
     fernet_keys_close(keystone->keys);
+    jws_keys_close(keystone->jws);
     fernet_keys_close(keystone->receipt_keys);
     fernet_keys_close(keystone->credential_keys);
     free(keystone);
@@ -50,16 +52,21 @@ static struct fault *open_keys(struct context *cx, struct keystone *keystone)
 {
     enum { CREDENTIAL_KEYS = 3 }; /* as upstream: no option */
     const struct config *config = cx->app->config;
+    bool jws = strcmp(config_str(config, "token", "provider"), "jws") == 0;
     const char *tokens, *credentials;
 
     TRY(repository(cx, "fernet_tokens", "fernet-keys", (int)config_int(config, "fernet_tokens", "max_active_keys"), &tokens));
-    TRY(fernet_keys_open(cx->arena, tokens, false, &keystone->keys));
+    if (jws)
+        TRY(jws_keys_open(cx->arena, config_str(config, "jwt_tokens", "jws_public_key_repository"),
+            config_str(config, "jwt_tokens", "jws_private_key_repository"), &keystone->jws));
+    else
+        TRY(fernet_keys_open(cx->arena, tokens, false, &keystone->keys));
     TRY(repository(cx, "credential", "credential-keys", CREDENTIAL_KEYS, &credentials));
     TRY(fernet_keys_open(cx->arena, credentials, true, &keystone->credential_keys));
     if (config_is_set(config, "fernet_receipts", "key_repository"))
-        return fernet_keys_open(cx->arena, config_str(config, "fernet_receipts", "key_repository"), false,
-            &keystone->receipt_keys);
-    return fernet_keys_open(cx->arena, tokens, false, &keystone->receipt_keys);
+        tokens = config_str(config, "fernet_receipts", "key_repository");
+    struct fault *fault = fernet_keys_open(cx->arena, tokens, false, &keystone->receipt_keys);
+    return jws ? NULL : fault; /* who signs his tokens may have no keys for receipts */
 }
 
 static struct fault *keystone_start(struct context *cx)

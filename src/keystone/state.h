@@ -20,6 +20,7 @@ struct fernet_keys;
 /* app->private of the identity service. */
 struct keystone {
     struct fernet_keys *keys;          /* of tokens */
+    struct jws_keys *jws;              /* NULL: tokens are Fernet's */
     struct fernet_keys *receipt_keys;
     struct fernet_keys *credential_keys;
     struct token_cache *tokens;        /* validated tokens with their rendered bodies */

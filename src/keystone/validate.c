@@ -22,7 +22,7 @@ enum {
     WAYS = 4,
     LOCKS = 64,
     SHARED_MAX_AGE_US = 1000000,  /* how long another process's revocation may stay unseen */
-    LONGEST_TOKEN = 2048,
+    LONGEST_TOKEN = 8192,
 };
 
 struct token_cache {
