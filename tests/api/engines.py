@@ -130,7 +130,7 @@ class Galera:
                 "--wsrep-cluster-name=nubo-test", f"--wsrep-node-name=n{i}", f"--wsrep-node-address={address}",
                 "--wsrep-cluster-address=gcomm://" + ",".join(f"{a}:{base}" for a in addresses), "--wsrep-sst-method=rsync",
                 f"--wsrep-provider-options=gcache.size=32M;gmcast.listen_addr=tcp://{address}:{base};"
-                f"ist.recv_addr={address}:{base + 1};evs.suspect_timeout=PT2S;evs.inactive_timeout=PT6S",
+                f"ist.recv_addr={address}:{base + 1}",
                 f"--wsrep-sst-receive-address={address}:{base + 2}"]
 
     def start(self):
