@@ -29,11 +29,11 @@ static const struct option rows[] = {
     { "AGENT", "report_interval", OPTION_INT, "30", "Seconds between two reports of an agent." },
     { "AGENT", "availability_zone", OPTION_STR, "nova", "Availability zone of this agent." },
     { "DEFAULT", "dhcp_lease_duration", OPTION_INT, "86400", "Seconds; -1: infinite." },
-    { "QUOTAS", "quota_network", OPTION_INT, "100", "Networks of a project; -1: unlimited." },
-    { "QUOTAS", "quota_subnet", OPTION_INT, "100", "Subnets of a project." },
-    { "QUOTAS", "quota_port", OPTION_INT, "500", "Ports of a project." },
-    { "QUOTAS", "quota_security_group", OPTION_INT, "10", "Security groups of a project." },
-    { "QUOTAS", "quota_security_group_rule", OPTION_INT, "100", "Security group rules of a project." },
+    { "QUOTAS", "quota_network", OPTION_INT, "100", "Networks of a project; -1: unlimited.", .reloadable = true },
+    { "QUOTAS", "quota_subnet", OPTION_INT, "100", "Subnets of a project.", .reloadable = true },
+    { "QUOTAS", "quota_port", OPTION_INT, "500", "Ports of a project.", .reloadable = true },
+    { "QUOTAS", "quota_security_group", OPTION_INT, "10", "Security groups of a project.", .reloadable = true },
+    { "QUOTAS", "quota_security_group_rule", OPTION_INT, "100", "Security group rules of a project.", .reloadable = true },
     { "DEFAULT", "auth_strategy", OPTION_STR, "keystone", "How callers are known: by keystone, and in no other way.",
       .choices = OPTION_WORDS("keystone") },
     { "DEFAULT", "core_plugin", OPTION_STR, "ml2",
@@ -85,8 +85,8 @@ static const struct option rows[] = {
       "Known for existing files: quotas are in the database." },
     { "QUOTAS", "track_quota_usage", OPTION_BOOL, "true",
       "Known for existing files: usage is counted in the transaction that adds to it." },
-    { "QUOTAS", "quota_router", OPTION_INT, "10", "Known for existing files: there are no routers yet." },
-    { "QUOTAS", "quota_floatingip", OPTION_INT, "50", "Known for existing files: there are no routers yet." },
+    { "QUOTAS", "quota_router", OPTION_INT, "10", "Known for existing files: there are no routers yet.", .reloadable = true },
+    { "QUOTAS", "quota_floatingip", OPTION_INT, "50", "Known for existing files: there are no routers yet.", .reloadable = true },
 };
 const struct option_table neutron_options = OPTION_TABLE(rows);
 

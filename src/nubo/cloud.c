@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "nubo/bootstrap.h"
 #include "nubo/files.h"
+#include "nubo/notify.h"
 #include "nubo/services.h"
 #include "oslo/http_client.h"
 #include "oslo/trace.h"
@@ -128,7 +129,12 @@ struct fault *cloud_start(struct arena *arena, struct cloud *cloud)
 
 void cloud_stop(struct cloud *cloud)
 {
-    http_server_destroy(cloud->http);
+    int grace_s = 0;
+    for (struct app **app = cloud->apps; app != NULL && *app != NULL; app++) {
+        int wanted = (int)config_int((*app)->config, "DEFAULT", "graceful_shutdown_timeout");
+        grace_s = wanted > grace_s ? wanted : grace_s;
+    }
+    http_server_destroy(cloud->http, grace_s);
     for (struct app **app = cloud->apps; app != NULL && *app != NULL; app++)
         app_stop(*app);
     work_pool_destroy(cloud->periodic);
@@ -158,11 +164,13 @@ static void block_signals(void)
 
 static void reload(struct arena *arena, struct cloud *cloud)
 {
+    notify_manager("RELOADING=1");
     for (struct app **app = cloud->apps; *app != NULL; app++) {
         struct fault *fault = app_reload(arena, *app);
         if (fault != NULL)
             log_error("nubo", "%s is not reloaded: %s", (*app)->service->name, fault_text(arena, fault));
     }
+    notify_manager("READY=1");
     log_info("nubo", "configuration and policies were read again");
 }
 

@@ -81,6 +81,8 @@ static struct fault *read_config(struct arena *arena, struct app *app, const str
         app->cloud->logging = app;
     }
     config_warn_unknown(app->config);
+    if (config_bool(app->config, "DEFAULT", "log_options"))
+        config_log_values(app->config);
     return NULL;
 }
 

@@ -165,6 +165,7 @@ struct cloud;
 struct http_server *http_server_create(struct cloud *cloud);
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
     struct app *app, const struct router *router);
-void http_server_destroy(struct http_server *server);
+/* Takes no new connections, lets requests under way end for so many seconds (0: as long as they take), then ends. */
+void http_server_destroy(struct http_server *server, int grace_s);
 
 #endif

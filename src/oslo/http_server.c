@@ -5,6 +5,7 @@
  * suspended, a worker runs the request and resumes it. STREAM routes: the worker starts as soon as the headers are
  * there; body chunks are handed over one at a time through `slot`, and the connection is suspended while the worker is
  * behind, so that memory does not grow with the body. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "oslo/app.h"
 #include "oslo/middleware.h"
@@ -40,7 +41,9 @@ struct port {
 struct http_server {
     struct cloud *cloud;
     struct port *ports;
+    atomic_bool closing;  /* no new connections; those that are there end with their present request */
     atomic_bool stopping;
+    atomic_uint active;   /* exchanges under way */
     atomic_uint working; /* exchanges that a worker has */
     pthread_mutex_t lock;
     struct exchange *streams; /* to be woken when the server stops */
@@ -234,6 +237,7 @@ static void *begin_exchange(void *port, const char *target, struct MHD_Connectio
         abort();
     x->carrier.transport = &socket_transport;
     x->port = port;
+    atomic_fetch_add(&x->port->server->active, 1);
     x->connection = connection;
     x->arena = arena_create();
     x->holders = 1;
@@ -256,6 +260,7 @@ static void end_exchange(void *port, struct MHD_Connection *connection, void **s
     x->gone = true;
     pthread_cond_broadcast(&x->wake);
     pthread_mutex_unlock(&x->lock);
+    atomic_fetch_sub(&x->port->server->active, 1);
     exchange_drop(x);
 }
 
@@ -278,7 +283,7 @@ static enum MHD_Result respond(struct exchange *x)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, rq->content_type);
     for (const struct header *h = rq->headers; h != NULL; h = h->next)
         MHD_add_response_header(response, h->name, h->value);
-    if (x->early_answer)
+    if (x->early_answer || atomic_load(&x->port->server->closing))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)rq->status, response);
     MHD_destroy_response(response);
@@ -525,16 +530,26 @@ static void drain_workers(struct http_server *server)
     }
 }
 
-void http_server_destroy(struct http_server *server)
+/* Requests under way come to their end, as oslo.service lets them, but not for ever. */
+static void finish_requests(struct http_server *server, int grace_s)
+{
+    int64_t end_us = clock_monotonic_us() + (int64_t)grace_s * 1000000;
+    while (atomic_load(&server->active) > 0 && (grace_s == 0 || clock_monotonic_us() < end_us))
+        usleep(2000);
+}
+
+void http_server_destroy(struct http_server *server, int grace_s)
 {
     if (server == NULL)
         return;
-    atomic_store(&server->stopping, true);
+    atomic_store(&server->closing, true);
     for (struct port *p = server->ports; p != NULL; p = p->next) {
         MHD_socket listening = MHD_quiesce_daemon(p->daemon);
         if (listening != MHD_INVALID_SOCKET)
             close(listening);
     }
+    finish_requests(server, grace_s);
+    atomic_store(&server->stopping, true);
     drain_workers(server);
     while (server->ports != NULL) {
         struct port *p = server->ports;

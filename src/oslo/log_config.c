@@ -82,7 +82,8 @@ static struct fault *take_class(struct file *f, const char *class, const char *a
         target->kind = LOG_TO_SYSLOG;
         target->facility = LOG_USER;
         if (facility != NULL)
-            log_facility_parse(arena_strndup(f->arena, facility, strspn(facility, "LOG_CALERNUSYTDIMPHFV01234567")), &target->facility);
+            log_facility_parse(arena_strndup(f->arena, facility, strspn(facility, "LOG_CALERNUSYTDIMPHFV01234567")),
+                &target->facility);
     } else if (strcmp(name, "OSJournalHandler") == 0 || strcmp(name, "JournalHandler") == 0) {
         target->kind = LOG_TO_JOURNAL;
     } else if (strcmp(name, "NullHandler") == 0) {

@@ -159,7 +159,8 @@ static void set_rotation(const struct config *config, struct log_target *target)
             target->rotate_s = units[i].seconds * (i < 4 ? config_int(config, "DEFAULT", "log_rotate_interval") : 1);
 }
 
-static struct fault *make_targets(struct arena *arena, const struct config *config, const char *program, struct log_settings *settings)
+static struct fault *make_targets(struct arena *arena, const struct config *config, const char *program,
+    struct log_settings *settings)
 {
     struct log_target *targets = ARENA_ARRAY(arena, struct log_target, 5);
     const char *path = log_path(arena, config, program), *facility_name = config_str(config, "DEFAULT", "syslog_log_facility");

@@ -777,6 +777,44 @@ const char *config_origin(struct arena *arena, const struct config *config, cons
     return origin_text(arena, value_of(config, group, name));
 }
 
+/* ---- what is in effect, for the log ---- */
+
+const char *config_mask_url(struct arena *arena, const char *text)
+{
+    BUF_CLEANUP struct buf out = { 0 };
+    for (const char *at = text; *at != '\0';) {
+        const char *scheme = strstr(at, "://");
+        const char *begin = scheme != NULL ? scheme + 3 : at + strlen(at);
+        size_t length = strcspn(begin, "/?# ,"); /* the authority; of several hosts, each has its own */
+        const char *sign = memrchr(begin, '@', length), *colon = sign != NULL ? memchr(begin, ':', (size_t)(sign - begin)) : NULL;
+        /* Without a colon what stands before @ may be a secret itself (http://secret@host). */
+        const char *shown = colon != NULL ? colon + 1 : begin;
+        buf_append(&out, at, (size_t)((sign != NULL ? shown : begin + length) - at));
+        if (sign != NULL)
+            buf_printf(&out, "***%.*s", (int)(begin + length - sign), sign);
+        at = begin + length;
+    }
+    return arena_strdup(arena, buf_text(&out));
+}
+
+void config_log_values(const struct config *config)
+{
+    static const char module[] = "oslo_config.cfg";
+    if (!log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    log_debug(module, "Configuration options gathered from:");
+    for (size_t i = 0; i < config->source_count; i++)
+        log_debug(module, "config files: %s", config->sources[i].path);
+    for (size_t i = 0; i < config->item_count; i++) {
+        const struct item *item = &config->items[i];
+        const char *text = config_str(config, item->group, item->option->name);
+        bool top = strcmp(item->group, "DEFAULT") == 0;
+        log_debug(module, "%s%s%s = %s", top ? "" : item->group, top ? "" : ".", item->option->name,
+            text == NULL ? "None" : item->option->secret ? "****" : config_mask_url(arena, text));
+    }
+}
+
 /* ---- unknown names ---- */
 
 /* Edit distance of two names, both short. */

@@ -112,6 +112,13 @@ bool config_is_set(const struct config *config, const char *group, const char *n
 /* Where a value came from: "file:line", "environment", "override" or "default". */
 const char *config_origin(struct arena *arena, const struct config *config, const char *group, const char *name);
 
+/* Logs every option's value at level DEBUG, as oslo.config's log_opt_values(): what is secret, and passwords in URLs, as
+ * asterisks. */
+void config_log_values(const struct config *config);
+
+/* A URL with the password taken out: "rabbit://nova:***@host/". In the arena. */
+const char *config_mask_url(struct arena *arena, const char *text);
+
 /* Writes the sample file, as oslo-config-generator lays it out: everything commented out, DEFAULT first, then the
  * groups in the order of the tables. */
 void config_sample(struct buf *out, const struct option_table *const *tables, size_t table_count);

@@ -94,7 +94,7 @@ def split_transport(cloud):
     if TRANSPORT == "http":
         return f"http://{cloud.offset}secret@127.0.0.1:{PORTS['messages'] + cloud.offset}/"
     if BROKER is None:
-        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-")).start()
+        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-"), 22300 + os.getpid() % 200 * 3).start()
     vhost = f"cloud{cloud.offset}-{time.time_ns()}"
     BROKER.ctl("add_vhost", vhost)
     BROKER.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")

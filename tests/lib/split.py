@@ -18,7 +18,8 @@ import time
 ROLES = ["keystone", "placement-api", "glance-api", "neutron-server", "nova-conductor", "nova-scheduler", "nova-api",
          "nova-api-metadata", "nova-compute", "neutron-openvswitch-agent", "neutron-dhcp-agent", "neutron-metadata-agent"]
 FILES = {"keystone": ["keystone/keystone.conf"], "glance-api": ["glance/glance-api.conf"],
-         "placement-api": ["placement/placement.conf"], "neutron-server": ["neutron/neutron.conf", "neutron/plugins/ml2/ml2_conf.ini"],
+         "placement-api": ["placement/placement.conf"],
+         "neutron-server": ["neutron/neutron.conf", "neutron/plugins/ml2/ml2_conf.ini"],
          "neutron-openvswitch-agent": ["neutron/neutron.conf", "neutron/plugins/ml2/openvswitch_agent.ini"],
          "neutron-dhcp-agent": ["neutron/neutron.conf", "neutron/dhcp_agent.ini"],
          "neutron-metadata-agent": ["neutron/neutron.conf", "neutron/metadata_agent.ini"]}
@@ -39,9 +40,8 @@ def auth_section(name, user, password, offset, extra=""):
 
 
 def write_files(etc, state, offset, database, transport, memcached="", passwords=None, metadata_secret="", extra=None):
-    """The configuration files of all services below `etc`, in the way of the OpenStack installation guide. `database` is
-    called with "keystone", "glance", "placement", "nova_api", "nova", "nova_cell0", "neutron"; `extra` adds text to files by
-    their name."""
+    """The configuration files of all services below `etc`, in the way of the OpenStack installation guide. `database` is called
+    with "keystone", "glance", "placement", "nova_api", "nova", "nova_cell0", "neutron"; `extra` adds text to files by name."""
     etc, state, password = pathlib.Path(etc), pathlib.Path(state), passwords
     cache = f"memcached_servers = {memcached}\n" if memcached else ""
 
@@ -50,8 +50,8 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
 
     def authtoken(user):
         return auth_section("keystone_authtoken", user, password[user], offset,
-                            f"region_name = RegionOne\nwww_authenticate_uri = http://127.0.0.1:{5000 + offset}\n{cache}service_token_roles = service\n"
-                            "service_token_roles_required = true\n")
+                            f"region_name = RegionOne\nwww_authenticate_uri = http://127.0.0.1:{5000 + offset}\n{cache}"
+                            "service_token_roles = service\nservice_token_roles_required = true\n")
 
     def service_user(user):
         return auth_section("service_user", user, password[user], offset, "send_service_user_token = true\n")
@@ -70,7 +70,8 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
             f"filesystem_store_datadir = {state}/images\n[oslo_concurrency]\nlock_path = {state}/lock\n",
         "placement/placement.conf":
             f"[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {8778 + offset}\n"
-            f"[placement_database]\nconnection = {connection('placement')}\n[api]\nauth_strategy = keystone\n" + authtoken("placement"),
+            f"[placement_database]\nconnection = {connection('placement')}\n[api]\nauth_strategy = keystone\n" +
+            authtoken("placement"),
         "nova/nova.conf":
             f"[DEFAULT]\nenabled_apis = osapi_compute\ntransport_url = {transport}\nmy_ip = 127.0.0.1\n"
             f"state_path = {state}/nova\nosapi_compute_listen = 127.0.0.1\nosapi_compute_listen_port = {8774 + offset}\n"
@@ -81,14 +82,16 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
             f"[glance]\napi_servers = http://127.0.0.1:{9292 + offset}\n[oslo_concurrency]\nlock_path = {state}/lock\n" +
             auth_section("placement", "placement", password["placement"], offset, "region_name = RegionOne\n") +
             auth_section("neutron", "neutron", password["neutron"], offset,
-                         f"region_name = RegionOne\nservice_metadata_proxy = true\nmetadata_proxy_shared_secret = {metadata_secret}\n") +
+                         "region_name = RegionOne\nservice_metadata_proxy = true\n"
+                         f"metadata_proxy_shared_secret = {metadata_secret}\n") +
             "[libvirt]\nvirt_type = qemu\n[scheduler]\ndiscover_hosts_in_cells_interval = 2\n",
         "neutron/neutron.conf":
             f"[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {9696 + offset}\nstate_path = {state}/neutron\ncore_plugin = ml2\n"
             f"service_plugins = router\nauth_strategy = keystone\ntransport_url = {transport}\n"
             "notify_nova_on_port_status_changes = true\nnotify_nova_on_port_data_changes = true\n"
             f"[database]\nconnection = {connection('neutron')}\n" + authtoken("neutron") +
-            auth_section("nova", "nova", password["nova"], offset, "region_name = RegionOne\n") + f"[oslo_concurrency]\nlock_path = {state}/lock\n",
+            auth_section("nova", "nova", password["nova"], offset, "region_name = RegionOne\n") +
+            f"[oslo_concurrency]\nlock_path = {state}/lock\n",
         "neutron/plugins/ml2/ml2_conf.ini":
             "[ml2]\ntype_drivers = flat,vlan,vxlan\ntenant_network_types = vxlan\nmechanism_drivers = openvswitch,l2population\n"
             "extension_drivers = port_security\n[ml2_type_flat]\nflat_networks = provider\n[ml2_type_vxlan]\nvni_ranges = 1:1000\n",

@@ -61,7 +61,8 @@ static void from_text(const char *text)
 
 static void formats(void **state)
 {
-    static const struct log_identity who = { .user_id = "u1", .project_id = "p1", .user_domain_id = "d1", .project_domain_id = "d2" };
+    static const struct log_identity who = { .user_id = "u1", .project_id = "p1", .user_domain_id = "d1",
+        .project_domain_id = "d2" };
     from_text("log_date_format = DATE\n");
     log_info("nova.api", "plain %d\nnext", 7);
     const char *before = log_set_context("req-1");
@@ -81,7 +82,8 @@ static void formats(void **state)
 
 static void own_formats(void **state)
 {
-    from_text("logging_default_format_string = <%(levelname)-8s|%(name)s|%(lineno)d|%(process)05d|%(nothing)s> 100%% %(message)s\n");
+    from_text("logging_default_format_string ="
+              " <%(levelname)-8s|%(name)s|%(lineno)d|%(process)05d|%(nothing)s> 100%% %(message)s\n");
     log_info("m", "it");
     assert_non_null(strstr(get("a.log"), "<INFO    |m|"));
     assert_non_null(strstr(get("a.log"), "|-> 100% it\n"));
