@@ -1,76 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reference's placement and ours, in turn on one MariaDB: what either writes the other reads, and answers alike."""
-import importlib.util
 import json
-import os
-import shutil
 import subprocess
-import sys
-import time
 import uuid
 
 import pytest
 import requests
 
 import engines
+import reference
 from conftest import BIN, dispose, new_cloud
 
-REFERENCE = """
-import sys
-from wsgiref.simple_server import make_server, WSGIRequestHandler
-from placement.wsgi import init_application
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *ignored):
-        pass
-make_server("127.0.0.1", int(sys.argv[1]), init_application(), handler_class=Quiet).serve_forever()
-"""
 HEADERS = {"OpenStack-API-Version": "placement 1.39", "X-Auth-Token": "admin"}
+WHY_NOT = reference.missing("placement")
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
-def wanted():
-    if importlib.util.find_spec("placement") is None:
-        return "python3-placement is not installed"
-    return None if shutil.which("mariadbd") else "mariadb-server is not installed"
-
-
-pytestmark = pytest.mark.skipif(wanted() is not None, reason=str(wanted()))
-
-
-class Reference:
+class Theirs(reference.Reference):
     """Debian's placement, without keystone: its own noauth2."""
 
     def __init__(self, folder, url):
-        self.folder, self.port = folder, engines.free_port()
-        (folder / "placement.conf").write_text(f"[placement_database]\nconnection = {url}\n"
-                                               "[api]\nauth_strategy = noauth2\n")
-        self.process = None
-
-    def manage(self, program, *words):
-        done = subprocess.run([sys.executable, "-c", f"import sys; from placement.cmd.{program} import main; sys.exit(main())",
-                               "--config-file", str(self.folder / "placement.conf"), *words], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def start(self):
-        env = dict(os.environ, OS_PLACEMENT_CONFIG_DIR=str(self.folder))
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", REFERENCE, str(self.port)], env=env, stdout=log, stderr=log)
-        for _ in range(600):
-            try:
-                requests.get(f"http://127.0.0.1:{self.port}/", timeout=5)
-                return self
-            except requests.ConnectionError:
-                assert self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
-                time.sleep(0.1)
-        raise AssertionError("the reference is not ready after 60 s")
+        super().__init__(folder, "placement", "placement.wsgi", "init_application", {"OS_PLACEMENT_CONFIG_DIR": str(folder)})
+        self.config = folder / "placement.conf"
+        self.config.write_text(f"[placement_database]\nconnection = {url}\n[api]\nauth_strategy = noauth2\n")
 
     def call(self, method, path, body=None):
-        return requests.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, headers=HEADERS, timeout=60)
-
-    def stop(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        return requests.request(method, self.url + path, json=body, headers=HEADERS, timeout=60)
 
 
 class Ours:
@@ -130,10 +85,10 @@ def plain(value):
     return value
 
 
-def compare(reference, ours, ids):
+def compare(theirs, ours, ids):
     for path in questions(ids):
-        theirs, mine = reference.call("GET", path), ours.call("GET", path)
-        assert (mine.status_code, plain(mine.json())) == (theirs.status_code, plain(theirs.json())), path
+        wanted, got = theirs.call("GET", path), ours.call("GET", path)
+        assert (got.status_code, plain(got.json())) == (wanted.status_code, plain(wanted.json())), path
 
 
 @pytest.fixture
@@ -145,38 +100,38 @@ def server():
 
 
 def test_in_turn_on_one_database(server, tmp_path):
-    reference = Reference(tmp_path, server.url("placement"))
-    reference.manage("manage", "db", "sync")
-    reference.start()
+    theirs = Theirs(tmp_path, server.url("placement"))
+    theirs.manage("manage", "--config-file", str(theirs.config), "db", "sync")
+    theirs.start()
     cloud = new_cloud(fake_compute=1)
     (cloud.state_dir / "etc").mkdir(parents=True)
     engines.write_configs(cloud.state_dir, cloud.offset,
                           lambda s: server.url("placement") if s == "placement" else f"sqlite:///{cloud.state_dir}/db/{s}.db")
     ours = Ours(cloud)
     try:
-        first = write(reference)
+        first = write(theirs)
         subprocess.run([BIN, "placement-manage", "--config-file", str(cloud.state_dir / "etc" / "placement.conf"), "db", "sync"],
                        check=True, timeout=120)
         cloud.start()
-        compare(reference, ours, first)
+        compare(theirs, ours, first)
         second = write(ours)
-        compare(reference, ours, second)
+        compare(theirs, ours, second)
         ok(ours.call("DELETE", f"/allocations/{first['consumer']}"))
         ok(ours.call("DELETE", f"/resource_providers/{first['node1']}"))
-        assert reference.call("GET", f"/resource_providers/{first['node1']}").status_code == 404
-        assert ok(reference.call("GET", f"/allocations/{first['consumer']}")) == {"allocations": {}}
+        assert theirs.call("GET", f"/resource_providers/{first['node1']}").status_code == 404
+        assert ok(theirs.call("GET", f"/allocations/{first['consumer']}")) == {"allocations": {}}
         assert cloud.stop() == 0
-        third = write(reference)
-        ok(reference.call("DELETE", f"/allocations/{second['consumer']}"))
+        third = write(theirs)
+        ok(theirs.call("DELETE", f"/allocations/{second['consumer']}"))
         (cloud.state_dir / "run" / "ready").unlink(missing_ok=True)
         cloud.start()
-        compare(reference, ours, second)
-        compare(reference, ours, third)
-        versions = {reference.manage("manage", "db", "version").split()[-1], subprocess.run(
+        compare(theirs, ours, second)
+        compare(theirs, ours, third)
+        versions = {theirs.manage("manage", "--config-file", str(theirs.config), "db", "version").split()[-1], subprocess.run(
             [BIN, "placement-manage", "--config-file", str(cloud.state_dir / "etc" / "placement.conf"), "db", "version"],
             check=True, capture_output=True, text=True, timeout=60).stdout.split()[-1]}
         assert len(versions) == 1
-        assert "Success" in reference.manage("status", "upgrade", "check")
+        assert "Success" in theirs.manage("status", "--config-file", str(theirs.config), "upgrade", "check")
     finally:
-        reference.stop()
+        theirs.stop()
         dispose(cloud)
