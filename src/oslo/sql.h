@@ -25,7 +25,7 @@
  * names differ by case and by trailing blanks. Where the reference's MySQL schema is case-insensitive (keystone's names)
  * that is a known difference. NULL sorts first. The SQL mode on MariaDB is mysql_sql_mode and, always, NO_BACKSLASH_ESCAPES,
  * PIPES_AS_CONCAT and SIMULTANEOUS_ASSIGNMENT, which are how SQLite reads SQL. "Changed" rows are the rows that were found.
- * A MariaDB DATETIME has whole seconds: write moments with a fraction into VARCHAR(32) or BIGINT columns.
+ * DATETIME columns hold microseconds (DATETIME(6) on MariaDB; in a schema that upstream made they hold whole seconds).
  */
 #ifndef OSLO_SQL_H
 #define OSLO_SQL_H

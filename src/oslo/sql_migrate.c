@@ -36,19 +36,23 @@ struct migrating {
     int64_t number;    /* its place */
 };
 
-/* Puts the driver's own words where the common language has a $name. */
+/* Puts the driver's own words where the common language has a word of its own. */
 static const char *translate(struct arena *arena, const struct sql_driver *driver, const char *text, size_t length)
 {
-    static const char serial[] = "$SERIAL";
+    const struct {
+        const char *word, *driver;
+    } words[] = { { "$SERIAL", driver->serial }, { " DATETIME", arena_printf(arena, " %s", driver->datetime) } };
     BUF_CLEANUP struct buf out = { 0 };
     const char *end = text + length;
     while (text < end) {
-        const char *at = memmem(text, (size_t)(end - text), serial, sizeof(serial) - 1);
-        buf_append(&out, text, (size_t)((at != NULL ? at : end) - text));
-        if (at == NULL)
-            break;
-        buf_puts(&out, driver->serial);
-        text = at + sizeof(serial) - 1;
+        size_t at = 0, count = sizeof(words) / sizeof(words[0]);
+        while (at < count && strncmp(text, words[at].word, strlen(words[at].word)) != 0)
+            at++;
+        if (at < count)
+            buf_puts(&out, words[at].driver);
+        else
+            buf_putc(&out, *text);
+        text += at < count ? strlen(words[at].word) : 1;
     }
     static const char create[] = "CREATE TABLE ";
     const char *sql = buf_text(&out);

@@ -208,6 +208,7 @@ static const char *sqlite_text(struct statement *statement, int column, size_t *
 const struct sql_driver sql_sqlite = {
     .serial = "INTEGER PRIMARY KEY AUTOINCREMENT",
     .global_indexes = true,
+    .datetime = "DATETIME",
     .table_suffix = "",
     .one_writer = true,
     .connect = sqlite_connect,

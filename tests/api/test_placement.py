@@ -2,7 +2,6 @@
 """Placement through its API, and through the real osc-placement client."""
 import concurrent.futures
 import random
-import sqlite3
 import uuid
 
 import pytest
@@ -164,18 +163,19 @@ def test_claims_and_releases_leave_no_trace(placement):
             assert summary[rp]["resources"]["VCPU"]["used"] == held["VCPU"]
 
 
-def audit(database):
+def audit(cloud):
     """What must hold in the tables whatever happened: nothing over capacity, no row that names nothing, no consumer without a
     claim; and the generations of the providers."""
-    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    over = db.execute("SELECT i.resource_provider_id FROM inventories i JOIN allocations a ON a.resource_provider_id ="
-                      " i.resource_provider_id AND a.resource_class_id = i.resource_class_id GROUP BY i.id"
-                      " HAVING SUM(a.used) > (i.total - i.reserved) * i.allocation_ratio").fetchall()
-    lost = db.execute("SELECT id FROM allocations WHERE consumer_id NOT IN (SELECT uuid FROM consumers) OR resource_provider_id"
-                      " NOT IN (SELECT id FROM resource_providers)").fetchall()
-    idle = db.execute("SELECT uuid FROM consumers WHERE uuid NOT IN (SELECT consumer_id FROM allocations)").fetchall()
+    over = cloud.query("placement",
+                       "SELECT i.resource_provider_id FROM inventories i JOIN allocations a ON a.resource_provider_id ="
+                       " i.resource_provider_id AND a.resource_class_id = i.resource_class_id GROUP BY i.id"
+                       " HAVING SUM(a.used) > MAX((i.total - i.reserved) * i.allocation_ratio)")
+    lost = cloud.query("placement",
+                       "SELECT id FROM allocations WHERE consumer_id NOT IN (SELECT uuid FROM consumers) OR resource_provider_id"
+                       " NOT IN (SELECT id FROM resource_providers)")
+    idle = cloud.query("placement", "SELECT uuid FROM consumers WHERE uuid NOT IN (SELECT consumer_id FROM allocations)")
     assert (over, lost, idle) == ([], [], [])
-    return dict(db.execute("SELECT uuid, generation FROM resource_providers"))
+    return {rp: int(number) for rp, number in cloud.query("placement", "SELECT uuid, generation FROM resource_providers")}
 
 
 def test_kill_in_the_middle_of_claims(own_cloud):
@@ -203,7 +203,7 @@ def test_kill_in_the_middle_of_claims(own_cloud):
                 assert not all(one.done() for one in running)
             own_cloud.kill()
         own_cloud.start()
-        now = audit(own_cloud.state_dir / "db" / "placement.db")
+        now = audit(own_cloud)
         assert all(now[rp] >= generations.get(rp, 0) for rp in rps)
         generations = now
     held = {}

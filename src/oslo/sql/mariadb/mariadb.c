@@ -19,6 +19,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -540,7 +541,27 @@ static double mariadb_real(struct statement *statement, int column)
     double value = 0;
     my_bool null;
     MYSQL_BIND bind = { .buffer_type = MYSQL_TYPE_DOUBLE, .buffer = &value, .buffer_length = sizeof(value) };
-    return fetch(statement, column, &bind, &null) ? value : 0;
+    if (!fetch(statement, column, &bind, &null))
+        return 0;
+    if (statement->mysql->fields[column].type != MYSQL_TYPE_FLOAT)
+        return value;
+    char text[32]; /* FLOAT has six digits: 1.1 is not to become 1.10000002384 */
+    snprintf(text, sizeof(text), "%.6g", value);
+    return strtod(text, NULL);
+}
+
+static bool is_moment(const struct statement *statement, int column)
+{
+    enum enum_field_types type = statement->mysql->fields[column].type;
+    return type == MYSQL_TYPE_DATETIME || type == MYSQL_TYPE_TIMESTAMP;
+}
+
+/* The length of ".000000" at the end of a moment: one that was stored without a fraction is read without. */
+static size_t empty_fraction(const char *text, size_t length)
+{
+    static const char zeros[] = ".000000";
+    size_t size = sizeof(zeros) - 1;
+    return text != NULL && length > size && memcmp(text + length - size, zeros, size) == 0 ? size : 0;
 }
 
 static const char *mariadb_text(struct statement *statement, int column, size_t *ret_length)
@@ -553,9 +574,10 @@ static const char *mariadb_text(struct statement *statement, int column, size_t 
             .buffer_length = connection->scratch_size, .length = &length };
         if (!fetch(statement, column, &bind, &null))
             return NULL;
-        *ret_length = length;
-        if (length < connection->scratch_size)
+        if (length < connection->scratch_size) {
+            *ret_length = length - (is_moment(statement, column) ? empty_fraction(connection->scratch, length) : 0);
             return connection->scratch;
+        }
         connection->scratch_size = (length + 512) / 512 * 512 + 512;
         free(connection->scratch);
         connection->scratch = malloc(connection->scratch_size);
@@ -566,6 +588,7 @@ static const char *mariadb_text(struct statement *statement, int column, size_t 
 
 __attribute__((visibility("default"))) const struct sql_driver sql_mariadb = {
     .serial = "INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY",
+    .datetime = "DATETIME(6)",
     .table_suffix = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin",
     .connect = open_connection,
     .disconnect = mariadb_disconnect,
