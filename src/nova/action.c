@@ -83,7 +83,8 @@ struct fault *action_event_progress(struct tx *tx, const struct context *cx, con
     int64_t id;
 
     TRY(find(tx, cx, instance_uuid, &id));
-    return id == 0 ? NULL : sql_exec(tx, "UPDATE instance_actions_events SET details=? WHERE action_id=? AND event=? AND finish_time=0",
+    return id == 0 ? NULL : sql_exec(tx,
+        "UPDATE instance_actions_events SET details=? WHERE action_id=? AND event=? AND finish_time=0",
         BIND(TEXT(details), INT(id), TEXT(event)));
 }
 

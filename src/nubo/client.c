@@ -232,8 +232,8 @@ static struct fault *log_in(struct arena *arena, const char *text, struct client
         return fault_new(arena, 500, NULL, "OS_AUTH_URL, OS_USERNAME and OS_PASSWORD must be set.");
     struct answer answer = { .arena = arena };
     json_t *token;
-    struct fault *fault = request(client, arena_printf(arena, "%s/v3/auth/tokens", catalog_base(arena, client->auth_url)), "POST", "/auth/tokens",
-        body, &answer, &token);
+    const char *url = arena_printf(arena, "%s/v3/auth/tokens", catalog_base(arena, client->auth_url));
+    struct fault *fault = request(client, url, "POST", "/auth/tokens", body, &answer, &token);
     buf_release(&answer.body);
     if (fault != NULL)
         return fault;

@@ -25,10 +25,17 @@ struct app *cloud_app(const struct cloud *cloud, const char *type_or_name)
     return NULL;
 }
 
+bool app_uses_tls(const struct app *app)
+{
+    const char *certificate = config_str(app->config, "ssl", "cert_file"), *key = config_str(app->config, "ssl", "key_file");
+    return certificate != NULL && *certificate != '\0' && key != NULL && *key != '\0';
+}
+
 const char *app_url(struct arena *arena, const struct app *app)
 {
     const struct service *service = app->service;
-    return arena_printf(arena, "http://%s:%d%s", app->bind, app->port, service->endpoint != NULL ? service->endpoint : "");
+    return arena_printf(arena, "%s://%s:%d%s", app_uses_tls(app) ? "https" : "http", app->bind, app->port,
+        service->endpoint != NULL ? service->endpoint : "");
 }
 
 size_t app_option_tables(const struct service *service, const struct option_table *to[static APP_OPTION_TABLES])

@@ -118,6 +118,9 @@ struct app *cloud_app(const struct cloud *cloud, const char *type_or_name);
 /* This service's public base URL, as the catalog has it: "http://127.0.0.1:8774/v2.1". In the arena. */
 const char *app_url(struct arena *arena, const struct app *app);
 
+/* Whether its listeners speak HTTPS: [ssl] cert_file and key_file. */
+bool app_uses_tls(const struct app *app);
+
 /* How an app is made. */
 struct app_form {
     const struct config_source *sources; /* of its configuration; the first one's folder is where relative files are */

@@ -48,8 +48,8 @@ static const struct option rows[] = {
     { "profiler", "trace_sqlalchemy", OPTION_BOOL, "false", KNOWN "as enabled." },
     { "profiler", "hmac_keys", OPTION_STR, "SECRET_KEY", KNOWN "as enabled.", .secret = true },
     { "profiler", "connection_string", OPTION_STR, "messaging://", KNOWN "as enabled.", .secret = true },
-    { "ssl", "ca_file", OPTION_STR, NULL, KNOWN "a proxy in front ends TLS." },
-    { "ssl", "cert_file", OPTION_STR, NULL, KNOWN "as ca_file." },
-    { "ssl", "key_file", OPTION_STR, NULL, KNOWN "as ca_file." },
+    { "ssl", "cert_file", OPTION_STR, NULL, "PEM encoded certificate: with key_file, the APIs of this service speak HTTPS." },
+    { "ssl", "key_file", OPTION_STR, NULL, "PEM encoded key of the certificate." },
+    { "ssl", "ca_file", OPTION_STR, NULL, "Clients' certificates are not looked at: setting this stops the start." },
 };
 const struct option_table common_options = OPTION_TABLE(rows);

@@ -305,6 +305,12 @@ static struct fault *make_headers(struct context *cx, const struct http_exchange
     return NULL;
 }
 
+/* Nothing of the request was seen by anybody: it may be sent again, whatever it is. */
+static bool never_arrived(CURLcode code)
+{
+    return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
+}
+
 static struct fault *failed(struct try *t, CURLcode code, const char *url)
 {
     struct context *cx = t->cx;
@@ -316,6 +322,7 @@ static struct fault *failed(struct try *t, CURLcode code, const char *url)
     bool nonsense = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT || code == CURLE_WEIRD_SERVER_REPLY ||
         code == CURLE_BAD_CONTENT_ENCODING;
     struct fault *fault = FAULT(cx, nonsense ? 502 : 503, NULL, "%s cannot be reached.", host);
+    fault->retry = never_arrived(code);
     return fault_detail(cx->arena, fault, "%s %s: %s", t->exchange->method, host, curl_easy_strerror(code));
 }
 
@@ -410,12 +417,6 @@ static int wait_after(const struct rest_response *answer)
     const char *text = rest_header(answer, "Retry-After");
     long seconds = text != NULL ? strtol(text, NULL, 10) : 0;
     return seconds <= 0 ? FIRST_WAIT_MS : seconds * 1000 < STATUS_WAIT_MS ? (int)seconds * 1000 : STATUS_WAIT_MS;
-}
-
-/* Nothing of the request was seen by anybody: it may be sent again, whatever it is. */
-static bool never_arrived(CURLcode code)
-{
-    return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
 }
 
 struct fault *http_client_call(struct context *cx, const struct http_exchange *x, struct rest_response *ret)

@@ -12,6 +12,8 @@
 #include "oslo/transport.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -486,12 +488,44 @@ static bool parse_address(const char *text, int port, struct sockaddr_storage *r
     return false;
 }
 
+static struct fault *read_pem(struct arena *arena, const char *path, const char **ret)
+{
+    enum { PEM_LIMIT = 1 << 20 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *text = arena_alloc(arena, PEM_LIMIT);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, PEM_LIMIT - 1);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (length < 0)
+        return fault_new(arena, 500, NULL, "%s cannot be read: %s", path, strerror(error));
+    text[length] = '\0';
+    *ret = text;
+    return NULL;
+}
+
+/* Items for MHD; they stay valid as long as the arena. */
+static struct fault *tls_items(struct arena *arena, const struct app *app, struct MHD_OptionItem items[static 3])
+{
+    const char *certificate, *key, *ca = config_str(app->config, "ssl", "ca_file");
+    if (ca != NULL && *ca != '\0')
+        return fault_new(arena, 500, NULL, "[ssl] ca_file is set, but certificates of clients are not checked here.");
+    TRY(read_pem(arena, config_str(app->config, "ssl", "cert_file"), &certificate));
+    TRY(read_pem(arena, config_str(app->config, "ssl", "key_file"), &key));
+    items[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate };
+    items[1] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key };
+    return NULL;
+}
+
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
     struct app *app, const struct router *router)
 {
     struct sockaddr_storage where;
     if (!parse_address(address, port, &where))
         return fault_new(arena, 500, NULL, "%s is not an address to listen on.", address);
+    struct MHD_OptionItem tls[3] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
+    if (app_uses_tls(app))
+        TRY(tls_items(arena, app, tls));
     struct port *p = calloc(1, sizeof(*p));
     if (p == NULL)
         abort();
@@ -499,15 +533,17 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
     bool v6 = where.ss_family == AF_INET6;
     snprintf(p->authority, sizeof(p->authority), v6 ? "[%s]:%d" : "%s:%d", address, port);
     p->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (v6 ? MHD_USE_IPv6 : 0), (uint16_t)port, NULL, NULL,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (v6 ? MHD_USE_IPv6 : 0) |
+            (app_uses_tls(app) ? MHD_USE_TLS : 0), (uint16_t)port, NULL, NULL,
         handle, p, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, p,
         MHD_OPTION_NOTIFY_COMPLETED, end_exchange, p, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, p,
+        MHD_OPTION_ARRAY, tls,
         MHD_OPTION_END);
     if (p->daemon == NULL) {
-        struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there?",
-            app->service->name, p->authority);
+        struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there%s?",
+            app->service->name, p->authority, app_uses_tls(app) ? ", or is the certificate not the key's" : "");
         free(p);
         return fault;
     }

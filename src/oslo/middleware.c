@@ -73,7 +73,7 @@ static const char *forwarded(struct arena *arena, const char *header, const char
 const char *middleware_base_url(const struct request *rq, const char *authority)
 {
     struct arena *arena = rq->cx.arena;
-    const char *host = request_header(rq, "Host"), *scheme = "http", *prefix = NULL;
+    const char *host = request_header(rq, "Host"), *scheme = app_uses_tls(rq->cx.app) ? "https" : "http", *prefix = NULL;
 
     if (config_bool(rq->cx.app->config, "oslo_middleware", "enable_proxy_headers_parsing")) {
         const char *header = request_header(rq, "Forwarded");

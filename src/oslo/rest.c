@@ -205,7 +205,7 @@ static struct fault *call_app(struct context *cx, const struct rest *rest, struc
     rq->cx.global_id = cx->global_id != NULL ? cx->global_id : cx->request_id;
     rq->cx.deadline_us = cx->deadline_us;
     rq->cx.span = cx->span;
-    rq->base_url = arena_printf(cx->arena, "http://%s:%d", app->bind, app->port);
+    rq->base_url = arena_printf(cx->arena, "%s://%s:%d", app_uses_tls(app) ? "https" : "http", app->bind, app->port);
     if (!request_set_target(rq, rest->path))
         return FAULT(cx, 500, NULL, "The path %s is malformed.", rest->path);
     rq->data = rest->body != NULL ? json_dump(cx->arena, rest->body) : rest->data != NULL ? rest->data : "";

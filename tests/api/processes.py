@@ -49,7 +49,7 @@ class Processes(Cloud):
             for section, options in sections.items():
                 out.write(f"\n[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in options.items()))
 
-    def start_part(self, group):
+    def start_part(self, group, **get):
         with open(self.log, "ab") as log:
             self.parts[group] = subprocess.Popen(
                 [BIN, "run", *GROUPS[group], "--state-dir", str(self.state_dir), "--fake-compute", str(self.fake_compute),
@@ -58,7 +58,9 @@ class Processes(Cloud):
         def answers():
             assert self.parts[group].poll() is None, f"{group} ended:\n" + self.tail()
             try:
-                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0] + "/", timeout=5).status_code
+                scheme = "https" if get else "http"
+                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0].replace("http", scheme) + "/", timeout=5,
+                                    **get).status_code
             except requests.ConnectionError:
                 return None
         self.wait(answers)

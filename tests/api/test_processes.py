@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services that call each other across processes: catalog, tokens judged from afar, memcached, one trace."""
 import concurrent.futures
+import re
 import subprocess
 import time
 
@@ -203,3 +204,71 @@ def test_an_api_tells_its_trace_to_admins(apart):
     done = subprocess.run([BIN, "trace", request_id, "--state-dir", "/nonexistent"], env={**apart.env, **apart.rc}, text=True,
                           capture_output=True, timeout=60, check=False)
     assert "nova-api: GET /v2.1/flavors" in done.stdout, done.stderr
+
+
+def test_an_api_over_https(apart, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=nubo", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key.pem"),
+                    "-out", str(tmp_path / "cert.pem")], check=True, capture_output=True)
+    cert = str(tmp_path / "cert.pem")
+    url = apart.url("placement").replace("http:", "https:")
+    apart.configure("placement", {"ssl": {"cert_file": cert, "key_file": str(tmp_path / "key.pem")}})
+    apart.configure("nova", {"placement": {"endpoint_override": url, "cafile": cert}})
+    apart.stop_part("placement")
+    apart.start_part("placement", verify=cert)
+    try:
+        apart.restart_part("nova")
+        answer = requests.get(url + "/resource_providers", headers={"X-Auth-Token": apart.token()}, verify=cert, timeout=30)
+        assert answer.status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            placement(apart, apart.token())
+        image = apart.get("image", "/v2/images").json()["images"][0]["id"]
+        body = {"server": {"name": "s", "flavorRef": "small", "imageRef": image, "networks": "none"}}
+        made = apart.post("compute", "/servers", body, headers={"OpenStack-API-Version": "compute 2.79"})
+        assert made.status_code == 202, made.text
+        path = f"/servers/{made.json()['server']['id']}"
+        apart.wait(lambda: apart.get("compute", path).json()["server"]["status"] != "BUILD")
+        assert apart.get("compute", path).json()["server"]["status"] == "ACTIVE"
+        assert apart.call("DELETE", "compute", path).status_code == 204
+        apart.wait(lambda: apart.get("compute", path).status_code == 404)
+        # who does not trust the certificate does not get in
+        apart.configure("nova", {"placement": {"cafile": ""}})
+        apart.restart_part("nova")
+        made = apart.post("compute", "/servers", body, headers={"OpenStack-API-Version": "compute 2.79"})
+        path = f"/servers/{made.json()['server']['id']}"
+        apart.wait(lambda: apart.get("compute", path).json()["server"]["status"] == "ERROR")
+    finally:
+        apart.configure("placement", {"ssl": {"cert_file": ""}})
+        apart.configure("nova", {"placement": {"endpoint_override": "", "cafile": ""}})
+        apart.restart_part("placement")
+        apart.restart_part("nova")
+    assert apart.call("DELETE", "compute", path).status_code == 204
+    apart.wait(lambda: apart.get("compute", path).status_code == 404)
+
+
+@pytest.fixture(scope="module")
+def brief():
+    """Tokens end after some seconds."""
+    it = Processes(fake_compute=1, options={"keystone": {"token": {"expiration": "4"}},
+                                            "neutron": {"keystone_authtoken": {"service_token_roles_required": "true"}}}).start()
+    yield it
+    end(it)
+
+
+def test_a_service_token_lets_an_ended_token_pass(brief):
+    def service():
+        text = (brief.state_dir / "etc" / "nova.conf").read_text()
+        return brief.login("nova", re.search(r"^password = (.*)$", text, re.M)[1], "service").headers["X-Subject-Token"]
+
+    def get(token, service_token=None):
+        headers = {"X-Service-Token": service_token} if service_token is not None else {}
+        return brief.get("network", "/v2.0/networks", token=token, headers=headers).status_code
+    token = fresh(brief)
+    assert get(token) == 200 and get(token, service()) == 200
+    assert get(token, "nonsense") == 401
+    assert get(token, fresh(brief)) == 401 # valid, but without a role of service_token_roles
+    time.sleep(5)
+    assert get(token) == 401
+    assert get(token, fresh(brief)) == 401
+    assert get(token, service()) == 200
+    assert get(token) == 401 # that answer was not kept
