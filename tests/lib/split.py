@@ -142,6 +142,16 @@ class Program:
         raise TimeoutError(f"{self.role} is not ready after {seconds} s")
 
 
+    def stacks(self):
+        """Where its threads are, when a debugger is there to tell."""
+        try:
+            done = subprocess.run(["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt 12"],
+                                  capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as why:
+            return str(why)
+        return "\n".join(line[:160] for line in done.stdout.splitlines() if line.startswith(("#", "Thread")))
+
+
 class Group:
     """All processes in the place of one: poll() and wait() are those of the first that ended."""
 
@@ -253,7 +263,13 @@ def split_class(base, binary, database, transport, memcached="", roles=None):
             program = self.programs.pop(role)
             program.process.send_signal(number)
             program.socket.close()
-            return program.process.wait(seconds)
+            try:
+                return program.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                stacks = program.stacks()
+                program.process.kill()
+                program.process.wait(10)
+                raise AssertionError(f"{role} does not end; its log:\n{self.tail()}\nits threads:\n{stacks}") from None
 
         def kill_role(self, role):
             return self.stop_role(role, signal.SIGKILL)
