@@ -130,8 +130,8 @@ def test_failed(place, point):
         assert not leftovers(cloud, [uuid])
     assert cloud.stop() == 0
     cloud.start()
-    if server(cloud, uuid) is not None:
-        assert cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS).status_code == 204
+    again = cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS).status_code
+    assert again in (204, 404), again  # 404: a flow that the stop had cut short has ended it meanwhile
     until(lambda: server(cloud, uuid) is None)
     until(lambda: not leftovers(cloud, [uuid]), 10)
     assert cloud.stop() == 0
