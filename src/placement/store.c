@@ -60,6 +60,14 @@ struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row
     return NULL;
 }
 
+struct fault *provider_load_twice(struct tx *tx, const char *uuid, struct provider_row *ret)
+{
+    struct fault *fault = provider_load(tx, uuid, ret);
+    if (fault != NULL && fault->status == 404)
+        fault->message = arena_printf(tx_arena(tx), "%s: %s", fault->message, fault->message);
+    return fault;
+}
+
 struct fault *provider_touch(struct tx *tx, struct provider_row *provider)
 {
     int64_t changed;

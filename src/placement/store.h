@@ -36,6 +36,8 @@ struct fault *placement_change_provider(struct tx *tx, int64_t provider_id);
 
 /* 404 "No resource provider with uuid X found". */
 struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row *ret);
+/* The same, for the lists of traits and usages: the reference says its 404 twice there. */
+struct fault *provider_load_twice(struct tx *tx, const char *uuid, struct provider_row *ret);
 /* As load; *ret_found is false instead of a fault. */
 struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found);
 /* Raises the generation in the row and in `provider`, and notes the change. 409 when somebody else did. */

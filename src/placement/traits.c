@@ -224,13 +224,8 @@ static struct fault *list_provider_traits(struct request *rq)
 {
     struct tx *tx;
     struct provider_row provider;
-    bool found;
-    const char *uuid = request_argument(rq, "uuid");
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(provider_look(tx, uuid, &provider, &found));
-    if (!found)
-        return FAULT(RQ(rq), 404, NULL, "No resource provider with uuid %s found: No resource provider with uuid %s"
-            " found", uuid, uuid);
+    TRY(provider_load_twice(tx, request_argument(rq, "uuid"), &provider));
     return write_provider_traits(rq, tx, &provider);
 }
 

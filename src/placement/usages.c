@@ -23,13 +23,8 @@ static struct fault *provider_usages(struct request *rq)
     struct tx *tx;
     struct provider_row provider;
     struct rows *rows;
-    bool found;
-    const char *uuid = request_argument(rq, "uuid");
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(provider_look(tx, uuid, &provider, &found));
-    if (!found)
-        return FAULT(RQ(rq), 404, NULL, "No resource provider with uuid %s found: No resource provider with uuid %s"
-            " found", uuid, uuid);
+    TRY(provider_load_twice(tx, request_argument(rq, "uuid"), &provider));
     TRY(sql_query(tx, &rows,
         "SELECT c.name, (SELECT COALESCE(SUM(a.used), 0) FROM allocations a WHERE a.resource_provider_id ="
         " i.resource_provider_id AND a.resource_class_id = i.resource_class_id) FROM inventories i"

@@ -23,6 +23,17 @@ struct fault *instance_fetch(struct context *cx, const char *uuid, struct instan
     return NULL;
 }
 
+struct fault *instances_fetch(struct context *cx, const struct compute_host *host, struct instance **ret, size_t *ret_count)
+{
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
+    TRY(conductor(cx, RPC_INSTANCE_LIST_HOST, arguments, &list));
+    *ret_count = json_array_size(list);
+    *ret = ARENA_ARRAY(cx->arena, struct instance, *ret_count + 1);
+    for (size_t i = 0; i < *ret_count; i++)
+        instance_from_json(cx->arena, json_array_get(list, i), &(*ret)[i]);
+    return NULL;
+}
+
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;

@@ -55,6 +55,8 @@ struct compute {
 /* ---- calls.c: the conductor ---- */
 
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret);
+/* All that the database has on this host, in the arena. */
+struct fault *instances_fetch(struct context *cx, const struct compute_host *host, struct instance **ret, size_t *ret_count);
 
 /* Whether its row says that it was deleted; false also for one that nova has never had. */
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret);

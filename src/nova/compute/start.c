@@ -105,16 +105,15 @@ static struct fault *remind_one(struct context *cx, struct compute_host *host, c
 
 static struct fault *remind_host(struct context *cx, struct compute_host *host)
 {
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
+    struct instance *instances;
+    size_t count;
     int64_t since_us = clock_now_us() - LOST_AFTER_S * 1000000LL;
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST, arguments, 60000,
-        &list));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct instance instance;
-        instance_from_json(cx->arena, json_array_get(list, i), &instance);
-        bool waits = instance.task_state != NULL || is(instance.vm_state, VM_BUILDING);
-        if (waits && instance.updated_at <= since_us)
-            TRY(remind_one(cx, host, &instance));
+    TRY(instances_fetch(cx, host, &instances, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct instance *instance = &instances[i];
+        bool waits = instance->task_state != NULL || is(instance->vm_state, VM_BUILDING);
+        if (waits && instance->updated_at <= since_us)
+            TRY(remind_one(cx, host, instance));
     }
     return NULL;
 }
@@ -204,16 +203,14 @@ static struct fault *check_files(struct context *cx, struct compute_host *host)
 
 struct fault *host_recover(struct context *cx, struct compute_host *host)
 {
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST,
-        arguments, 60000,
-        &list));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct instance instance;
-        instance_from_json(cx->arena, json_array_get(list, i), &instance);
-        struct fault *fault = recover_one(cx, host, &instance);
+    struct instance *instances;
+    size_t count;
+    TRY(instances_fetch(cx, host, &instances, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct instance *instance = &instances[i];
+        struct fault *fault = recover_one(cx, host, instance);
         if (fault != NULL)
-            log_error("nova.compute", "instance %s at start-up: %s", instance.uuid, fault_text(cx->arena, fault));
+            log_error("nova.compute", "instance %s at start-up: %s", instance->uuid, fault_text(cx->arena, fault));
     }
     TRY(check_guests(cx, host));
     if (host->compute->fake) /* thousands of them, without files */

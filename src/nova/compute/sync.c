@@ -88,16 +88,14 @@ void guest_event(void *argument, enum virt_event event, const char *uuid)
 
 static struct fault *sync_host(struct context *cx, struct compute_host *host)
 {
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
-    TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_INSTANCE_LIST_HOST,
-        arguments, 60000,
-        &list));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct instance instance;
-        instance_from_json(cx->arena, json_array_get(list, i), &instance);
-        struct fault *fault = sync_one(cx, host, &instance);
+    struct instance *instances;
+    size_t count;
+    TRY(instances_fetch(cx, host, &instances, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct instance *instance = &instances[i];
+        struct fault *fault = sync_one(cx, host, instance);
         if (fault != NULL && fault->status != 404 && fault->status != 409)
-            log_warning("nova.compute", "instance %s: %s", instance.uuid, fault_text(cx->arena, fault));
+            log_warning("nova.compute", "instance %s: %s", instance->uuid, fault_text(cx->arena, fault));
     }
     return NULL;
 }
