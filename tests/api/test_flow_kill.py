@@ -127,7 +127,7 @@ def test_failed(place, point):
         cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS)
         until(lambda: not flows(cloud))
     elif (now := server(cloud, uuid)) is not None and now["status"] == "ERROR":
-        assert not leftovers(cloud, [uuid])
+        until(lambda: not leftovers(cloud, [uuid]), 10)
     assert cloud.stop() == 0
     cloud.start()
     again = cloud.call("DELETE", "compute", f"/servers/{uuid}", headers=HEADERS).status_code
