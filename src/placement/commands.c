@@ -33,7 +33,10 @@ static struct fault *db_version_run(struct command_call *call)
     return NULL;
 }
 
-static const struct argument stamp_arguments[] = { { "version", ARGUMENT_TEXT, "the version to stamp", .required = true }, { NULL } };
+static const struct argument stamp_arguments[] = {
+    { "version", ARGUMENT_TEXT, "the version to stamp", .required = true },
+    { NULL },
+};
 
 static struct fault *stamp_write(struct tx *tx, void *argument)
 {
