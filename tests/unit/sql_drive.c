@@ -44,7 +44,8 @@ static const struct migration migrations[] = {
     { 2, "others",  "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE INDEX one ON numbers (value);\n"
                     "CREATE TABLE b (id INTEGER PRIMARY KEY);\n"
                     "INSERT INTO a (id) VALUES (1);\nINSERT INTO a (id) VALUES (2);\nALTER TABLE b ADD COLUMN more VARCHAR(10);\n"
-                    "CREATE INDEX more ON b (more);\nINSERT INTO b (id, more) SELECT id, 'x' FROM a;\nCREATE TABLE c (id INTEGER PRIMARY KEY)" },
+                    "CREATE INDEX more ON b (more);\nINSERT INTO b (id, more) SELECT id, 'x' FROM a;\n"
+                    "CREATE TABLE c (id INTEGER PRIMARY KEY)" },
     { 3, "again",   "ALTER TABLE c ADD COLUMN x INTEGER;\nALTER TABLE c ADD COLUMN y INTEGER;\nINSERT INTO c (id, x, y) VALUES (1, 2, 3);\n"
                     "CREATE TABLE d (id INTEGER PRIMARY KEY);\nCREATE TABLE e (id INTEGER PRIMARY KEY);\nDROP TABLE d;\n"
                     "INSERT INTO e (id) VALUES (1)" },
