@@ -218,8 +218,9 @@ static struct fault *add_changes(struct query *query, bool *ret_any)
         query->values[query->value_count++] = INT(since_us);
     }
     if (before != NULL) {
-        buf_puts(&query->where, " AND i.updated_at<=?");
-        query->values[query->value_count++] = INT(before_us);
+        /* As shown, in whole seconds: what was changed within that second counts. */
+        buf_puts(&query->where, " AND i.updated_at<?");
+        query->values[query->value_count++] = INT((before_us / 1000000 + 1) * 1000000);
     }
     *ret_any = since != NULL || before != NULL;
     return NULL;
