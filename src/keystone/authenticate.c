@@ -72,6 +72,7 @@ static const struct {
     { "token",                  prove_by_token },
     { "application_credential", prove_by_application_credential },
     { "totp",                   prove_by_totp },
+    { "oauth1",                 prove_by_oauth1 },
     { "mapped",                 prove_by_mapped },
     { "openid",                 prove_by_mapped },
     { "saml2",                  prove_by_mapped },

@@ -86,7 +86,8 @@ struct fault *receipt_read(struct request *rq, struct proof *proof)
 
     if (text == NULL || text[0] == '\0')
         return NULL;
-    if (keystone_of(cx)->receipt_keys == NULL || !receipt_decode(cx->arena, keystone_of(cx)->receipt_keys, text, &payload, &issued_us) ||
+    struct fernet_keys *keys = keystone_of(cx)->receipt_keys;
+    if (keys == NULL || !receipt_decode(cx->arena, keys, text, &payload, &issued_us) ||
         clock_now_us() >= payload.expires_us)
         return FAULT(cx, 401, NULL, "Could not find auth receipt: %.16s.", text);
     if (strcmp(payload.user_id, proof->user_id) != 0)

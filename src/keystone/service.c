@@ -93,6 +93,7 @@ static const struct route_table *const routes[] = {
     &identity_provider_routes, &federation_routes, &federation_auth_routes,
     &trust_routes, &application_credential_routes, &access_rule_routes,
     &credential_routes, &ec2_credential_routes, &ec2_token_routes,
+    &oauth1_consumer_routes, &oauth1_token_routes, &oauth1_access_routes, &oauth2_routes, &simple_cert_routes,
     NULL,
 };
 static const struct option_table *const options[] = {

@@ -50,7 +50,8 @@ extern const struct route_table auth_routes, version_routes, user_routes, group_
     region_routes, service_routes, endpoint_routes, revoke_event_routes, registered_limit_routes, limit_routes,
     endpoint_filter_routes, endpoint_policy_routes, domain_config_routes;
 extern const struct route_table trust_routes, application_credential_routes, access_rule_routes,
-    credential_routes, ec2_credential_routes, ec2_token_routes;
+    credential_routes, ec2_credential_routes, ec2_token_routes,
+    oauth1_consumer_routes, oauth1_token_routes, oauth1_access_routes, oauth2_routes, simple_cert_routes;
 
 extern const struct route_table identity_provider_routes;
 extern const struct route_table federation_routes, federation_auth_routes;

@@ -193,7 +193,8 @@ def test_ec2_tokens_that_are_refused(cloud, person, ec2):
 def test_s3_tokens(cloud, person, ec2):
     def ask(text, signature):
         token = base64.urlsafe_b64encode(text.encode()).decode()
-        return cloud.post("identity", "/s3tokens", {"credentials": {"access": ec2["access"], "token": token, "signature": signature}})
+        credentials = {"access": ec2["access"], "token": token, "signature": signature}
+        return cloud.post("identity", "/s3tokens", {"credentials": credentials})
 
     text = "GET\n\n\nSun, 22 Nov 2026 00:00:00 GMT\n/bucket/object"
     first = base64.b64encode(hmac.new(ec2["secret"].encode(), text.encode(), hashlib.sha1).digest()).decode()
@@ -216,7 +217,8 @@ def test_ec2_credentials_of_delegates(cloud, person, project):
     access = uuid.uuid4().hex
     make_credential(cloud, text, user_id=person.id, type="ec2", project_id=project["id"],
                     blob=json.dumps({"access": access, "secret": "s"}))
-    token = ok(cloud.post("identity", "/ec2tokens", {"credentials": signed({"access": access, "secret": "s"}, "2")}), 200).json()["token"]
+    request = signed({"access": access, "secret": "s"}, "2")
+    token = ok(cloud.post("identity", "/ec2tokens", {"credentials": request}), 200).json()["token"]
     assert [r["name"] for r in token["roles"]] == ["reader"] and token["application_credential"]["id"] == cred["id"]
     trustee = Person(cloud, project)
     trust = make_trust(cloud, person, trustee)
@@ -224,7 +226,8 @@ def test_ec2_credentials_of_delegates(cloud, person, project):
     access = uuid.uuid4().hex
     make_credential(cloud, text, user_id=person.id, type="ec2", project_id=project["id"],
                     blob=json.dumps({"access": access, "secret": "s"}))
-    token = ok(cloud.post("identity", "/ec2tokens", {"credentials": signed({"access": access, "secret": "s"}, "2")}), 200).json()["token"]
+    request = signed({"access": access, "secret": "s"}, "2")
+    token = ok(cloud.post("identity", "/ec2tokens", {"credentials": request}), 200).json()["token"]
     assert token["OS-TRUST:trust"]["id"] == trust["id"] and token["user"]["id"] == person.id
 
 
