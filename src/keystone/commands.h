@@ -35,6 +35,11 @@ struct fault *keystone_project_setup(struct command_call *call);
 struct fault *keystone_user_setup(struct command_call *call);
 struct fault *keystone_reset_last_active(struct command_call *call);
 
+/* Files (commands_files.c). */
+extern const struct argument keystone_domain_config_arguments[], keystone_mapping_engine_arguments[];
+struct fault *keystone_domain_config_upload(struct command_call *call);
+struct fault *keystone_mapping_engine(struct command_call *call);
+
 struct fault *keystone_doctor(struct command_call *call); /* commands_doctor.c */
 
 #endif

@@ -80,7 +80,7 @@ static struct fault *check_name(struct context *cx, const char *group, const cha
 }
 
 /* {"group": {"option": value}} of known names. */
-static struct fault *check_config(struct context *cx, const json_t *config)
+struct fault *domain_config_check(struct context *cx, const json_t *config)
 {
     const char *group, *option;
     json_t *options, *value;
@@ -207,7 +207,7 @@ struct fault *domain_config_erase(struct tx *tx, const char *domain_id)
     return sql_exec(tx, "DELETE FROM config_register WHERE domain_id = ?", BIND(TEXT(domain_id)));
 }
 
-static struct fault *store(struct tx *tx, const char *domain_id, const json_t *config)
+struct fault *domain_config_store(struct tx *tx, const char *domain_id, const json_t *config)
 {
     const char *group, *option;
     json_t *options, *value;
@@ -354,7 +354,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     TRY(domain_config_load(tx, edit->id, &old));
     edit->more = json_object_size(old) > 0 ? edit : NULL;
     TRY(erase(tx, edit->id, NULL, NULL));
-    TRY(store(tx, edit->id, edit->given));
+    TRY(domain_config_store(tx, edit->id, edit->given));
     return reload(tx, edit);
 }
 
@@ -364,7 +364,7 @@ static struct fault *config_create_or_replace(struct request *rq)
 
     TRY(check_domain(rq));
     TRY(keystone_member(rq, "config", &given));
-    TRY(check_config(RQ(rq), given));
+    TRY(domain_config_check(RQ(rq), given));
     struct edit edit = { .rq = rq, .entity = &config_entity, .id = request_argument(rq, "domain_id"), .given = given };
     TRY(edit_commit(&edit, create_run, false));
     respond(rq, edit.document);
@@ -381,7 +381,7 @@ static const char *first_name(const json_t *object)
 /* A change of a group or option has it, and only it, in the body. */
 static struct fault *check_update(struct context *cx, const json_t *config, const char *group, const char *option)
 {
-    TRY(check_config(cx, config));
+    TRY(domain_config_check(cx, config));
     TRY(check_name(cx, group, option));
     if (group == NULL)
         return NULL;
@@ -411,7 +411,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
     const json_t *present = group == NULL ? old : json_object_get(old, group);
     if (group != NULL && (present == NULL || (option != NULL && json_object_get(present, option) == NULL)))
         return absent(RQ(edit->rq), edit->id, group, option);
-    TRY(store(tx, edit->id, edit->given));
+    TRY(domain_config_store(tx, edit->id, edit->given));
     TRY(reload(tx, edit));
     return json_object_size(edit->document) > 0 ? NULL : absent(RQ(edit->rq), edit->id, NULL, NULL);
 }

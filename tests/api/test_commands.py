@@ -185,6 +185,36 @@ def test_keystone_rows(host):
     host.run("keystone-manage reset_last_active --force")
 
 
+def test_keystone_files(host):
+    directory = host.home / "domains"
+    conf = host.home / ".keystone" / "keystone.conf"
+    conf.write_text(conf.read_text() + f"[identity]\ndomain_config_dir = {directory}\n")
+    host.run("keystone-manage db_sync")
+    host.run(f"keystone-manage bootstrap --bootstrap-password {SECRET}")
+    out, _ = host.run("keystone-manage domain_config_upload", status=1)
+    assert "use either --all or --domain-name" in out
+    assert "Unable to locate domain config directory" in host.run("keystone-manage domain_config_upload --all", status=1)[0]
+    directory.mkdir()
+    (directory / "keystone.Default.conf").write_text(f"[ldap]\nurl = ldap://directory\npassword = {SECRET}\n[identity]\ndriver = ldap\n")
+    (directory / "keystone.Nowhere.conf").write_text("[ldap]\nurl = ldap://directory\n")
+    out, err = host.run("keystone-manage domain_config_upload --all", status=1)
+    assert "Invalid domain name: Nowhere found in config file name" in out and "Successfully uploaded domain config" in err
+    out, _ = host.run("keystone-manage domain_config_upload --domain-name Default", status=1)
+    assert "Domain: Default already has a configuration defined" in out
+    rules = host.home / "rules.json"
+    rules.write_text(json.dumps([{"local": [{"user": {"name": "{0}"}, "group": {"id": "abc"}}], "remote": [{"type": "LOGIN"}]}]))
+    (host.home / "input").write_text("LOGIN: me\n\nEMAIL: me@example.com\n")
+    out, _ = host.run("keystone-manage mapping_engine --rules rules.json --input input")
+    mapped = json.loads(out)
+    assert mapped["user"]["name"] == "me" and mapped["group_ids"] == ["abc"]
+    (host.home / "input").write_text("no colon\n")
+    _, err = host.run("keystone-manage mapping_engine --rules rules.json --input input", status=1)
+    assert "at line 1 expected 'key: value' but found 'no colon'" in err
+    rules.write_text("{")
+    host.run("keystone-manage mapping_engine --rules rules.json --input input", status=1)
+    host.run("keystone-manage mapping_engine --rules rules.json", status=2)
+
+
 # ---- the others ----
 
 def test_placement(host):
