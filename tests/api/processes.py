@@ -29,9 +29,10 @@ SERVICE = {"keystone": "identity", "placement": "placement", "glance": "image", 
 class Processes(Cloud):
     """A cloud whose parts run apart. `options` are {service: {section: {name: value}}} on top of what nubo wrote."""
 
-    def __init__(self, options=None, **settings):
+    def __init__(self, options=None, groups=None, **settings):
         super().__init__(tempfile.mkdtemp(prefix="nubo-apart-"), **settings)
         self.options = options or {}
+        self.groups = {**GROUPS, **(groups or {})}
         self.parts = {}
 
     def start(self, env=None):
@@ -52,7 +53,7 @@ class Processes(Cloud):
     def start_part(self, group, **get):
         with open(self.log, "ab") as log:
             self.parts[group] = subprocess.Popen(
-                [BIN, "run", *GROUPS[group], "--state-dir", str(self.state_dir), "--fake-compute", str(self.fake_compute),
+                [BIN, "run", *self.groups[group], "--state-dir", str(self.state_dir), "--fake-compute", str(self.fake_compute),
                  "--port-offset", str(self.offset), "--bind", "127.0.0.1"], stdout=log, stderr=log, env=self.env)
 
         def answers():
@@ -64,6 +65,15 @@ class Processes(Cloud):
             except requests.ConnectionError:
                 return None
         self.wait(answers)
+
+    def start_elsewhere(self, group, roles, state_dir):
+        """Roles on what is another host to them: a state directory of their own with a copy of the configuration."""
+        shutil.copytree(self.state_dir / "etc", state_dir / "etc")
+        (state_dir / "db").mkdir()
+        with open(self.log, "ab") as log:
+            self.parts[group] = subprocess.Popen(
+                [BIN, "run", *roles, "--state-dir", str(state_dir), "--fake-compute", str(self.fake_compute),
+                 "--port-offset", str(self.offset), "--bind", "127.0.0.1"], stdout=log, stderr=log, env=self.env)
 
     def stop_part(self, group):
         self.parts[group].terminate()

@@ -8,6 +8,7 @@ import time
 import pytest
 import requests
 
+import engines
 from conftest import BIN, DATABASE
 from processes import Memcached, Middleman, Processes, end, trace
 
@@ -272,3 +273,33 @@ def test_a_service_token_lets_an_ended_token_pass(brief):
     assert get(token, fresh(brief)) == 401
     assert get(token, service()) == 200
     assert get(token) == 401 # that answer was not kept
+
+
+def test_spans_of_other_hosts_come_by_messages(tmp_path):
+    hub = f"http://shared-secret@127.0.0.1:{engines.free_port(low=23000, high=23999)}/"
+    cloud = Processes(fake_compute=1, options={"nova": {"DEFAULT": {"transport_url": hub}}},
+                      groups={"nova": ["nova-api", "nova-scheduler", "nova-conductor"]}).start()
+    try:
+        cloud.start_elsewhere("compute", ["nova-compute"], tmp_path / "other")
+        cloud.wait(lambda: cloud.get("compute", "/os-hypervisors").json()["hypervisors"])
+        flavor = {"flavor": {"name": "small", "id": "small", "ram": 64, "vcpus": 1, "disk": 1}}
+        assert cloud.post("compute", "/flavors", flavor).status_code == 200
+        image = cloud.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
+        requests.put(cloud.url("image", f"/v2/images/{image}/file"), data=b"x" * 4096, timeout=30,
+                     headers={"X-Auth-Token": cloud.token(), "Content-Type": "application/octet-stream"}).raise_for_status()
+        body = {"server": {"name": "s", "flavorRef": "small", "imageRef": image, "networks": "none"}}
+        made = cloud.post("compute", "/servers", body, headers={"OpenStack-API-Version": "compute 2.79"})
+        assert made.status_code == 202, made.text
+        cloud.wait(lambda: cloud.get("compute", f"/servers/{made.json()['server']['id']}").json()["server"]["status"] == "ACTIVE")
+        request_id = made.headers["X-Openstack-Request-Id"]
+        alone = trace(cloud, request_id)
+        assert "nova-conductor: cast to compute" in alone and "start guest" not in alone
+        done = subprocess.run([BIN, "trace", request_id, "--state-dir", str(cloud.state_dir)], env={**cloud.env, **cloud.rc},
+                              text=True, capture_output=True, timeout=60, check=False)
+        lines = done.stdout.splitlines()
+        cast = next(i for i, line in enumerate(lines) if "nova-conductor: cast to compute" in line)
+        assert "compute: rpc build_and_run_instance" in lines[cast + 1], done.stdout
+        assert any("nova-compute: start guest" in line for line in lines)
+        assert len(lines) == len(set(lines))
+    finally:
+        end(cloud)
