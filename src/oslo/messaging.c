@@ -10,8 +10,11 @@
 #include "oslo/app.h"
 #include "oslo/messaging/private.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { END_PATIENCE_MS = 3000 }; /* for answers to calls, once the program ends */
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
@@ -123,8 +126,12 @@ struct fault *messaging_open(struct context *cx)
     return transport_of(cx, &transport);
 }
 
+/* Who ends together with us will not answer: a call is not waited for until its deadline then. */
 void messaging_stop(struct app *app)
 {
+    struct transport *transport = app->messaging;
+    if (transport != NULL && atomic_load(&transport->give_up_us) == 0)
+        atomic_store(&transport->give_up_us, clock_monotonic_us() + END_PATIENCE_MS * 1000);
     server_remove(app, NULL, NULL);
 }
 

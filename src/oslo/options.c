@@ -779,21 +779,35 @@ const char *config_origin(struct arena *arena, const struct config *config, cons
 
 /* ---- what is in effect, for the log ---- */
 
+/* "user:password@host" without the password. Without a colon what stands before @ may be a secret itself. */
+static void mask_authority(struct buf *out, const char *text, size_t length)
+{
+    const char *sign = memrchr(text, '@', length), *colon = sign != NULL ? memchr(text, ':', (size_t)(sign - text)) : NULL;
+
+    if (sign == NULL)
+        buf_append(out, text, length);
+    else
+        buf_printf(out, "%.*s***%.*s", colon != NULL ? (int)(colon + 1 - text) : 0, text, (int)(text + length - sign), sign);
+}
+
 const char *config_mask_url(struct arena *arena, const char *text)
 {
     BUF_CLEANUP struct buf out = { 0 };
-    for (const char *at = text; *at != '\0';) {
-        const char *scheme = strstr(at, "://");
-        const char *begin = scheme != NULL ? scheme + 3 : at + strlen(at);
-        size_t length = strcspn(begin, "/?# ,"); /* the authority; of several hosts, each has its own */
-        const char *sign = memrchr(begin, '@', length), *colon = sign != NULL ? memchr(begin, ':', (size_t)(sign - begin)) : NULL;
-        /* Without a colon what stands before @ may be a secret itself (http://secret@host). */
-        const char *shown = colon != NULL ? colon + 1 : begin;
-        buf_append(&out, at, (size_t)((sign != NULL ? shown : begin + length) - at));
-        if (sign != NULL)
-            buf_printf(&out, "***%.*s", (int)(begin + length - sign), sign);
-        at = begin + length;
+
+    for (const char *scheme; (scheme = strstr(text, "://")) != NULL;) {
+        buf_append(&out, text, (size_t)(scheme + 3 - text));
+        text = scheme + 3;
+        for (;;) { /* of several hosts, each has its own */
+            size_t length = strcspn(text, "/?# ,");
+
+            mask_authority(&out, text, length);
+            text += length;
+            if (*text != ',')
+                break;
+            buf_putc(&out, *text++);
+        }
     }
+    buf_puts(&out, text);
     return arena_strdup(arena, buf_text(&out));
 }
 

@@ -214,6 +214,38 @@ static void adds_a_group(void **state)
     config_destroy(config);
 }
 
+/* [agent] in a file is the group AGENT of neutron's table. */
+static void groups_without_regard_to_case(void **state)
+{
+    static const struct option upper_rows[] = { { "AGENT", "report_interval", OPTION_INT, "30", "x" } };
+    static const struct option_table upper = OPTION_TABLE(upper_rows);
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    struct config *config = NULL;
+
+    assert_null(load(arena, "[agent]\nreport_interval = 7\n", &config));
+    assert_null(config_add(arena, config, &upper, NULL));
+    assert_int_equal(config_int(config, "AGENT", "report_interval"), 7);
+    assert_int_equal(config_warn_unknown(config), 0);
+    config_destroy(config);
+}
+
+static void masks_passwords_in_urls(void **state)
+{
+    static const char *const urls[][2] = {
+        { "mysql+pymysql://nova:pa@ss@host:3306/nova?charset=utf8", "mysql+pymysql://nova:***@host:3306/nova?charset=utf8" },
+        { "rabbit://a:one@h1:5672,b:two@h2/v", "rabbit://a:***@h1:5672,b:***@h2/v" },
+        { "http://secret@host:1", "http://***@host:1" },
+        { "http://host:5000/v3", "http://host:5000/v3" },
+        { "sqlite:////var/lib/nova.db", "sqlite:////var/lib/nova.db" },
+        { "a,b@c", "a,b@c" },
+        { "", "" },
+    };
+    ARENA_CLEANUP struct arena *arena = arena_create();
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
+        assert_string_equal(config_mask_url(arena, urls[i][0]), urls[i][1]);
+}
+
 static void missing_files(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -249,6 +281,7 @@ int main(void)
         cmocka_unit_test(refuses_wrong_values), cmocka_unit_test(keeps_secrets),
         cmocka_unit_test(overrides_and_environment), cmocka_unit_test(reloads),
         cmocka_unit_test(warns_once),           cmocka_unit_test(adds_a_group),
+        cmocka_unit_test(groups_without_regard_to_case), cmocka_unit_test(masks_passwords_in_urls),
         cmocka_unit_test(missing_files),        cmocka_unit_test(writes_a_sample),
     };
 

@@ -9,12 +9,12 @@
 #include "oslo/messaging/private.h"
 #include "oslo/trace.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { CAST_PATIENCE_MS = 30000 };
+enum { CAST_PATIENCE_MS = 30000, LOOK_MS = 500 };
 
 struct waiter {
     pthread_cond_t wake;
@@ -76,11 +76,15 @@ static struct timespec timespec_of(int64_t monotonic_us)
 
 static void wait_for_answer(struct transport *transport, struct waiter *waiter, const char *msg_id, int64_t deadline_us)
 {
-    struct timespec until = timespec_of(deadline_us);
     pthread_mutex_lock(&transport->lock);
-    int late = 0;
-    while (!waiter->ended && late != ETIMEDOUT)
-        late = pthread_cond_timedwait(&waiter->wake, &transport->lock, &until);
+    for (int64_t now_us; !waiter->ended && (now_us = clock_monotonic_us()) < deadline_us;) {
+        int64_t give_up_us = atomic_load(&transport->give_up_us);
+        if (give_up_us != 0 && now_us > give_up_us)
+            break;
+        int64_t look_us = now_us + LOOK_MS * 1000;
+        struct timespec until = timespec_of(look_us < deadline_us ? look_us : deadline_us);
+        pthread_cond_timedwait(&waiter->wake, &transport->lock, &until);
+    }
     map_remove(&transport->waiting, msg_id);
     pthread_mutex_unlock(&transport->lock);
 }
@@ -115,7 +119,8 @@ static struct wire_send outgoing(const struct transport *transport, const struct
     int64_t deadline_us)
 {
     return (struct wire_send){ .kind = target->server != NULL ? WIRE_SERVER : WIRE_TOPIC, .exchange = transport->exchange,
-        .topic = target->topic, .server = target->server, .body = body, .length = strlen(body), .deadline_us = deadline_us };
+        .topic = target->topic, .server = target->server, .body = body, .length = strlen(body), .deadline_us = deadline_us,
+        .give_up_us = &transport->give_up_us };
 }
 
 static struct fault *take_answer(struct context *cx, struct waiter *waiter, json_t **ret_result)

@@ -21,6 +21,7 @@ struct transport {
     char *exchange;
     pthread_mutex_t lock;
     struct map waiting; /* msg_id -> struct waiter */
+    _Atomic int64_t give_up_us; /* the program ends: calls are waited for until then, whatever their deadline; 0: it runs */
 };
 
 /* The app's transport, opened at its first use. Fault 500: the URL is wrong or its driver cannot be loaded. */

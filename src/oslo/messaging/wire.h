@@ -30,6 +30,7 @@ struct wire_send {
     size_t length;
     int64_t deadline_us; /* on the monotonic clock: until then it is tried again */
     int64_t ttl_ms;      /* > 0: worthless after that; nobody needs to deliver it any more */
+    const _Atomic int64_t *give_up_us; /* when not 0, an earlier deadline: the program ends. NULL: there is none */
 };
 
 /* A message on its way through a server: what the driver needs to take it off the wire. */

@@ -253,6 +253,8 @@ static struct fault *send_until(struct http_wire *wire, struct arena *arena, con
                 send->exchange);
         if (atomic_load(&wire->stopping) && status == 0)
             break;
+        if (send->give_up_us != NULL && atomic_load(send->give_up_us) != 0 && clock_monotonic_us() > atomic_load(send->give_up_us))
+            break;
         clock_sleep_ms(AGAIN_MS);
     }
     return fault_new(arena, 503, "MessageDeliveryFailure", "The message for %s was not taken over in time: %s.", send->topic,
