@@ -73,7 +73,8 @@ static json_t *variables(struct request *rq)
 
     if (prefix == NULL || prefix[0] == '\0' || peer == NULL)
         return reading.variables;
-    for (const char *const *address = config_list(config, "federation", "trusted_front_addresses", NULL); *address != NULL; address++)
+    const char *const *address = config_list(config, "federation", "trusted_front_addresses", NULL);
+    for (; *address != NULL; address++)
         trusted |= strcmp(*address, peer) == 0;
     if (trusted)
         request_headers(rq, take, &reading);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "keystone/authenticate.h"
+#include "keystone/directories.h"
 #include "keystone/login.h"
 #include "keystone/users.h"
 #include "oslo/json.h"
@@ -152,15 +153,43 @@ struct fault *auth_user(struct context *cx, const json_t *data, const char *meth
     return NULL;
 }
 
+/* The password of somebody whom a directory knows. */
+static struct fault *prove_by_directory(struct request *rq, struct directory_of_domain *directory, const struct project *domain,
+    const json_t *info, struct proof *proof)
+{
+    const char *name = json_text_at(info, "name"), *id = json_text_at(info, "id"), *user_id = NULL;
+    bool by_id = !auth_given(name);
+    struct user *user;
+    struct tx *tx;
+
+    if (domain->enabled)
+        TRY(directory_login(RQ(rq), directory, by_id, by_id ? id : name, json_text_at(info, "password"), &user_id));
+    if (user_id == NULL)
+        return keystone_unauthorized(RQ(rq), "Invalid username or password");
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    struct fault *fault = user_find(tx, user_id, &user);
+    tx_end(tx);
+    if (fault != NULL)
+        return fault;
+    if (user == NULL || !user->enabled) /* switched off here, whatever the directory says */
+        return keystone_unauthorized(RQ(rq), "User is disabled: %s", user_id);
+    return proof_of_user(RQ(rq), proof, user_id);
+}
+
 struct fault *prove_by_password(struct request *rq, const json_t *auth, const json_t *data, struct proof *proof)
 {
     const json_t *info = json_object_get(data, "user");
+    struct directory_of_domain *directory = NULL;
     struct project *domain;
     struct user *user;
 
     if (info == NULL)
         return keystone_expecting(RQ(rq), "user", "password");
     TRY(find_login(RQ(rq), info, &user, &domain));
+    if (domain != NULL && (user == NULL || user->local_id == 0))
+        TRY(directory_of(RQ(rq), domain->id, &directory));
+    if (directory != NULL)
+        return prove_by_directory(rq, directory, domain, info, proof);
     TRY(check_password(RQ(rq), user, domain, json_text_at(info, "password"), false));
     return proof_of_user(RQ(rq), proof, user->id);
 }

@@ -178,7 +178,8 @@ struct fault *domain_config_load(struct tx *tx, const char *domain_id, json_t **
             if (substitute(&text, json_string_value(value), secrets))
                 json_object_set_new(options, option, json_string(buf_text(&text)));
             else
-                log_warning("keystone.domain_config", "domain %s: the value of %s.%s refers to an option that is not there", domain_id, group, option);
+                log_warning("keystone.domain_config", "domain %s: the value of %s.%s refers to an option that is not there",
+                    domain_id, group, option);
         }
     }
     json_object_foreach(sensitive, group, options) {
@@ -454,7 +455,8 @@ static struct fault *config_delete(struct request *rq)
 {
     TRY(check_domain(rq));
     TRY(check_name(RQ(rq), request_argument(rq, "group"), request_argument(rq, "option")));
-    return edit_commit(&(struct edit){ .rq = rq, .entity = &config_entity, .id = request_argument(rq, "domain_id") }, delete_run, false);
+    return edit_commit(&(struct edit){ .rq = rq, .entity = &config_entity, .id = request_argument(rq, "domain_id") }, delete_run,
+        false);
 }
 
 #define CONFIG "/v3/domains/{domain_id}/config"

@@ -33,6 +33,7 @@ struct attribute {
     const char *column;  /* as in the SELECT: "u.id" */
     unsigned flags;
     const char *null_as; /* the text that stands for null in the column, or NULL */
+    const char *filter;  /* the column that an exact filter looks at, when it is another */
 };
 
 /* Options: {"immutable": true} is the row (key, "IMMU", "true"). */

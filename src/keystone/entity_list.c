@@ -89,7 +89,8 @@ static struct fault *add_filter(struct list *list, const struct header *query)
             return add_inexact(list, i, "", query->value);
         if (++list->exact_count > MAX_FILTERS)
             return keystone_invalid(RQ(list->rq), "Too many filters.");
-        const char *sql = arena_printf(list->rq->cx.arena, "%s = ?", attribute->column);
+        const char *sql = arena_printf(list->rq->cx.arena, "%s = ?",
+            attribute->filter != NULL ? attribute->filter : attribute->column);
         if (attribute->flags & ATTRIBUTE_BOOL)
             return add_condition(list, sql, BIND(INT(keystone_truth(query->value))));
         return add_condition(list, sql, BIND(TEXT(query->value)));

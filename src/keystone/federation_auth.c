@@ -22,7 +22,8 @@ enum { LONGEST_FILE = 1 << 20 };
 static struct fault *federated_token(struct request *rq, const char *idp_id, const char *protocol_id, struct token **ret,
     const char **ret_text)
 {
-    json_t *auth = json_keep(rq->cx.arena, json_object()), *identity = json_object(), *data = json_object(), *methods = json_array();
+    json_t *auth = json_keep(rq->cx.arena, json_object()), *identity = json_object(), *data = json_object();
+    json_t *methods = json_array();
     struct token_claims claims;
     bool enough;
 

@@ -3,6 +3,7 @@
  * groups: users who have roles together. API reference: Groups, identity v3.
  */
 #include "keystone/groups.h"
+#include "keystone/directory_api.h"
 #include "keystone/edit.h"
 #include "keystone/model.h"
 #include "keystone/projects.h"
@@ -59,14 +60,20 @@ static struct fault *group_list(struct request *rq)
     const struct sql_value domain[] = { TEXT(domain_id) };
     const struct condition own[] = { { "domain_id = ?", domain, 1 }, { 0 } };
 
+    bool done;
+
     TRY(request_enforce(rq, rq->route->policy, POLICY_TARGET({ "target.group.domain_id", domain_id })));
-    return entity_list(rq, &group_entity, domain_id != NULL ? own : NULL);
+    TRY(directory_list_respond(rq, DIRECTORY_GROUPS, &done));
+    return done ? NULL : entity_list(rq, &group_entity, domain_id != NULL ? own : NULL);
 }
 
 static struct fault *group_show(struct request *rq)
 {
+    bool done;
+
     TRY(enforce(rq, NULL, NULL));
-    return entity_show(rq, &group_entity, request_argument(rq, "group_id"));
+    TRY(directory_show_respond(rq, DIRECTORY_GROUPS, request_argument(rq, "group_id"), &done));
+    return done ? NULL : entity_show(rq, &group_entity, request_argument(rq, "group_id"));
 }
 
 static struct fault *create_run(struct tx *tx, void *argument)
@@ -109,6 +116,7 @@ static struct fault *group_create(struct request *rq)
         json_object_set_new(draft, "description", json_string(""));
     entity_strip_name(draft);
     TRY(check_length(rq, draft));
+    TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, NULL, json_text_at(draft, "domain_id")));
     struct edit edit = { .rq = rq, .entity = &group_entity, .document = draft };
     rq->status = 201;
     return edit_commit(&edit, create_run, true);
@@ -137,6 +145,7 @@ static struct fault *group_update(struct request *rq)
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
     TRY(check_length(rq, given));
+    TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, id, NULL));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &group_entity, .id = id, .given = given }, update_run, true);
 }
 
@@ -172,6 +181,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *group_delete(struct request *rq)
 {
+    TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, request_argument(rq, "group_id"), NULL));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &group_entity, .id = request_argument(rq, "group_id") },
         delete_run, false);
 }
@@ -186,11 +196,13 @@ static struct fault *members_list(struct request *rq)
         { "u.id IN (SELECT user_id FROM user_group_membership WHERE group_id = ?)", values, 1 },
         { domain_id != NULL ? "u.domain_id = ?" : NULL, domain, 1 }, { 0 } };
     struct group *group;
+    bool done;
 
     TRY(enforce(rq, &group, NULL));
     if (group == NULL)
         return keystone_not_found(RQ(rq), "group", id);
-    return entity_list(rq, &user_entity, members);
+    TRY(directory_members_respond(rq, DIRECTORY_USERS, id, &done));
+    return done ? NULL : entity_list(rq, &user_entity, members);
 }
 
 /* The pair of the path: both are there, and *ret_member says whether the one is in the other. */
@@ -200,6 +212,7 @@ static struct fault *find_pair(struct request *rq, bool *ret_member)
     struct user *user;
     struct tx *tx;
     int64_t count;
+    bool done;
 
     *ret_member = false;
     TRY(enforce(rq, &group, &user));
@@ -207,6 +220,11 @@ static struct fault *find_pair(struct request *rq, bool *ret_member)
         return keystone_not_found(RQ(rq), "user", request_argument(rq, "user_id"));
     if (group == NULL)
         return keystone_not_found(RQ(rq), "group", request_argument(rq, "group_id"));
+    if (rq->method != GET && rq->method != HEAD)
+        TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, group->id, NULL));
+    TRY(directory_member(rq, user->id, group->id, &done, ret_member));
+    if (done)
+        return NULL;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM user_group_membership WHERE user_id = ? AND group_id = ?",
         BIND(TEXT(user->id), TEXT(group->id))));

@@ -43,9 +43,37 @@ static struct fault *user_one(struct tx *tx, struct user **ret, const char *sql,
     return rows_fault(rows);
 }
 
+/* The domain and local id of a user or group of a directory who is known only by his public id so far. */
+static struct fault *find_mapped(struct tx *tx, const char *id, const char *kind, const char **ret_domain_id,
+    const char **ret_local_id)
+{
+    struct rows *rows;
+
+    *ret_domain_id = NULL;
+    TRY(sql_query(tx, &rows, "SELECT domain_id, local_id FROM id_mapping WHERE public_id = ? AND entity_type = ?",
+        BIND(TEXT(id), TEXT(kind))));
+    if (rows_next(rows)) {
+        *ret_domain_id = rows_text(rows, 0);
+        *ret_local_id = rows_text(rows, 1);
+        rows_end(rows);
+        return NULL;
+    }
+    return rows_fault(rows);
+}
+
 struct fault *user_find(struct tx *tx, const char *id, struct user **ret)
 {
-    return user_one(tx, ret, USER_COLUMNS "WHERE u.id = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1", BIND(TEXT(id)));
+    const char *domain_id, *local_id;
+
+    TRY(user_one(tx, ret, USER_COLUMNS "WHERE u.id = ? ORDER BY p.created_at_int DESC, p.id DESC LIMIT 1", BIND(TEXT(id))));
+    if (*ret != NULL)
+        return NULL;
+    TRY(find_mapped(tx, id, "user", &domain_id, &local_id));
+    if (domain_id == NULL)
+        return NULL;
+    *ret = ARENA_NEW(tx_arena(tx), struct user);
+    **ret = (struct user){ .id = arena_strdup(tx_arena(tx), id), .name = local_id, .domain_id = domain_id, .enabled = true };
+    return NULL;
 }
 
 struct fault *user_find_name(struct tx *tx, const char *domain_id, const char *name, struct user **ret)
@@ -76,6 +104,7 @@ struct fault *user_is_enabled(struct tx *tx, const struct config *config, const 
 
 struct fault *group_find(struct tx *tx, const char *id, struct group **ret)
 {
+    const char *domain_id, *local_id;
     struct rows *rows;
 
     *ret = NULL;
@@ -87,7 +116,13 @@ struct fault *group_find(struct tx *tx, const char *id, struct group **ret)
         rows_end(rows);
         return NULL;
     }
-    return rows_fault(rows);
+    TRY(rows_fault(rows));
+    TRY(find_mapped(tx, id, "group", &domain_id, &local_id));
+    if (domain_id == NULL)
+        return NULL;
+    *ret = ARENA_NEW(tx_arena(tx), struct group);
+    **ret = (struct group){ arena_strdup(tx_arena(tx), id), local_id, domain_id };
+    return NULL;
 }
 
 #define PROJECT_COLUMNS "SELECT id, name, domain_id, parent_id, enabled, is_domain FROM project "

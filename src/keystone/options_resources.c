@@ -85,7 +85,8 @@ static const struct option rows[] = {
     { "federation", "trusted_front_addresses", OPTION_LIST, "127.0.0.1,::1",
       "Addresses of front web servers whose headers are taken for the variables of an assertion (not of the reference)." },
     { "federation", "trusted_header_prefix", OPTION_STR, "",
-      "Begin of the headers that a front server asserts with, '-' for '_'; empty: nothing is taken from headers (not of the reference)." },
+      "Begin of the headers that a front server asserts with, '-' for '_'; empty: nothing is taken from headers (not of the"
+      " reference)." },
     { "saml", "relay_state_prefix", OPTION_STR, "ss:mem:", "Begin of the RelayState of new service providers." },
     { "saml", "idp_metadata_path", OPTION_STR, "/etc/keystone/saml2_idp_metadata.xml", "The metadata of this identity provider." },
     DRIVER("shadow_users", "Where users of identity providers are kept."),

@@ -3,6 +3,7 @@
  * The identity service's row of the cloud, and its start.
  */
 #include "keystone/commands.h"
+#include "keystone/directories.h"
 #include "keystone/fernet.h"
 #include "keystone/jws.h"
 #include "keystone/keystone.h"
@@ -30,6 +31,7 @@ static void keystone_stop(struct app *app)
     token_cache_destroy(keystone->tokens);
     reference_cache_destroy(keystone->reference);
     login_cache_destroy(keystone->logins);
+    directories_destroy(keystone->directories);
     fernet_keys_close(keystone->keys);
     jws_keys_close(keystone->jws);
     fernet_keys_close(keystone->receipt_keys);
@@ -81,6 +83,7 @@ static struct fault *keystone_start(struct context *cx)
     keystone->tokens = token_cache_create();
     keystone->reference = reference_cache_create();
     keystone->logins = login_cache_create(config_int(config, "identity", "login_cache_time"));
+    keystone->directories = directories_create(cx->app);
     keystone->shared = connection != NULL && strncmp(connection, "sqlite", 6) != 0;
     return open_keys(cx, keystone);
 }

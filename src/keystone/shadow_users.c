@@ -40,7 +40,8 @@ static struct fault *store_email(struct tx *tx, const char *id, const char *emai
     if (email == NULL || email[0] == '\0')
         return NULL;
     TRY(sql_text_of(tx, &extra, "SELECT extra FROM `user` WHERE id = ?", BIND(TEXT(id))));
-    json_t *old = json_parse_own(arena, extra), *merged = json_keep(arena, json_is_object(old) ? json_deep_copy(old) : json_object());
+    json_t *old = json_parse_own(arena, extra);
+    json_t *merged = json_keep(arena, json_is_object(old) ? json_deep_copy(old) : json_object());
     json_object_set_new(merged, "email", json_string(email));
     return sql_exec(tx, "UPDATE `user` SET extra = ? WHERE id = ?", BIND(TEXT(json_dump(arena, merged)), TEXT(id)));
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "keystone/application_credentials.h"
+#include "keystone/directories.h"
 #include "keystone/oauth1.h"
 #include "keystone/revocation.h"
 #include "keystone/shadow_users.h"
@@ -43,21 +44,31 @@ static struct fault *oauth_roles(struct tx *tx, struct context *cx, const struct
     return NULL;
 }
 
-/* The groups that a federated user is still a member of, beside those of the token. */
-static struct fault *add_expiring(struct context *cx, struct tx *tx, struct actor *actor)
+/* Adds groups that an actor is in. */
+static void add_groups(struct arena *arena, struct actor *actor, const char *const *more)
 {
-    const char *const *more;
     size_t had = 0, found = 0;
 
-    TRY(expiring_groups(tx, cx->app->config, actor->user_id, &more));
     while (actor->group_ids != NULL && actor->group_ids[had] != NULL)
         had++;
-    while (more[found] != NULL)
+    while (more != NULL && more[found] != NULL)
         found++;
-    const char **all = ARENA_ARRAY(tx_arena(tx), const char *, had + found + 1);
+    if (found == 0)
+        return;
+    const char **all = ARENA_ARRAY(arena, const char *, had + found + 1);
     for (size_t i = 0; i < had + found; i++)
         all[i] = i < had ? actor->group_ids[i] : more[i - had];
     actor->group_ids = all;
+}
+
+/* The groups of somebody whom others know: those that a mapping gave him for a time, and those of his directory. */
+static struct fault *add_distant_groups(struct context *cx, struct tx *tx, const struct token *token, struct actor *actor)
+{
+    const char *const *more;
+
+    TRY(expiring_groups(tx, cx->app->config, actor->user_id, &more));
+    add_groups(tx_arena(tx), actor, more);
+    add_groups(tx_arena(tx), actor, token->directory_groups);
     return NULL;
 }
 
@@ -69,7 +80,7 @@ static struct fault *read_roles(struct context *cx, struct tx *tx, const struct 
     bool *marks = roles_none(tx_arena(tx), reference);
 
     if (token->user->local_id == 0)
-        TRY(add_expiring(cx, tx, &actor));
+        TRY(add_distant_groups(cx, tx, token, &actor));
     if (claims->trust_id != NULL && claims->scope == PROJECT_SCOPED) {
         TRY(trust_roles(tx, cx, reference, token->trust, token->project, marks));
     } else if (claims->scope == PROJECT_SCOPED) {
@@ -225,6 +236,7 @@ struct fault *token_build(struct context *cx, struct arena *arena, const struct 
 
     token->claims = *claims;
     TRY(reference_get(cx, &reference));
+    TRY(directory_groups(cx, claims->user_id, &token->directory_groups));
     struct fault *fault = db_read(arena, cx->app->db, &tx);
     if (fault == NULL) {
         fault = token_read(cx, tx, reference, token, ret_revoked);

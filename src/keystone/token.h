@@ -41,6 +41,7 @@ struct token {
     const struct trust *trust;
     const struct user *trustor, *trustee;           /* of the trust; `user` is the one whom it lets act */
     const struct app_cred *app_cred;
+    const char *const *directory_groups;            /* of a user of a directory */
     const char *consumer_id;                        /* of the OAuth1 access token */
 };
 

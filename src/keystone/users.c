@@ -6,6 +6,7 @@
 #include "keystone/application_credentials.h"
 #include "keystone/authenticate.h"
 #include "keystone/credentials.h"
+#include "keystone/directory_api.h"
 #include "keystone/edit.h"
 #include "keystone/login.h"
 #include "keystone/password.h"
@@ -32,9 +33,14 @@ static const struct entity_option options[] = {
     { NULL, NULL },
 };
 
+/* As the reference: a filter by name finds local users alone. */
+#define USER_NAME                                                                                                      \
+    "COALESCE(l.name, (SELECT n.name FROM nonlocal_user n WHERE n.user_id = u.id), (SELECT f.display_name FROM"        \
+    " federated_user f WHERE f.user_id = u.id ORDER BY f.id LIMIT 1))"
+
 static const struct attribute attributes[] = {
     { "id",                  "u.id" },
-    { "name",                "l.name",               ATTRIBUTE_FILTER | ATTRIBUTE_READ },
+    { "name",                USER_NAME,              ATTRIBUTE_FILTER | ATTRIBUTE_READ, .filter = "l.name" },
     { "domain_id",           "u.domain_id",          ATTRIBUTE_FILTER },
     { "enabled",             "u.enabled",            ATTRIBUTE_BOOL | ATTRIBUTE_FILTER },
     { "default_project_id",  "u.default_project_id", ATTRIBUTE_OPTIONAL },
@@ -132,8 +138,12 @@ static struct fault *user_list(struct request *rq)
     const char *domain_id = rq->cx.caller->domain_id;
     const struct sql_value domain[] = { TEXT(domain_id) };
     struct condition conditions[3] = { { 0 } };
+    bool done;
 
     TRY(request_enforce(rq, rq->route->policy, POLICY_TARGET({ "target.domain_id", domain_id })));
+    TRY(directory_list_respond(rq, DIRECTORY_USERS, &done));
+    if (done)
+        return NULL;
     TRY(expiry_condition(rq, &conditions[0]));
     if (domain_id != NULL)
         conditions[conditions[0].sql != NULL] = (struct condition){ "u.domain_id = ?", domain, 1 };
@@ -142,8 +152,11 @@ static struct fault *user_list(struct request *rq)
 
 static struct fault *user_show(struct request *rq)
 {
+    bool done;
+
     TRY(enforce(rq, NULL));
-    return entity_show(rq, &user_entity, request_argument(rq, "user_id"));
+    TRY(directory_show_respond(rq, DIRECTORY_USERS, request_argument(rq, "user_id"), &done));
+    return done ? NULL : entity_show(rq, &user_entity, request_argument(rq, "user_id"));
 }
 
 static struct fault *user_groups(struct request *rq)
@@ -153,11 +166,13 @@ static struct fault *user_groups(struct request *rq)
     const struct condition his[] = { { "id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?)", values, 1 },
         { domain_id != NULL ? "domain_id = ?" : NULL, domain, 1 }, { 0 } };
     struct user *user;
+    bool done;
 
     TRY(enforce(rq, &user));
     if (user == NULL)
         return keystone_not_found(RQ(rq), "user", id);
-    return entity_list(rq, &group_entity, his);
+    TRY(directory_members_respond(rq, DIRECTORY_GROUPS, id, &done));
+    return done ? NULL : entity_list(rq, &group_entity, his);
 }
 
 static struct fault *user_projects(struct request *rq)
@@ -243,6 +258,7 @@ static struct fault *user_create(struct request *rq)
     if (json_object_get(draft, "enabled") == NULL)
         json_object_set_new(draft, "enabled", json_true());
     entity_strip_name(draft);
+    TRY(directory_refuse_change(rq, DIRECTORY_USERS, NULL, json_text_at(draft, "domain_id")));
     struct edit edit = { .rq = rq, .entity = &user_entity, .given = draft, .document = draft, .more = hash };
     rq->status = 201;
     return edit_commit(&edit, create_run, true);
@@ -293,6 +309,7 @@ static struct fault *user_update(struct request *rq)
     TRY(keystone_member(rq, "user", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
+    TRY(directory_refuse_change(rq, DIRECTORY_USERS, id, NULL));
     TRY(hash_given(rq, given, &hash));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = id, .given = given, .more = hash }, update_run,
         true);
@@ -334,6 +351,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *user_remove(struct request *rq)
 {
     TRY(enforce(rq, NULL));
+    TRY(directory_refuse_change(rq, DIRECTORY_USERS, request_argument(rq, "user_id"), NULL));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = request_argument(rq, "user_id") }, delete_run,
         false);
 }
