@@ -183,6 +183,7 @@ const struct resource_dialect neutron_resources = {
     .lenient = true,
     .refuse_unknown_filters = true,
     .fields = true,
+    .notifies = "network",
     .refused_list_is_empty = true,
     .admin_rule = "context_is_admin",
     .limit_group = "DEFAULT",

@@ -120,10 +120,13 @@ struct fault *transport_of(struct context *cx, struct transport **ret)
     return fault;
 }
 
-struct fault *messaging_open(struct context *cx)
+struct fault *messaging_check(struct context *cx)
 {
-    struct transport *transport;
-    return transport_of(cx, &transport);
+    const char *text = text_option(cx->app, "transport_url");
+    const struct wire_driver *driver;
+    struct messaging_url url;
+    TRY(messaging_url_parse(cx->arena, text != NULL ? text : "memory://", &url));
+    return find_driver(cx, &url, &driver);
 }
 
 /* Who ends together with us will not answer: a call is not waited for until its deadline then. */
@@ -144,8 +147,8 @@ void messaging_close(struct app *app)
 
 bool messaging_is_local(const struct app *app)
 {
-    const struct transport *transport = app->messaging;
-    return transport == NULL || transport->driver == NULL;
+    const char *url = text_option(app, "transport_url");
+    return url == NULL || strncmp(url, "memory:", 7) == 0 || strncmp(url, "fake:", 5) == 0;
 }
 
 int messaging_timeout_ms(const struct app *app)

@@ -53,8 +53,9 @@ struct fault *rpc_cast(struct context *cx, const struct rpc_target *target, cons
 /* Sends to every server of the topic. */
 struct fault *rpc_fanout(struct context *cx, const char *topic, const char *method, const json_t *arguments);
 
-/* Opens the app's transport, so that a wrong transport_url stops the start; else the first use does. */
-struct fault *messaging_open(struct context *cx);
+/* Whether transport_url can be read and has a driver, so that a wrong one stops the start. The first use opens it: who never
+ * sends needs no connection. */
+struct fault *messaging_check(struct context *cx);
 
 /* Ends the app's servers, after what they work on; it can still send. */
 void messaging_stop(struct app *app);

@@ -213,8 +213,8 @@ static void queue_note(struct notifier *n, const char *body, const char *topic, 
     }
 }
 
-void notify(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
-    const json_t *payload)
+void notify_on(struct context *cx, const char *const *topics, const char *publisher_id, const char *event_type,
+    enum notify_priority priority, const json_t *payload)
 {
     if (!notify_wanted(cx))
         return;
@@ -232,10 +232,15 @@ void notify(struct context *cx, const char *publisher_id, const char *event_type
         return;
     const char *enveloped = envelope_wrap(cx, cx->arena, document); /* adds the context's members to the document too */
     const char *body = n->enveloped ? enveloped : json_dump(cx->arena, document);
-    size_t count;
-    const char *const *topics = config_list(cx->app->config, GROUP, "topics", &count);
-    for (size_t i = 0; i < count; i++)
-        queue_note(n, body, topics[i], level);
+    for (; *topics != NULL; topics++)
+        queue_note(n, body, *topics, level);
+}
+
+void notify(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
+    const json_t *payload)
+{
+    if (notify_wanted(cx))
+        notify_on(cx, config_list(cx->app->config, GROUP, "topics", NULL), publisher_id, event_type, priority, payload);
 }
 
 void notification_stop(struct app *app)

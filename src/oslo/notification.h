@@ -21,6 +21,10 @@ bool notify_wanted(const struct context *cx);
 void notify(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
     const json_t *payload);
 
+/* The same on topics of its own, NULL-terminated, in place of [oslo_messaging_notifications] topics. */
+void notify_on(struct context *cx, const char *const *topics, const char *publisher_id, const char *event_type,
+    enum notify_priority priority, const json_t *payload);
+
 /* As publisher_id: "compute.HOST" with the service's name for it. In the arena. */
 const char *notify_publisher(struct context *cx, const char *service);
 

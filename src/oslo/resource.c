@@ -395,8 +395,11 @@ struct fault *resource_create(struct request *rq)
             TRY(resource->validate(op, &op->page.rows[i]));
         TRY(resource_enforce(op, op->rule, &op->page.rows[i]));
     }
+    resource_notify_start(op);
     TRY(resource_commit(op));
-    return resource_respond(op);
+    TRY(resource_respond(op));
+    resource_notify_end(op, NULL);
+    return NULL;
 }
 
 /* Loads the stored row, and lays what the body gave over it. */
@@ -427,8 +430,11 @@ struct fault *resource_update(struct request *rq)
     TRY(enforce_object(op, op->rule, &op->page.rows[0]));
     if (resource->validate != NULL)
         TRY(resource->validate(op, &op->page.rows[0]));
+    resource_notify_start(op);
     TRY(resource_commit(op));
-    return resource_respond(op);
+    TRY(resource_respond(op));
+    resource_notify_end(op, NULL);
+    return NULL;
 }
 
 struct fault *resource_delete(struct request *rq)
@@ -436,5 +442,9 @@ struct fault *resource_delete(struct request *rq)
     struct op *op = op_create(RQ(rq), rq, rq->route->resource, OP_DELETE);
     TRY(overlay(op));
     TRY(enforce_object(op, op->rule, &op->page.rows[0]));
-    return resource_commit(op);
+    resource_notify_start(op);
+    const json_t *picture = resource_notify_picture(op);
+    TRY(resource_commit(op));
+    resource_notify_end(op, picture);
+    return NULL;
 }

@@ -241,6 +241,7 @@ struct resource_dialect {
     bool lenient;                       /* "true", "1", "42" are booleans and integers in bodies too (neutron) */
     bool refuse_unknown_filters;        /* else they are ignored */
     bool inexact_filters;               /* name__contains, __startswith, __endswith, and with i: (keystone) */
+    const char *notifies;               /* who notifies of creations, changes and deletions ("network"); NULL: nobody */
     bool fields;                        /* `fields=` picks members */
     bool refused_list_is_empty;         /* a caller whom the list rule refuses gets no rows instead of a 403 (neutron) */
     const char *admin_rule;             /* a caller that passes it sees every project's rows; NULL: the list rule decides */

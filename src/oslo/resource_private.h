@@ -47,4 +47,10 @@ struct fault *resource_select_page(struct op *op, const struct where *extra);
 struct sql_value value_sql(struct op *op, const struct field *field, struct value *value);
 bool value_equal(struct op *op, const struct field *field, struct value *a, struct value *b);
 
+/* resource_notify.c: notifications around a request; nothing when nobody listens. A deletion tells of what there was: its
+ * picture (NULL: none) is taken before. */
+void resource_notify_start(struct op *op);
+json_t *resource_notify_picture(struct op *op);
+void resource_notify_end(struct op *op, const json_t *picture);
+
 #endif

@@ -247,7 +247,7 @@ static struct fault *start(struct arena *arena, struct cloud *cloud, const char 
     cloud->periodic = work_pool_create("periodic", 2, 1024);
     TRY(config_create(arena, tables, 1, &source, 1, &app->config));
     struct context cx = context_service(arena, app);
-    return messaging_open(&cx);
+    return messaging_check(&cx);
 }
 
 int main(int argc, char **argv)

@@ -33,7 +33,8 @@ static void test_urls(void **state)
     assert_null(messaging_url_parse(arena, "rabbit://", &url));
     assert_int_equal(url.host_count, 0);
     assert_string_equal(url.virtual_host, "");
-    static const char *const wrong[] = { "", "rabbit", "://h", "rabbit://h:0/", "rabbit://h:65536/", "rabbit://h:x/", "rabbit://[::1/",
+    static const char *const wrong[] = { "", "rabbit", "://h", "rabbit://h:0/", "rabbit://h:65536/", "rabbit://h:x/",
+        "rabbit://[::1/",
         "rabbit://u:%00@h/" };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_non_null(messaging_url_parse(arena, wrong[i], &url));
@@ -97,7 +98,8 @@ static void test_replies_and_faults(void **state)
     const json_t *document = json_parse_own(arena, reply.failure);
     assert_string_equal(json_text_at(document, "module"), "neutron_lib.exceptions");
     assert_true(json_is_array(json_object_get(document, "tb")));
-    back = envelope_failure(arena, "{\"class\": \"ValueError\", \"message\": \"bad\", \"tb\": [\"a\", \"b\"]}"); /* another program's */
+    back = envelope_failure(arena,
+        "{\"class\": \"ValueError\", \"message\": \"bad\", \"tb\": [\"a\", \"b\"]}"); /* another program's */
     assert_int_equal(back->status, 500);
     assert_string_equal(back->code, "ValueError");
     assert_non_null(envelope_failure(arena, "no json"));
@@ -111,7 +113,8 @@ static void test_hostile_messages(void **state)
     ARENA_CLEANUP struct arena *arena = arena_create();
     static const char *const texts[] = { "", "x", "[]", "1", "{}", "{\"oslo.version\": 2, \"oslo.message\": \"{}\"}",
         "{\"oslo.version\": \"3.0\", \"oslo.message\": \"{}\"}", "{\"oslo.version\": \"2.0\", \"oslo.message\": {}}",
-        "{\"oslo.version\": \"2.0\", \"oslo.message\": \"[]\"}", "{\"oslo.version\": \"2.0\", \"oslo.message\": \"{\\\"method\\\": 1}\"}" };
+        "{\"oslo.version\": \"2.0\", \"oslo.message\": \"[]\"}",
+            "{\"oslo.version\": \"2.0\", \"oslo.message\": \"{\\\"method\\\": 1}\"}" };
     struct rpc_message m;
     struct rpc_reply r;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

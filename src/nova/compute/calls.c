@@ -34,6 +34,14 @@ struct fault *instances_fetch(struct context *cx, const struct compute_host *hos
     return NULL;
 }
 
+struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct instance *ret)
+{
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;
+    TRY(conductor(cx, RPC_INSTANCE_GET, arguments, &result));
+    instance_from_json(cx->arena, result, ret);
+    return NULL;
+}
+
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;
@@ -75,7 +83,10 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
     if (note->record_fault && fault != NULL)
         json_object_set_new(changes, "fault", json_pack("{s:i, s:s, s:s, s:I, s:s}", "code", fault->status, "message",
             fault->message, "details", details, "created", (json_int_t)clock_now_us(), "host", host->name));
-    return conductor(cx, note->destroy ? RPC_INSTANCE_DESTROY : RPC_INSTANCE_UPDATE, arguments, NULL);
+    TRY(conductor(cx, note->destroy ? RPC_INSTANCE_DESTROY : RPC_INSTANCE_UPDATE, arguments, NULL));
+    instance_notify(cx, host, uuid, note->event_start, true, NULL);
+    instance_notify(cx, host, uuid, note->event_finish, false, fault);
+    return NULL;
 }
 
 enum rest_as caller_or_service(const struct context *cx)

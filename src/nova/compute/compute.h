@@ -27,6 +27,9 @@
 
 struct periodic;
 
+/* Events of actions that several files name. */
+#define EVENT_TERMINATE "compute_terminate_instance"
+
 struct compute_host {
     struct compute *compute;
     const char *name;          /* as services and instances have it */
@@ -78,6 +81,17 @@ struct instance_note {
 };
 struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid,
     const struct instance_note *note);
+
+/* ---- notify.c ---- */
+
+/* An event of an action began or ended (`why`: with a failure): who listens to notifications is told. NULL event: nothing. */
+void instance_notify(struct context *cx, const struct compute_host *host, const char *uuid, const char *event, bool begins,
+    const struct fault *why);
+
+/* ---- calls.c ---- */
+
+/* As instance_fetch(), deleted ones too. */
+struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct instance *ret);
 
 /* As who: the user whose token the context carries, or the service when there is none or it has expired. */
 enum rest_as caller_or_service(const struct context *cx);

@@ -11,8 +11,6 @@
 
 enum { BUILD_POLL_MS = 200, TRY_AGAIN_MS = 5000, TRIES = 60 };
 
-#define EVENT_TERMINATE "compute_terminate_instance"
-
 /* A step of a deletion is tried again later, off the thread; after TRIES of them the instance becomes ERROR. */
 static struct fault *again_later(struct flow *flow, struct fault *fault)
 {
