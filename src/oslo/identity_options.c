@@ -24,7 +24,7 @@ static const struct option rows[] = {
     { G, "token_cache_time",               OPTION_INT,  "300",
         "Seconds for which a validated token is trusted without asking again; -1: none are kept.", .min = -1, .max = 86400 },
     { G, "memcached_servers",              OPTION_LIST, "",
-        "host:port of memcached servers that processes share validated tokens in.", .deprecated = OPTION_WORDS("memcache_servers") },
+        "host:port of memcached servers in which processes share tokens.", .deprecated = OPTION_WORDS("memcache_servers") },
     { G, "memcache_security_strategy",     OPTION_STR,  "None",
         "What is done to the tokens there: nothing, MAC (authenticated) or ENCRYPT (and encrypted).", .choices = strategies },
     { G, "memcache_secret_key",            OPTION_STR,  NULL,       "From which the keys of memcache_security_strategy are derived.", .secret = true },

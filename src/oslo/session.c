@@ -25,6 +25,7 @@ struct session {
     char *token;
     json_t *token_body; /* "token" of the answer */
     int64_t expires_us, made_us;
+    int64_t failed_us; /* when the last log-in failed */
 };
 
 /* ---- options ---- */
@@ -194,18 +195,27 @@ static struct fault *log_in(struct context *cx, struct session *session)
     return NULL;
 }
 
-/* With the session's lock. */
-static struct fault *ensure(struct context *cx, struct session *session)
+/* With the session's lock. Who waited for it while another's log-in failed does not try again: when keystone is away, a queue of
+ * callers would take turns in waiting for it. `began_us`: when the caller began to wait. */
+static struct fault *ensure(struct context *cx, struct session *session, int64_t began_us)
 {
     bool fresh = session->token != NULL && session->expires_us - clock_now_us() > (int64_t)RENEW_BEFORE_S * SECOND_US;
-    return fresh ? NULL : log_in(cx, session);
+    if (fresh)
+        return NULL;
+    if (session->failed_us > began_us)
+        return FAULT(cx, 503, NULL, "The service %s cannot log in to keystone.", cx->app->service->name);
+    struct fault *fault = log_in(cx, session);
+    if (fault != NULL)
+        session->failed_us = clock_monotonic_us();
+    return fault;
 }
 
 struct fault *session_token(struct context *cx, const char *group, const char **ret)
 {
     struct session *session = session_of(cx->app, group);
+    int64_t began_us = clock_monotonic_us();
     pthread_mutex_lock(&session->lock);
-    struct fault *fault = ensure(cx, session);
+    struct fault *fault = ensure(cx, session, began_us);
     if (fault == NULL)
         *ret = arena_strdup(cx->arena, session->token);
     pthread_mutex_unlock(&session->lock);
@@ -252,9 +262,10 @@ static const char *from_catalog(struct context *cx, const struct rest_target *ta
     return catalog_endpoint(json_object_get(session->token_body, "catalog"), &query);
 }
 
-static struct fault *look_up(struct context *cx, const struct rest_target *target, struct session *session, const char **ret)
+static struct fault *look_up(struct context *cx, const struct rest_target *target, struct session *session, int64_t began_us,
+    const char **ret)
 {
-    TRY(ensure(cx, session));
+    TRY(ensure(cx, session, began_us));
     const char *url = from_catalog(cx, target, session);
     /* A service that came after our login: look again, but not with every call. */
     if (url == NULL && clock_monotonic_us() - session->made_us > (int64_t)CATALOG_AGE_S * SECOND_US) {
@@ -270,15 +281,16 @@ struct fault *session_endpoint(struct context *cx, const struct rest_target *tar
     struct session *session = session_of(cx->app, target->group);
     const char *override = text_of(cx->app->config, target->group, "endpoint_override");
     struct fault *fault = NULL;
+    int64_t began_us = clock_monotonic_us();
     if (override == NULL && config_has(cx->app->config, target->group, "api_servers"))
         override = config_list(cx->app->config, target->group, "api_servers", NULL)[0]; /* nova's [glance] */
     *ret = NULL;
     pthread_mutex_lock(&session->lock);
     if (override == NULL)
-        fault = look_up(cx, target, session, ret);
+        fault = look_up(cx, target, session, began_us, ret);
     else if (strstr(override, "_id)s") == NULL)
         *ret = catalog_base(cx->arena, override);
-    else if ((fault = ensure(cx, session)) == NULL)
+    else if ((fault = ensure(cx, session, began_us)) == NULL)
         *ret = catalog_base(cx->arena, catalog_fill(cx->arena, override, json_text_at(session->token_body, "project.id"),
             json_text_at(session->token_body, "user.id")));
     pthread_mutex_unlock(&session->lock);
