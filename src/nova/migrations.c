@@ -66,10 +66,17 @@ static const char first[] =
     "CREATE TABLE quotas (project_id VARCHAR(255) NOT NULL, user_id VARCHAR(255) NOT NULL, resource VARCHAR(64) NOT NULL,"
     " hard_limit BIGINT NOT NULL, PRIMARY KEY (project_id, user_id, resource));\n";
 
+/* Where archived servers go. A migration that changes one of the three must change its shadow in the same way. */
+static const char shadows[] =
+    "CREATE TABLE shadow_instances AS SELECT * FROM instances WHERE 1 = 0;\n"
+    "CREATE TABLE shadow_instance_actions AS SELECT * FROM instance_actions WHERE 1 = 0;\n"
+    "CREATE TABLE shadow_instance_actions_events AS SELECT * FROM instance_actions_events WHERE 1 = 0";
+
 const struct migration nova_migrations[NOVA_MIGRATIONS] = {
     { 1, "nova's tables",   first },
     { 2, "flows under way", flow_migration },
     { 3, "cells and their hosts", nova_cell_tables },
     { 4, "owners of flows", flow_owner_migration },
     { 5, "addresses as they are shown", "ALTER TABLE instances ADD COLUMN addresses MEDIUMTEXT;\n" },
+    { 6, "archived servers", shadows },
 };

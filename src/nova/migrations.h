@@ -7,7 +7,7 @@
 
 #include "oslo/sql.h"
 
-enum { NOVA_MIGRATIONS = 5 };
+enum { NOVA_MIGRATIONS = 6 };
 extern const struct migration nova_migrations[NOVA_MIGRATIONS];
 
 #endif

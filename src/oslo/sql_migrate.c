@@ -57,7 +57,7 @@ static const char *translate(struct arena *arena, const struct sql_driver *drive
     static const char create[] = "CREATE TABLE ";
     const char *sql = buf_text(&out);
     sql += strspn(sql, " \n");
-    if (strncasecmp(sql, create, sizeof(create) - 1) == 0)
+    if (strncasecmp(sql, create, sizeof(create) - 1) == 0 && strstr(sql, " AS SELECT ") == NULL)
         buf_puts(&out, driver->table_suffix);
     return arena_strndup(arena, buf_text(&out), out.length);
 }

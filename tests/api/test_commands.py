@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -269,16 +270,18 @@ def table(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
 
 
+def nova_sql(host, sql):
+    if hasattr(host, "server"):
+        return host.server.sql(sql, host.names["nova"]).strip()
+    with sqlite3.connect(host.home / "db" / "nova.db") as db:
+        rows = db.execute(sql).fetchall()
+        return str(rows[0][0]) if rows else ""
+
+
 def add_node(host, name):
-    sql = ("INSERT INTO compute_nodes (uuid, host, hypervisor_hostname, hypervisor_type, hypervisor_version, vcpus, memory_mb,"
+    nova_sql(host, "INSERT INTO compute_nodes (uuid, host, hypervisor_hostname, hypervisor_type, hypervisor_version, vcpus, memory_mb,"
            " local_gb, vcpus_used, memory_mb_used, local_gb_used, free_ram_mb, free_disk_gb, current_workload, running_vms,"
            f" created_at, updated_at) VALUES ('u-{name}', '{name}', '{name}', 'QEMU', 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1)")
-    if hasattr(host, "server"):
-        host.server.sql(sql, host.names["nova"])
-    else:
-        import sqlite3
-        with sqlite3.connect(host.home / "db" / "nova.db") as db:
-            db.execute(sql)
 
 
 def test_nova_cells(host):
@@ -321,6 +324,39 @@ def test_nova_cells(host):
     host.run("nova-manage cell_v2 verify_instance --uuid nothing", status=1)
     host.run("nova-manage db online_data_migrations")
     host.run("nova-manage db online_data_migrations --max-count 0", status=127)
+
+
+def add_server(host, uuid, deleted_at):
+    nova_sql(host, "INSERT INTO instances (uuid, project_id, user_id, display_name, launch_index, vm_state, power_state, progress,"
+             " memory_mb, vcpus, root_gb, ephemeral_gb, created_at, updated_at, launched_at, terminated_at, deleted, deleted_at,"
+             f" generation, auto_disk_config) VALUES ('{uuid}', 'p', 'u', 'n', 0, 'deleted', 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, {int(deleted_at > 0)},"
+             f" {deleted_at}, 1, 0)")
+    nova_sql(host, "INSERT INTO instance_actions (instance_uuid, action, request_id, start_time, finish_time, created_at,"
+             f" updated_at) VALUES ('{uuid}', 'create', 'req-1', 1, 2, 1, 1)")
+    nova_sql(host, "INSERT INTO instance_actions_events (action_id, event, start_time, finish_time) SELECT id, 'e', 1, 2 FROM"
+             f" instance_actions WHERE instance_uuid = '{uuid}'")
+
+
+def test_nova_archive(host):
+    host.run("nova-manage db sync")
+    moment = 1700000000000000
+    for uuid, deleted_at in (("alive", 0), ("old", moment), ("new", moment + 10 ** 14)):
+        add_server(host, uuid, deleted_at)
+    host.run("nova-manage db purge", status=1)
+    host.run("nova-manage db purge --all", status=3)
+    host.run("nova-manage db archive_deleted_rows --max_rows 0", status=2)
+    host.run("nova-manage db archive_deleted_rows --before sometime", status=4)
+    out, _ = host.run("nova-manage db archive_deleted_rows --before 2024-01-01 --verbose", status=1)
+    assert table(out)[1:] == [["instances", "1"], ["instance_actions", "1"], ["instance_actions_events", "1"]]
+    host.run("nova-manage db archive_deleted_rows --until-complete", status=1)
+    assert "Nothing was archived." in host.run("nova-manage db archive_deleted_rows --verbose")[0]
+    for name in ("instances", "instance_actions", "instance_actions_events"):
+        assert nova_sql(host, f"SELECT COUNT(*) FROM {name}") == "1"
+        assert nova_sql(host, f"SELECT COUNT(*) FROM shadow_{name}") == "2"
+    host.run("nova-manage db purge --before 2024-01-01")
+    assert nova_sql(host, "SELECT COUNT(*) FROM shadow_instance_actions_events") == "1"
+    assert "Purged 3 rows" in host.run("nova-manage db purge --all --verbose")[0]
+    assert nova_sql(host, "SELECT COUNT(*) FROM instances") == "1"
 
 
 def test_neutron(host):
