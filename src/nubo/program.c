@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_ROLES = 32, MAX_SERVICES = 32, MAX_OVERRIDES = 64 };
 
@@ -344,21 +343,6 @@ static struct fault *create_apps(struct program *p, struct cloud *cloud)
     return NULL;
 }
 
-/* All processes of a host share one ring: NUBO_TRACE, the state directory's, or that of nubo's own directory; a program that
- * may not write there goes without. */
-static struct fault *open_trace(struct program *p)
-{
-    const char *path = getenv("NUBO_TRACE");
-    if (path != NULL && *path != '\0')
-        return trace_open(p->arena, path);
-    if (p->state_dir != NULL)
-        return trace_open(p->arena, arena_printf(p->arena, "%s/trace", p->state_dir));
-    struct fault *fault = access("/var/lib/nubo", W_OK) == 0 ? trace_open(p->arena, "/var/lib/nubo/trace") : NULL;
-    if (fault != NULL)
-        log_debug(p->name, "requests are not traced: %s", fault_text(p->arena, fault));
-    return NULL;
-}
-
 static struct fault *prepare(struct program *p, struct cloud *cloud)
 {
     const char *netns = getenv("NUBO_NETNS");
@@ -374,8 +358,8 @@ static struct fault *prepare(struct program *p, struct cloud *cloud)
         cloud->bind = settings.bind;
         cloud->port_offset = settings.port_offset;
         p->settings.fake_compute = settings.fake_compute;
+        TRY(trace_open(p->arena, arena_printf(p->arena, "%s/trace", p->state_dir)));
     }
-    TRY(open_trace(p));
     cloud->fake_compute = p->settings.fake_compute > 0 ? p->settings.fake_compute : 0;
     if (netns != NULL && *netns != '\0') {
         cloud->netns_prefix = arena_printf(p->arena, "%s.", netns);

@@ -200,7 +200,7 @@ def split_class(base, binary, database, transport, memcached="", roles=None):
             return done.stdout
 
         def run_env(self, env=None):
-            run = dict(self.env, NUBO_TRACE=str(self.state_dir / "trace"), NUBO_FAKE_COMPUTE=str(self.fake_compute),
+            run = dict(self.env, OS_TRACE__FILE=str(self.state_dir / "trace"), NUBO_FAKE_COMPUTE=str(self.fake_compute),
                        **self.sanitizers, **(env or {}))
             run.pop("NUBO_STATE_DIR", None)
             return run

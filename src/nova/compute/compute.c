@@ -24,13 +24,20 @@ static struct compute *the_compute; /* one per process, as struct cloud */
 
 /* ---- hosts ---- */
 
+/* A program that an operator started uses the host's libvirtd, as nova does; a cloud of nubo's has one of its own. */
+static const char *libvirt_uri(const struct app *app)
+{
+    const char *uri = config_str(app->config, "libvirt", "connection_uri");
+    return uri == NULL && app->cloud->state_dir == NULL ? "qemu:///system" : uri;
+}
+
 static void fill_config(struct compute *compute, struct compute_host *host, struct virt_config *ret)
 {
     const struct config *config = compute->app->config;
     const struct cloud *cloud = compute->app->cloud;
     const char *ovsdb = config_str(config, "os_vif_ovs", "ovsdb_connection");
     *ret = (struct virt_config){ .hypervisor_hostname = host->node, .state_dir = compute->app->state_path,
-        .connection_uri = config_str(config, "libvirt", "connection_uri"), .virt_type = config_str(config, "libvirt",
+        .connection_uri = libvirt_uri(compute->app), .virt_type = config_str(config, "libvirt",
         "virt_type"),
         .cpu_mode = config_str(config, "libvirt", "cpu_mode"), .cpu_model = config_str(config, "libvirt", "cpu_models"),
         .netns = cloud->netns, .vnc_disabled = !config_bool(config, "vnc", "enabled"),
@@ -150,6 +157,8 @@ struct fault *nova_compute_start(struct context *cx)
     const char *driver = cloud->fake_compute > 0 ? "fake" : config_str(cx->app->config, "DEFAULT", "compute_driver");
     *compute = (struct compute){ .app = cx->app, .life = life, .fake = strncmp(driver, "fake", 4) == 0 };
     the_compute = compute;
+    virt_set_instances(config_is_set(cx->app->config, "DEFAULT", "instances_path")
+        ? arena_strdup(life, config_str(cx->app->config, "DEFAULT", "instances_path")) : NULL);
     TRY(virt_driver_load(cx->arena, driver, &compute->driver));
     TRY(open_database(cx, compute));
     compute->pool = work_pool_create("compute", POOL_THREADS, POOL_QUEUE);
@@ -199,6 +208,7 @@ void nova_compute_stop(struct app *app)
     }
     db_close(compute->db);
     the_compute = NULL;
+    virt_set_instances(NULL);
     arena_destroy(compute->life);
 }
 
@@ -206,6 +216,7 @@ static const char *const virt_types[] = { "kvm", "qemu", NULL };
 static const char *const cpu_modes[] = { "host-model", "host-passthrough", "maximum", "custom", "none", NULL };
 static const char *const drive_formats[] = { "iso9660", "vfat", NULL };
 static const struct option compute_rows[] = {
+    { "DEFAULT", "instances_path", OPTION_STR, "$state_path/instances", "Specifies where instances are stored on the hypervisor's disk." },
     { "DEFAULT", "compute_driver", OPTION_STR, "libvirt.LibvirtDriver",
         "The hypervisor driver: libvirt.LibvirtDriver or"
         " fake.FakeDriver." },
@@ -249,7 +260,7 @@ static const struct option compute_rows[] = {
     "Initial virtual disk to physical disk allocation ratio." },
     { "libvirt", "connection_uri", OPTION_STR, NULL,
     "Overrides the default libvirt URI of the chosen virtualization type; not set:"
-        " a libvirtd of our own." },
+        " the host's (qemu:///system); in a state directory of nubo's, a libvirtd of its own." },
     { "libvirt", "virt_type", OPTION_STR, NULL,
     "Describes the virtualization type (or so called domain type) libvirt should use;"
         " not set: kvm when it works, else qemu.", .choices = virt_types },

@@ -190,7 +190,7 @@ static struct fault *check_allocations(struct context *cx, struct compute_host *
 
 static struct fault *check_files(struct context *cx, struct compute_host *host)
 {
-    DIR *dir = opendir(arena_printf(cx->arena, "%s/instances", cx->app->state_path));
+    DIR *dir = opendir(virt_instances(cx->arena, cx->app->state_path));
     struct fault *fault = NULL;
     if (dir == NULL)
         return NULL; /* no guest yet */

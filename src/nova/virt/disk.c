@@ -3,6 +3,7 @@
 #include "nova/virt/disk.h"
 
 #include "base/process.h"
+#include "nova/virt/driver.h"
 #include "nova/virt/files.h"
 #include "nova/virt/image_header.h"
 
@@ -96,7 +97,7 @@ static int64_t may_grow(struct arena *arena, const char *path)
 int64_t disk_overcommitted(struct arena *arena, const char *state_dir)
 {
     static const char *const names[] = { "disk", "disk.eph0", "disk.swap" };
-    const char *instances = arena_printf(arena, "%s/instances", state_dir);
+    const char *instances = virt_instances(arena, state_dir);
     int64_t sum = 0;
     DIR *folder = opendir(instances);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)

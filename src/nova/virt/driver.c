@@ -28,9 +28,21 @@ const char *virt_pair_find(const struct virt_pair *pairs, size_t count, const ch
     return NULL;
 }
 
+static const char *instances_path; /* [DEFAULT] instances_path; one per process, as its hosts' settings are */
+
+void virt_set_instances(const char *path)
+{
+    instances_path = path;
+}
+
+const char *virt_instances(struct arena *arena, const char *state_dir)
+{
+    return instances_path != NULL ? instances_path : arena_printf(arena, "%s/instances", state_dir);
+}
+
 const char *virt_instance_path(struct arena *arena, const char *state_dir, const char *uuid)
 {
-    return arena_printf(arena, "%s/instances/%s", state_dir, uuid);
+    return arena_printf(arena, "%s/%s", virt_instances(arena, state_dir), uuid);
 }
 
 struct fault *virt_instance_folder(struct arena *arena, const char *state_dir, const char *uuid, const char **ret_path)

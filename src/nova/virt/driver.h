@@ -240,6 +240,10 @@ struct virt_driver {
 /* <state_dir>/instances/<uuid>, the guest's folder. virt_instance_folder() makes it too (mode 0711: QEMU runs as another
  * user and passes through). */
 const char *virt_instance_path(struct arena *arena, const char *state_dir, const char *uuid);
+/* The folder of all guests of this process: <state_dir>/instances, or what virt_set_instances() said (it is kept; NULL: takes
+ * it back). To be said before the first guest. */
+const char *virt_instances(struct arena *arena, const char *state_dir);
+void virt_set_instances(const char *path);
 struct fault *virt_instance_folder(struct arena *arena, const char *state_dir, const char *uuid, const char **ret_path);
 
 /* Faults that every driver says alike. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "nova/virt/driver.h"
 #include "nova/virt/files.h"
 
 #include <dirent.h>
@@ -17,7 +18,7 @@
 
 static const char *cache_folder(struct arena *arena, const char *state_dir)
 {
-    return arena_printf(arena, "%s/instances/_base", state_dir);
+    return arena_printf(arena, "%s/_base", virt_instances(arena, state_dir));
 }
 
 static const char *cache_path(struct arena *arena, const char *state_dir, const char *image_id)
@@ -101,7 +102,7 @@ struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, int6
     struct map used = { 0 };
     size_t removed = 0;
     const char *base = cache_folder(arena, state_dir);
-    struct fault *fault = collect_used(arena, arena_printf(arena, "%s/instances", state_dir), &used);
+    struct fault *fault = collect_used(arena, virt_instances(arena, state_dir), &used);
     DIR *folder = fault == NULL ? opendir(base) : NULL;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         struct stat status;

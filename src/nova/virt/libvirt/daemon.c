@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "nova/virt/driver.h"
 #include "nova/virt/files.h"
 #include "nova/virt/host_facts.h"
 
@@ -119,7 +120,7 @@ static struct fault *make_folders(struct arena *arena, const char *state_dir)
     static const char *const folders[] = { "etc/qemu", "lib", "log", "cache", "run/libvirt" };
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         TRY(files_make_folder(arena, daemon_path(arena, state_dir, folders[i]), 0711));
-    TRY(files_make_folder(arena, arena_printf(arena, "%s/instances", state_dir), 0711));
+    TRY(files_make_folder(arena, virt_instances(arena, state_dir), 0711));
     return files_write(arena, daemon_path(arena, state_dir, "empty"), "", 0, 0400);
 }
 
@@ -179,7 +180,7 @@ static struct fault *make_plan(struct arena *arena, const struct libvirt_daemon 
         add_bind(plan, daemon_path(arena, daemon->state_dir, folders[i].below), folders[i].target, false);
     }
     plan_covers(arena, daemon, plan);
-    plan_way(arena, arena_printf(arena, "%s/instances", daemon->state_dir), plan);
+    plan_way(arena, virt_instances(arena, daemon->state_dir), plan);
     plan->argv = ARGV("/usr/sbin/libvirtd", "--pid-file", "/run/libvirt/libvirtd.pid");
     plan->argv = arena_memdup(arena, plan->argv, 4 * sizeof(char *));
     plan->log = open(daemon_path(arena, daemon->state_dir, "log/libvirtd.out"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -242,7 +242,7 @@ static void watch(void *argument)
 /* QEMU cannot open a disk with cache=none where the file system lacks O_DIRECT (a tmpfs). */
 static const char *disk_cache(struct arena *arena, const char *state_dir)
 {
-    const char *path = files_part_name(arena, arena_printf(arena, "%s/instances/.directio", state_dir));
+    const char *path = files_part_name(arena, arena_printf(arena, "%s/.directio", virt_instances(arena, state_dir)));
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
     unlink(path);
     if (fd >= 0)
@@ -296,7 +296,7 @@ struct fault *host_init(struct arena *arena, const struct virt_config *config, s
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_event_loop);
-    TRY(files_make_folder(arena, arena_printf(arena, "%s/instances", config->state_dir), 0711));
+    TRY(files_make_folder(arena, virt_instances(arena, config->state_dir), 0711));
     struct virt_host *host = calloc(1, sizeof(*host));
     pthread_condattr_t monotonic;
     if (host == NULL)

@@ -189,7 +189,7 @@ struct fault *stats_resources(struct virt_host *host, struct arena *arena, struc
         .traits = all_traits(host, arena),
     };
     host_memory(&resources.memory_mb, &resources.memory_mb_used);
-    TRY(host_disk(arena, arena_printf(arena, "%s/instances", host->settings.state_dir), &resources.local_gb,
+    TRY(host_disk(arena, virt_instances(arena, host->settings.state_dir), &resources.local_gb,
         &resources.local_gb_used, &free_gb));
     resources.disk_available_least = (int64_t)free_gb - (disk_overcommitted(arena, host->settings.state_dir) >> 30);
     for (size_t i = 0; i < count; i++)
