@@ -29,6 +29,7 @@
 
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 static struct app *app;
+static struct arena *life; /* of the servers' names */
 static atomic_long counted;
 
 static void tell(json_t *line)
@@ -216,7 +217,8 @@ static void obey(const json_t *command)
     const char *what = json_text_at(command, "do"), *topic = json_text_at(command, "topic"), *server = json_text_at(command,
         "server");
     if (strcmp(what, "serve") == 0) {
-        told(what, rpc_serve(&cx, topic, server, methods, strdup(server), (unsigned)json_int_at(command, "parallel", 4)));
+        told(what, rpc_serve(&cx, topic, server, methods, arena_strdup(life, server), (unsigned)json_int_at(command,
+            "parallel", 4)));
     } else if (strcmp(what, "unserve") == 0) {
         rpc_unserve(app, topic, server);
         told(what, NULL);
@@ -255,6 +257,7 @@ int main(int argc, char **argv)
     ARENA_CLEANUP struct arena *arena = arena_create();
     struct cloud cloud = { .host = "probe-host", .state_dir = "/nonexistent" };
     char line[1 << 16];
+    life = arena;
     struct fault *fault = argc == 2 ? start(arena, &cloud, argv[1]) : fault_new(arena, 400, NULL, "message_tool CONFIG-FILE");
     if (fault != NULL) {
         fprintf(stderr, "%s\n", fault_text(arena, fault));
