@@ -196,7 +196,8 @@ def test_keystone_files(host):
     assert "use either --all or --domain-name" in out
     assert "Unable to locate domain config directory" in host.run("keystone-manage domain_config_upload --all", status=1)[0]
     directory.mkdir()
-    (directory / "keystone.Default.conf").write_text(f"[ldap]\nurl = ldap://directory\npassword = {SECRET}\n[identity]\ndriver = ldap\n")
+    (directory / "keystone.Default.conf").write_text(f"[ldap]\nurl = ldap://directory\npassword = {SECRET}\n"
+                                                     "[identity]\ndriver = ldap\n")
     (directory / "keystone.Nowhere.conf").write_text("[ldap]\nurl = ldap://directory\n")
     out, err = host.run("keystone-manage domain_config_upload --all", status=1)
     assert "Invalid domain name: Nowhere found in config file name" in out and "Successfully uploaded domain config" in err
@@ -279,7 +280,8 @@ def nova_sql(host, sql):
 
 
 def add_node(host, name):
-    nova_sql(host, "INSERT INTO compute_nodes (uuid, host, hypervisor_hostname, hypervisor_type, hypervisor_version, vcpus, memory_mb,"
+    nova_sql(host, "INSERT INTO compute_nodes (uuid, host, hypervisor_hostname, hypervisor_type, hypervisor_version, vcpus,"
+           " memory_mb,"
            " local_gb, vcpus_used, memory_mb_used, local_gb_used, free_ram_mb, free_disk_gb, current_workload, running_vms,"
            f" created_at, updated_at) VALUES ('u-{name}', '{name}', '{name}', 'QEMU', 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1)")
 
@@ -327,10 +329,10 @@ def test_nova_cells(host):
 
 
 def add_server(host, uuid, deleted_at):
-    nova_sql(host, "INSERT INTO instances (uuid, project_id, user_id, display_name, launch_index, vm_state, power_state, progress,"
-             " memory_mb, vcpus, root_gb, ephemeral_gb, created_at, updated_at, launched_at, terminated_at, deleted, deleted_at,"
-             f" generation, auto_disk_config) VALUES ('{uuid}', 'p', 'u', 'n', 0, 'deleted', 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, {int(deleted_at > 0)},"
-             f" {deleted_at}, 1, 0)")
+    nova_sql(host, "INSERT INTO instances (uuid, project_id, user_id, display_name, launch_index, vm_state, power_state,"
+             " progress, memory_mb, vcpus, root_gb, ephemeral_gb, created_at, updated_at, launched_at, terminated_at, deleted,"
+             f" deleted_at, generation, auto_disk_config) VALUES ('{uuid}', 'p', 'u', 'n', 0, 'deleted', 0, 0, 1, 1, 1, 0, 1, 1,"
+             f" 1, 1, {int(deleted_at > 0)}, {deleted_at}, 1, 0)")
     nova_sql(host, "INSERT INTO instance_actions (instance_uuid, action, request_id, start_time, finish_time, created_at,"
              f" updated_at) VALUES ('{uuid}', 'create', 'req-1', 1, 2, 1, 1)")
     nova_sql(host, "INSERT INTO instance_actions_events (action_id, event, start_time, finish_time) SELECT id, 'e', 1, 2 FROM"
