@@ -148,7 +148,8 @@ static struct fault *begin_statement(struct tx *tx, const char *sql, const struc
     struct statement **ret)
 {
     const struct sql_driver *driver = tx->db->driver;
-    assert(tx->fault == NULL || !tx->fault->retry || tx->reading); /* the run function must pass such a fault up */
+    if (tx->fault != NULL && tx->fault->retry && !tx->reading)
+        return tx->fault; /* the server has rolled back already: whoever went on must not begin something new */
     for (int attempt = 1;; attempt++) {
         struct fault *fault = try_statement(tx, sql, values, count, ret);
         if (fault == NULL || !fault->retry) {

@@ -73,6 +73,8 @@ struct db_settings {
                               * mariadb+pymysql:// with user:password@host[:port][,host[:port]...]/schema[?unix_socket=&
                               * charset=&ssl_ca=&ssl_cert=&ssl_key=&connect_timeout=], each part percent-escaped. Of several
                               * hosts the first that answers is used. */
+    const char *connection_parameters; /* appended to the URL's query; NULL or "": none */
+    bool sqlite_asynchronous;
     const char *mysql_sql_mode;
     int64_t mysql_wsrep_sync_wait; /* -1: the server's own */
     int64_t max_pool_size, max_overflow, pool_timeout_s, connection_recycle_s;

@@ -7,6 +7,13 @@ static const struct option rows[] = {
     { "database", "connection", OPTION_STR, NULL, "The SQLAlchemy connection string to use to connect to the database:"
         " sqlite:////path/file, or mysql+pymysql://user:password@host[:port][,host...]/schema.", .secret = true,
         .deprecated = OPTION_WORDS("DEFAULT/sql_connection", "DATABASE/sql_connection") },
+    { "database", "backend", OPTION_STR, "sqlalchemy", "The back end to use for the database.",
+        .choices = OPTION_WORDS("sqlalchemy") },
+    { "database", "connection_parameters", OPTION_STR, "",
+        "Optional URL parameters to append onto the connection URL at connect time; specify as param1=value1&param2=value2&..." },
+    { "database", "sqlite_synchronous", OPTION_BOOL, "true", "If True, SQLite uses synchronous mode: what was answered is on disk." },
+    { "database", "use_db_reconnect", OPTION_BOOL, "false", "Upstream's switch for reconnecting; lost connections are always opened"
+        " again here, as often as db_max_retries says." },
     { "database", "mysql_sql_mode", OPTION_STR, "TRADITIONAL", "The SQL mode to be used for MySQL sessions. Empty: the server's." },
     { "database", "mysql_wsrep_sync_wait", OPTION_INT, NULL,
         "For Galera only, configure wsrep_sync_wait causality checks on new connections. Not set: the server's own." },
@@ -42,6 +49,8 @@ struct db_settings db_settings_read(const struct config *config)
 {
     return (struct db_settings){
         .connection = config_str(config, "database", "connection"),
+        .connection_parameters = config_str(config, "database", "connection_parameters"),
+        .sqlite_asynchronous = !config_bool(config, "database", "sqlite_synchronous"),
         .mysql_sql_mode = config_str(config, "database", "mysql_sql_mode"),
         .mysql_wsrep_sync_wait = config_str(config, "database", "mysql_wsrep_sync_wait") != NULL
                                      ? config_int(config, "database", "mysql_wsrep_sync_wait") : -1,

@@ -66,6 +66,17 @@ static void make_temporary(struct db *db)
     db->settings.connection = url;
 }
 
+static char *complete_url(const struct db_settings *settings)
+{
+    const char *url = settings->connection, *more = settings->connection_parameters;
+    char *whole;
+    if (more == NULL || more[0] == '\0' || strncmp(url, "sqlite", strlen("sqlite")) == 0)
+        return strdup(url);
+    if (asprintf(&whole, "%s%c%s", url, strchr(url, '?') != NULL ? '&' : '?', more) < 0)
+        abort();
+    return whole;
+}
+
 static struct db *create(const struct sql_driver *driver, const struct db_settings *settings)
 {
     struct db *db = calloc(1, sizeof(*db));
@@ -74,7 +85,8 @@ static struct db *create(const struct sql_driver *driver, const struct db_settin
         abort();
     db->driver = driver;
     db->settings = *settings;
-    db->settings.connection = strdup(settings->connection);
+    db->settings.connection = complete_url(settings);
+    db->settings.connection_parameters = NULL;
     db->settings.mysql_sql_mode = strdup(settings->mysql_sql_mode != NULL ? settings->mysql_sql_mode : "");
     if (db->settings.connection == NULL || db->settings.mysql_sql_mode == NULL)
         abort();

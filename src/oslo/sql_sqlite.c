@@ -55,7 +55,9 @@ static struct fault *sqlite_connect(struct arena *arena, const struct db_setting
     struct fault *fault = NULL;
     if (sqlite3_open_v2(file_of(url), &connection->sqlite, flags, NULL) != SQLITE_OK ||
         sqlite3_busy_timeout(connection->sqlite, 20000) != SQLITE_OK ||
-        sqlite3_exec(connection->sqlite, setup, NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(connection->sqlite, setup, NULL, NULL, NULL) != SQLITE_OK ||
+        (settings->sqlite_asynchronous &&
+            sqlite3_exec(connection->sqlite, "PRAGMA synchronous=OFF", NULL, NULL, NULL) != SQLITE_OK))
         fault = fault_detail(arena, fault_new(arena, 500, NULL, "The database %s cannot be opened.", file_of(url)), "%s",
             connection->sqlite != NULL ? sqlite3_errmsg(connection->sqlite) : "out of memory");
     if (fault != NULL) {
