@@ -101,6 +101,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     const char *id = request_argument(rq, "access_rule_id");
     int64_t key, used;
 
+    TRY(tx_serialize_on(tx, "credentials", request_argument(rq, "user_id"))); /* as who makes one that names it */
     TRY(sql_int_of(tx, &key, 0, "SELECT id FROM access_rule WHERE external_id = ? AND user_id = ?",
         BIND(TEXT(id), TEXT(request_argument(rq, "user_id")))));
     if (key == 0)

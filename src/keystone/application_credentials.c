@@ -265,6 +265,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     const json_t *unrestricted = json_object_get(creation->given, "unrestricted");
     int64_t limit = config_int(creation->rq->cx.app->config, "application_credential", "user_limit"), present, key;
 
+    TRY(tx_serialize_on(tx, "credentials", caller->user_id));
     TRY(read_roles(tx, creation));
     TRY(sql_int_of(tx, &present, 0, "SELECT COUNT(*) FROM application_credential WHERE user_id = ?",
         BIND(TEXT(caller->user_id))));

@@ -124,6 +124,7 @@ static struct fault *shadow_run(struct tx *tx, void *argument)
 {
     struct shadowing *shadowing = argument;
 
+    TRY(tx_serialize(tx, "entities"));
     return shadow_user(tx, shadowing->cx, &shadowing->login, &shadowing->user_id);
 }
 

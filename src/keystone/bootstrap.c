@@ -307,6 +307,7 @@ static struct fault *bootstrap_run(struct tx *tx, void *argument)
     const struct keystone_bootstrap *bootstrap = run->bootstrap;
     const char *project = NULL, *user, *admin;
 
+    TRY(tx_serialize(tx, "entities"));
     run->notes.count = 0;
     TRY(ensure_domain(tx, run->cx, &run->notes));
     TRY(ensure_project(tx, run->cx, &run->notes, or_default(bootstrap->project_name, "admin"),
@@ -391,6 +392,7 @@ static struct fault *service_user_run(struct tx *tx, void *argument)
     const char *project = NULL, *user, *admin, *service;
     bool made;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(ensure_domain(tx, wanted->cx, NULL));
     TRY(ensure_project(tx, wanted->cx, NULL, "service", "The services of the cloud.", &project));
     TRY(ensure_user(tx, NULL, wanted, &user));
@@ -416,6 +418,7 @@ struct fault *keystone_ensure_service_user(struct context *cx, const char *name,
 
 static struct fault *service_run(struct tx *tx, void *argument)
 {
+    TRY(tx_serialize(tx, "entities"));
     return ensure_catalog(tx, NULL, argument);
 }
 

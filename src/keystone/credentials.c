@@ -173,6 +173,7 @@ static struct fault *insert_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
 
+    TRY(tx_serialize_on(tx, "credentials", change->credential->user_id));
     return credential_insert(tx, RQ(change->rq), change->credential, change->sealed, change->hash);
 }
 

@@ -106,6 +106,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct creation *creation = argument;
 
+    TRY(tx_serialize_on(tx, "credentials", creation->credential.user_id));
     return credential_insert(tx, RQ(creation->rq), &creation->credential, creation->sealed, creation->hash);
 }
 

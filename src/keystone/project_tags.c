@@ -99,6 +99,7 @@ static struct fault *store_run(struct tx *tx, void *argument)
 {
     const struct tags_change *change = argument;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(sql_exec(tx, "DELETE FROM project_tag WHERE project_id = ?", BIND(TEXT(change->project_id))));
     for (size_t i = 0; i < json_array_size(change->tags); i++)
         TRY(sql_exec(tx, "INSERT INTO project_tag (project_id, name) VALUES (?, ?)",

@@ -321,6 +321,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     struct trust *trust = &creation->trust;
     struct user *trustee;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(user_find(tx, trust->trustee_id, &trustee));
     if (trustee == NULL)
         return keystone_not_found(RQ(creation->rq), "user", trust->trustee_id);
