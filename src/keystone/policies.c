@@ -133,7 +133,8 @@ static const struct policy_rule rules[] = {
     { "identity:check_implied_role", ADMIN_OR_SYSTEM_READER, NO_DOMAIN, "Check implied role." },
 
     /* grant */
-    { "identity:check_grant", ADMIN " or (" GRANT_READERS " and " ROLE_IN_REACH ")", ANY_SCOPE, "Check grant." },
+    { "identity:check_grant", ADMIN " or (role:reader and system_scope:all) or ((" GRANT_IN_DOMAIN("reader") ") and " ROLE_IN_REACH ")",
+        ANY_SCOPE, "Check grant." },
     { "identity:list_grants", ADMIN " or " GRANT_READERS, ANY_SCOPE, "List grants." },
     { "identity:create_grant", ADMIN " or (" GRANT_ADMINS " and " ROLE_IN_REACH ")", ANY_SCOPE, "Create grant." },
     { "identity:revoke_grant", ADMIN " or (" GRANT_ADMINS " and " ROLE_IN_REACH ")", ANY_SCOPE, "Revoke grant." },
@@ -189,6 +190,7 @@ static const struct policy_rule rules[] = {
     { "identity:get_auth_system", "", 0, "Show auth system." },
 
     /* revoke event */
+    { "identity:revocation_list", "rule:service_or_admin", NO_DOMAIN, "List revoked tokens of the PKI." },
     { "identity:list_revoke_events", "rule:service_or_admin", NO_DOMAIN, "List revoke events." },
 };
 

@@ -55,7 +55,14 @@ static struct fault *events_list(struct request *rq)
     return NULL;
 }
 
+/* Tokens of the PKI are no more; the reference refuses to list what there is not. */
+static struct fault *pki_list(struct request *rq)
+{
+    return FAULT(RQ(rq), 403, NULL, "You are not authorized to perform the requested action.");
+}
+
 static const struct route rows[] = {
+    ROUTE(GET, "/v3/auth/tokens/OS-PKI/revoked", NULL, pki_list, .flags = NO_TOKEN),
     ROUTE(GET, "/v3/OS-REVOKE/events", "identity:list_revoke_events", events_list),
 };
 

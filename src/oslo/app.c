@@ -8,6 +8,7 @@
 #include "oslo/messaging.h"
 #include "oslo/middleware.h"
 #include "oslo/notification.h"
+#include "oslo/policy_remote.h"
 #include "oslo/rest.h"
 #include "oslo/token_cache.h"
 #include "oslo/trace.h"
@@ -218,6 +219,8 @@ static struct fault *compile_policy(struct arena *arena, struct app *app, const 
         .directories = policy_folders(arena, app, form),
         .enforce_scope = config_bool(app->config, "oslo_policy", "enforce_scope"),
         .enforce_new_defaults = config_bool(app->config, "oslo_policy", "enforce_new_defaults"),
+        .http = policy_remote_check,
+        .http_data = app,
     };
     return policy_create(arena, tables, count, &settings, &app->policy);
 }

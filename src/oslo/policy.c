@@ -49,6 +49,7 @@ struct policy {
 
 struct question {
     const struct policy *policy;
+    const char *rule; /* that was asked for */
     const struct policy_target *target;
     const struct policy_credentials *credentials;
 };
@@ -185,7 +186,7 @@ static bool decide_http(const struct question *question, const struct check *che
         length += strlen(member);
     }
     url[length] = '\0';
-    return settings->http(settings->http_data, url, question->target, question->credentials);
+    return settings->http(settings->http_data, question->rule, url, question->target, question->credentials);
 }
 
 static bool decide(const struct question *question, const struct check *check)
@@ -233,7 +234,7 @@ static const struct compiled_rule *find(const struct policy *policy, const char 
 enum policy_decision policy_decide(const struct policy *policy, const char *rule,
     const struct policy_target *target, const struct policy_credentials *credentials)
 {
-    const struct question question = { .policy = policy, .target = target, .credentials = credentials };
+    const struct question question = { .policy = policy, .rule = rule, .target = target, .credentials = credentials };
     const struct rules *rules = atomic_load(&policy->current);
     const struct compiled_rule *found = map_get(&rules->index, rule);
     unsigned scope = credentials->system_scope != NULL ? POLICY_SYSTEM

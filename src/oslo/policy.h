@@ -90,7 +90,7 @@ struct policy_settings {
     bool enforce_scope;
     bool enforce_new_defaults;      /* false: a deprecated check passes too, unless a file sets the rule */
     /* http: checks. NULL: they fail. The url has the target's members in place. */
-    bool (*http)(void *data, const char *url, const struct policy_target *target,
+    bool (*http)(void *data, const char *rule, const char *url, const struct policy_target *target,
         const struct policy_credentials *credentials);
     void *http_data;
 };
