@@ -168,6 +168,14 @@ class Cloud:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
             return [tuple(map(str, row)) for row in db.execute(sql).fetchall()]
 
+    def execute(self, service, sql):
+        """Changes a service's database behind its back."""
+        if self.schema:
+            mariadb().sql(sql, self.schema + service)
+            return
+        with sqlite3.connect(self.state_dir / "db" / f"{service}.db", timeout=20) as db:
+            db.execute(sql)
+
     # -- HTTP
 
     @property

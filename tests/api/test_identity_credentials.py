@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import hmac
 import json
-import sqlite3
 import struct
 import time
 import uuid
@@ -76,8 +75,7 @@ def test_credential(cloud, person, project):
 
 def test_credentials_are_encrypted(cloud, person):
     made = make_credential(cloud, user_id=person.id, type="totp", blob="VERYSECRETSEED")
-    with sqlite3.connect(f"file:{next(cloud.state_dir.rglob('keystone*.db'))}?mode=ro", uri=True) as db:
-        sealed, key_hash = db.execute("SELECT encrypted_blob, key_hash FROM credential WHERE id = ?", (made["id"],)).fetchone()
+    [(sealed, key_hash)] = cloud.query("keystone", f"SELECT encrypted_blob, key_hash FROM credential WHERE id = '{made['id']}'")
     keys = sorted(next(cloud.state_dir.rglob("credential-keys")).iterdir(), key=lambda p: -int(p.name))
     primary = keys[0].read_bytes()
     assert key_hash == hashlib.sha1(primary).hexdigest()
@@ -411,8 +409,8 @@ def test_first_use_and_age(aging):
 
 def test_idle_users_are_disabled(aging):
     def idle(user, days):
-        with sqlite3.connect(next(aging.state_dir.rglob("keystone*.db")), timeout=20) as db:
-            db.execute("UPDATE user SET last_active_at = ? WHERE id = ?", (now("%Y-%m-%d", days=-days), user["id"]))
+        day = now("%Y-%m-%d", days=-days)
+        aging.execute("keystone", f"UPDATE user SET last_active_at = '{day}' WHERE id = '{user['id']}'")
 
     options = {"ignore_change_password_upon_first_use": True}
     user = make(aging, "users", name=name("user"), password="first1", options=options)
