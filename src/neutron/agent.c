@@ -9,7 +9,8 @@ enum { ASK_TIMEOUT_MS = 30000 };
 
 struct fault *agent_ask(struct context *cx, const char *method, json_t *arguments, json_t **ret_result)
 {
-    const struct rpc_target target = { .topic = "q-plugin", .version = "1.0" };
+    /* The newest of the methods that agents ask: a server refuses a caller that is older than its method. */
+    const struct rpc_target target = { .topic = "q-plugin", .version = "1.8" };
     json_t *result = NULL;
     TRY(rpc_call(cx, &target, method, json_keep(cx->arena, arguments), ASK_TIMEOUT_MS, &result));
     if (ret_result != NULL)
