@@ -29,7 +29,7 @@ def tools(tmp_path):
 
 
 def test_call_cast_fanout_and_faults(tools):
-    tools()
+    tools().serve("hub", "h")
     one, two, client = tools().serve("t1", "a"), tools().serve("t1", "b"), tools()
     assert client.call("t1", "echo", args={"x": [1, "ü", None]})["result"] == {"x": [1, "ü", None]}
     assert client.call("t1", "slow", server="b")["result"] == "b"
@@ -52,7 +52,7 @@ def test_deadlines_and_nobody(tools):
 
 
 def test_killed_consumer_loses_nothing(tools):
-    hub = tools()
+    hub = tools().serve("hub", "h")  # the first that uses messages
     server, client = tools().serve("t4", "a", parallel=2), tools()
     assert client.cast("t4", "note", args={"ms": 20}, count=200, threads=4)["sent"] == 200
     until(lambda: len(server.got) > 20)
@@ -64,7 +64,7 @@ def test_killed_consumer_loses_nothing(tools):
 
 
 def test_another_process_becomes_the_hub(tools):
-    hub = tools()
+    hub = tools().serve("hub", "h")  # the first that uses messages
     server, client = tools().serve("t5", "a"), tools()
     assert client.call("t5", "echo", args={"n": 1})["result"] == {"n": 1}
     hub.kill()
@@ -76,7 +76,7 @@ def test_another_process_becomes_the_hub(tools):
 
 
 def test_cut_connections_lose_nothing(tools):
-    tools()
+    tools().serve("hub", "h")
     proxy = Proxy(PORT + 1, PORT)
     url = f"http://a-shared-secret@127.0.0.1:{PORT + 1}/"
     server, client = tools(url).serve("t6", "a", parallel=8), tools(url)

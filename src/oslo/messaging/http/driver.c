@@ -382,7 +382,8 @@ static const char *http_reply_address(void *argument)
 
 static struct fault *read_peers(struct context *cx, struct http_wire *wire, const struct messaging_url *url)
 {
-    const char *secret = url->host_count > 0 ? (url->hosts[0].password != NULL ? url->hosts[0].password : url->hosts[0].user) : NULL;
+    const struct messaging_host none = { .host = "" }, *first = url->host_count > 0 ? &url->hosts[0] : &none;
+    const char *secret = first->password != NULL ? first->password : first->user;
     if (secret == NULL || strlen(secret) < 8)
         return FAULT(cx, 500, "InvalidTransportURL",
             "transport_url: http:// needs a secret of at least 8 characters that all processes "
