@@ -11,7 +11,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "api"))
+sys.path[:0] = [str(ROOT / "tests" / "api"), str(ROOT / "tests" / "lib")]
 sys.dont_write_bytecode = True
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
@@ -33,9 +33,31 @@ def wrk(url, headers=None, body=None, connections=16):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
+def cpu_of(pids):
+    """Seconds of CPU that these processes have used."""
+    ticks = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def group_of(leader):
+    """The processes of the process group that `leader` leads."""
+    return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit() and in_group(p, leader)]
+
+
+def in_group(folder, leader):
+    try:
+        return int((folder / "stat").read_text().rsplit(")", 1)[1].split()[2]) == leader
+    except (OSError, ValueError):
+        return False
+
+
 def cpu_seconds(cloud):
-    fields = pathlib.Path(f"/proc/{cloud.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Of all processes of the cloud."""
+    programs = getattr(cloud, "programs", None)
+    return cpu_of([p.process.pid for p in programs.values()] if programs else [cloud.process.pid])
 
 
 def profile(cloud):
