@@ -42,18 +42,6 @@ def cpu_of(pids):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def group_of(leader):
-    """The processes of the process group that `leader` leads."""
-    return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit() and in_group(p, leader)]
-
-
-def in_group(folder, leader):
-    try:
-        return int((folder / "stat").read_text().rsplit(")", 1)[1].split()[2]) == leader
-    except (OSError, ValueError):
-        return False
-
-
 def cpu_seconds(cloud):
     """Of all processes of the cloud."""
     programs = getattr(cloud, "programs", None)

@@ -56,12 +56,12 @@ class Engines:
                 time.sleep(0.05)
 
     def cpu(self):
-        """Seconds of CPU by engine. The broker is the process that its start script became, with its children."""
+        """Seconds of CPU by engine."""
         found = {"MariaDB": self.database.process.pid, "memcached": self.cache.pid}
         if self.proxy is not None:
             found["haproxy"] = self.proxy.pid
         times = {name: common.cpu_of([pid]) for name, pid in found.items()}
-        times["RabbitMQ"] = common.cpu_of(common.group_of(self.broker.process.pid))
+        times["RabbitMQ"] = common.cpu_of([self.broker.pid()])
         return times
 
     def dispose(self):
