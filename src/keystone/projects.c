@@ -127,14 +127,14 @@ static void write_parent_ids(struct json_writer *w, const struct project *projec
 }
 
 /* The projects that the caller has a role on, each as {"project": {...}}. */
-static struct fault *write_mine(struct request *rq, struct tx *tx, const char *member, const struct project *const *projects,
+static struct fault *write_mine(struct request *rq, struct tx *tx, const struct actor *actor, const char *member, const struct project *const *projects,
     size_t count)
 {
     json_begin_array(&rq->json, member);
     for (size_t i = 0; i < count; i++) {
         json_t *document;
         bool mine;
-        TRY(project_is_mine(tx, rq->cx.caller->user_id, projects[i]->id, &mine));
+        TRY(project_is_mine(tx, actor, projects[i]->id, &mine));
         if (!mine)
             continue;
         TRY(entity_load(tx, &project_entity, projects[i]->id, &document));
@@ -147,7 +147,7 @@ static struct fault *write_mine(struct request *rq, struct tx *tx, const char *m
     return NULL;
 }
 
-static struct fault *write_tree(struct request *rq, struct tx *tx, const struct project *project)
+static struct fault *write_tree(struct request *rq, struct tx *tx, const struct actor *actor, const struct project *project)
 {
     const struct project **list;
     size_t count;
@@ -155,14 +155,14 @@ static struct fault *write_tree(struct request *rq, struct tx *tx, const struct 
     if (keystone_query_flag(rq, "parents_as_list") || keystone_query_flag(rq, "parents_as_ids")) {
         TRY(project_parents(tx, project, &list, &count));
         if (keystone_query_flag(rq, "parents_as_list"))
-            TRY(write_mine(rq, tx, "parents", list, count));
+            TRY(write_mine(rq, tx, actor, "parents", list, count));
         else
             write_parent_ids(&rq->json, project, list, count);
     }
     if (keystone_query_flag(rq, "subtree_as_list") || keystone_query_flag(rq, "subtree_as_ids")) {
         TRY(project_subtree(tx, project->id, &list, &count));
         if (keystone_query_flag(rq, "subtree_as_list"))
-            TRY(write_mine(rq, tx, "subtree", list, count));
+            TRY(write_mine(rq, tx, actor, "subtree", list, count));
         else
             write_ids(&rq->json, "subtree", list, count, project->id);
     }
@@ -172,6 +172,7 @@ static struct fault *write_tree(struct request *rq, struct tx *tx, const struct 
 static struct fault *project_show(struct request *rq)
 {
     const char *id = request_argument(rq, "project_id");
+    struct actor actor = { 0 };
     struct project *project;
     json_t *document;
     struct tx *tx;
@@ -181,13 +182,15 @@ static struct fault *project_show(struct request *rq)
         return keystone_invalid(RQ(rq), "Cannot use parents_as_list and parents_as_ids query params at the same time.");
     if (keystone_query_flag(rq, "subtree_as_list") && keystone_query_flag(rq, "subtree_as_ids"))
         return keystone_invalid(RQ(rq), "Cannot use subtree_as_list and subtree_as_ids query params at the same time.");
+    if (keystone_query_flag(rq, "parents_as_list") || keystone_query_flag(rq, "subtree_as_list"))
+        TRY(actor_of(RQ(rq), rq->cx.caller->user_id, &actor));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(entity_load(tx, &project_entity, id, &document));
     if (document == NULL)
         return keystone_not_found(RQ(rq), "project", id);
     TRY(project_find(tx, id, &project));
     entity_begin(rq, &project_entity, document);
-    TRY(write_tree(rq, tx, project));
+    TRY(write_tree(rq, tx, &actor, project));
     entity_finish(rq);
     tx_end(tx);
     return NULL;

@@ -7,14 +7,19 @@
 
 #include "keystone/entity.h"
 #include "keystone/model.h"
+#include "keystone/token_roles.h"
 
 extern const struct entity project_entity, domain_entity;
 
 /* {"projects": [...]} (or domains) that the user, or one of his groups, has a role on, handed down ones included. */
 struct fault *projects_of_user_respond(struct request *rq, const char *user_id, bool domains);
 
+/* A user with the groups that no table of members has: his directory's, those that a mapping gave him for a time, and, when
+ * he is the caller, those of his token. Not while a transaction is open. */
+struct fault *actor_of(struct context *cx, const char *user_id, struct actor *ret);
+
 /* Whether the user has a role on the project. */
-struct fault *project_is_mine(struct tx *tx, const char *user_id, const char *project_id, bool *ret);
+struct fault *project_is_mine(struct tx *tx, const struct actor *actor, const char *project_id, bool *ret);
 
 /* The conditions of ?tags=, tags-any=, not-tags= and not-tags-any=, at most four and an end. */
 struct fault *tag_conditions(struct request *rq, struct condition *ret);

@@ -3,42 +3,103 @@
  * What a user may scope to: the projects and domains that he has a role on, by himself or through a group, there or
  * handed down from above (auth/projects, auth/domains, users/{user_id}/projects).
  */
+#include "keystone/directories.h"
 #include "keystone/model.h"
 #include "keystone/projects.h"
+#include "keystone/shadow_users.h"
+#include "keystone/token.h"
 
-#define ACTORS "(actor_id = ? OR actor_id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?))"
-/* Domain-specific roles count only for what they imply. */
-#define COUNTED                                                                                                        \
-    "role_id IN (SELECT id FROM role WHERE domain_id = '" ROLE_NO_DOMAIN "' UNION SELECT prior_role_id FROM implied_role)"
-#define TARGETS(types, inherited)                                                                                      \
-    "SELECT target_id FROM assignment WHERE " ACTORS " AND " COUNTED " AND type IN (" types ") AND inherited = " inherited
+#include <string.h>
 
-static const char my_domains[] = "id IN (" TARGETS("'UserDomain', 'GroupDomain'", "0") ")";
-static const char my_projects[] =
-    "id IN (" TARGETS("'UserProject', 'GroupProject'", "0") ")"
-    " OR (is_domain = 0 AND domain_id IN (" TARGETS("'UserDomain', 'GroupDomain'", "1") "))"
-    " OR id IN (WITH RECURSIVE below(id) AS (SELECT c.id FROM project c WHERE c.parent_id IN ("
-    TARGETS("'UserProject', 'GroupProject'", "1")
-    ") UNION SELECT c.id FROM project c JOIN below b ON c.parent_id = b.id) SELECT id FROM below)";
+struct fault *actor_of(struct context *cx, const char *user_id, struct actor *ret)
+{
+    const char *const *lists[3] = { NULL };
+    size_t count = 0;
+    struct tx *tx;
+
+    TRY(directory_groups(cx, user_id, &lists[0]));
+    TRY(db_read(cx->arena, cx->app->db, &tx));
+    struct fault *fault = expiring_groups(tx, cx->app->config, user_id, &lists[1]);
+    tx_end(tx);
+    if (fault != NULL)
+        return fault;
+    if (cx->caller != NULL && cx->caller->details != NULL && strcmp(cx->caller->user_id, user_id) == 0)
+        lists[2] = token_details(cx->caller)->token->claims.group_ids;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; lists[i] != NULL && lists[i][k] != NULL; k++)
+            count++;
+    const char **all = ARENA_ARRAY(cx->arena, const char *, count + 1);
+    count = 0;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; lists[i] != NULL && lists[i][k] != NULL; k++)
+            all[count++] = lists[i][k];
+    *ret = (struct actor){ user_id, all };
+    return NULL;
+}
+
+/* A condition that is being made: its values come in the order of its text. */
+struct making {
+    struct arena *arena;
+    const struct actor *actor;
+    size_t groups;
+    struct sql_value *values;
+    size_t count;
+};
+
+/* The targets of the actor's roles. Domain-specific roles count only for what they imply. */
+static const char *targets(struct making *making, const char *types, bool inherited)
+{
+    making->values[making->count++] = TEXT(making->actor->user_id);
+    making->values[making->count++] = TEXT(making->actor->user_id);
+    for (size_t i = 0; i < making->groups; i++)
+        making->values[making->count++] = TEXT(making->actor->group_ids[i]);
+    return arena_printf(making->arena, "SELECT target_id FROM assignment WHERE (actor_id = ? OR actor_id IN (SELECT group_id FROM"
+        " user_group_membership WHERE user_id = ?)%s%s%s) AND role_id IN (SELECT id FROM role WHERE domain_id = '" ROLE_NO_DOMAIN
+        "' UNION SELECT prior_role_id FROM implied_role) AND type IN (%s) AND inherited = %d",
+        making->groups > 0 ? " OR actor_id IN (" : "", making->groups > 0 ? sql_marks(making->arena, making->groups) : "",
+        making->groups > 0 ? ")" : "", types, inherited);
+}
+
+static struct condition mine(struct arena *arena, const struct actor *actor, bool domains)
+{
+    static const char of_projects[] = "'UserProject', 'GroupProject'", of_domains[] = "'UserDomain', 'GroupDomain'";
+    struct making making = { .arena = arena, .actor = actor };
+
+    while (actor->group_ids != NULL && actor->group_ids[making.groups] != NULL)
+        making.groups++;
+    making.values = ARENA_ARRAY(arena, struct sql_value, 3 * (making.groups + 2));
+    const char *direct = targets(&making, domains ? of_domains : of_projects, false);
+    const char *sql = arena_printf(arena, "id IN (%s)", direct);
+    if (!domains) {
+        const char *handed_down = targets(&making, of_domains, true);
+        const char *above = targets(&making, of_projects, true);
+        sql = arena_printf(arena, "%s OR (is_domain = 0 AND domain_id IN (%s)) OR id IN (WITH RECURSIVE below(id) AS (SELECT c.id"
+            " FROM project c WHERE c.parent_id IN (%s) UNION SELECT c.id FROM project c JOIN below b ON c.parent_id = b.id)"
+            " SELECT id FROM below)", sql, handed_down, above);
+    }
+    return (struct condition){ sql, making.values, making.count };
+}
 
 struct fault *projects_of_user_respond(struct request *rq, const char *user_id, bool domains)
 {
-    const struct sql_value user[] = { TEXT(user_id), TEXT(user_id), TEXT(user_id), TEXT(user_id), TEXT(user_id),
-        TEXT(user_id) };
-    const struct condition of_domains[] = { { my_domains, user, 2 }, { 0 } };
-    const struct condition of_projects[] = { { my_projects, user, 6 }, { 0 } };
+    struct condition conditions[2] = { { 0 } };
+    struct actor actor;
 
-    return domains ? entity_list(rq, &domain_entity, of_domains) : entity_list(rq, &project_entity, of_projects);
+    TRY(actor_of(RQ(rq), user_id, &actor));
+    conditions[0] = mine(rq->cx.arena, &actor, domains);
+    return entity_list(rq, domains ? &domain_entity : &project_entity, conditions);
 }
 
-struct fault *project_is_mine(struct tx *tx, const char *user_id, const char *project_id, bool *ret)
+struct fault *project_is_mine(struct tx *tx, const struct actor *actor, const char *project_id, bool *ret)
 {
-    const char *sql = arena_printf(tx_arena(tx), "SELECT COUNT(*) FROM project WHERE id = ? AND (%s)", my_projects);
-    struct sql_value values[] = { TEXT(project_id), TEXT(user_id), TEXT(user_id), TEXT(user_id), TEXT(user_id),
-        TEXT(user_id), TEXT(user_id) };
+    struct condition condition = mine(tx_arena(tx), actor, false);
+    struct sql_value *values = ARENA_ARRAY(tx_arena(tx), struct sql_value, condition.count + 1);
     int64_t count;
 
-    TRY(sql_int_of(tx, &count, 0, sql, values, 7));
+    values[0] = TEXT(project_id);
+    memcpy(values + 1, condition.values, condition.count * sizeof(*values));
+    TRY(sql_int_of(tx, &count, 0, arena_printf(tx_arena(tx), "SELECT COUNT(*) FROM project WHERE id = ? AND (%s)", condition.sql),
+        values, condition.count + 1));
     *ret = count > 0;
     return NULL;
 }

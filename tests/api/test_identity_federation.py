@@ -70,6 +70,8 @@ def test_a_user_from_elsewhere(front):
     token = scoped.json()["token"]
     assert {r["name"] for r in token["roles"]} == {"member", "reader"} and token["user"]["OS-FEDERATION"]["groups"] == [{"id": group}]
     scoped_text = scoped.headers["X-Subject-Token"]
+    mine = requests.get(front.url("identity", "/auth/projects"), headers={"X-Auth-Token": text}, timeout=30).json()["projects"]
+    assert [p["id"] for p in mine] == [project]
     # without the provider nothing of it holds
     front.call("PATCH", "identity", f"/OS-FEDERATION/identity_providers/{it.id}", {"identity_provider": {"enabled": False}})
     assert it.login(REMOTE_USER="bob@x", OIDC_email="b").status_code == 403

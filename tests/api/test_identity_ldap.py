@@ -203,6 +203,8 @@ def test_roles_of_directory_groups(corp):
     assert {r["name"] for r in answer.json()["token"]["roles"]} == {"member", "reader"}
     shown = corp.get("identity", "/auth/tokens", headers={"X-Subject-Token": answer.headers["X-Subject-Token"]})
     assert {r["name"] for r in shown.json()["token"]["roles"]} == {"member", "reader"}
+    mine = corp.get("identity", "/auth/projects", token=login(corp, "ann").headers["X-Subject-Token"]).json()["projects"]
+    assert [p["id"] for p in mine] == [project]
     # a grant for somebody who has never been here
     u002 = listed(corp, f"/users?domain_id={corp.domain}&name=u002")["u002"]["id"]
     assert corp.call("PUT", "identity", f"/projects/{project}/users/{u002}/roles/{reader}").status_code == 204
