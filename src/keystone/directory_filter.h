@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * directory_filter: search filters of LDAP (RFC 4515) and values of distinguished names (RFC 4514) from texts of strangers.
+ * directory_filter: search filters of LDAP (RFC 4515) from texts of strangers.
  */
 #ifndef KEYSTONE_DIRECTORY_FILTER_H
 #define KEYSTONE_DIRECTORY_FILTER_H
@@ -12,8 +12,5 @@ void filter_value(struct buf *out, const char *value);
 
 /* Appends "(attribute=value)". */
 void filter_equals(struct buf *out, const char *attribute, const char *value);
-
-/* Appends a value so that it stands for itself in a distinguished name. */
-void dn_value(struct buf *out, const char *value);
 
 #endif
