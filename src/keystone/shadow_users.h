@@ -6,7 +6,7 @@
 #ifndef KEYSTONE_SHADOW_USERS_H
 #define KEYSTONE_SHADOW_USERS_H
 
-#include "keystone/state.h"
+#include "keystone/entity.h"
 #include "oslo/json.h"
 
 struct federated_login {
@@ -22,6 +22,15 @@ struct fault *shadow_user(struct tx *tx, struct context *cx, const struct federa
 
 /* The groups that a mapping made the user a member of and that still hold, NULL-terminated. */
 struct fault *expiring_groups(struct tx *tx, const struct config *config, const char *user_id, const char *const **ret);
+
+/* The member "federated" of a user, [{"idp_id", "protocols": [{"protocol_id", "unique_id"}]}]: puts it in the place of what he
+ * has (an empty one changes nothing; 400 when a provider or protocol is not there), and adds it to his document. */
+struct fault *federated_objects_store(struct tx *tx, struct context *cx, const char *user_id, const char *name,
+    const json_t *objects);
+struct fault *federated_objects_add(struct tx *tx, const char *user_id, json_t *document);
+
+/* The condition of ?idp_id=, protocol_id= and unique_id= on users; empty without them. */
+struct condition federated_condition(struct request *rq);
 
 /* Upstream's public id: SHA-256 over domain, kind ("user" or "group") and local id, in hexadecimal. */
 const char *public_id(struct arena *arena, const char *domain_id, const char *kind, const char *local_id);

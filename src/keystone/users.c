@@ -13,6 +13,7 @@
 #include "keystone/projects.h"
 #include "keystone/revocation.h"
 #include "keystone/schemas.h"
+#include "keystone/shadow_users.h"
 #include "keystone/groups.h"
 #include "keystone/trusts.h"
 
@@ -45,6 +46,7 @@ static const struct attribute attributes[] = {
     { "enabled",             "u.enabled",            ATTRIBUTE_BOOL | ATTRIBUTE_FILTER },
     { "default_project_id",  "u.default_project_id", ATTRIBUTE_OPTIONAL },
     { "password_expires_at", "p.expires_at_int",     ATTRIBUTE_MOMENT | ATTRIBUTE_READ },
+    { "federated",           "NULL",                 ATTRIBUTE_OPTIONAL | ATTRIBUTE_READ }, /* see federated_objects.c */
 };
 
 const struct entity user_entity = {
@@ -69,10 +71,19 @@ static const struct schema options_schema = {
         { "multi_factor_auth_rules", &rules_schema }, { "multi_factor_auth_enabled", &boolean_or_null }),
     .closed = true };
 
+static const struct schema protocol_schema = {
+    .types = SCHEMA_OBJECT, .properties = SCHEMA_PROPERTIES({ "protocol_id", &schema_text }, { "unique_id", &schema_text }),
+    .required = SCHEMA_WORDS("protocol_id", "unique_id") };
+static const struct schema protocols_schema = { .types = SCHEMA_ARRAY, .items = &protocol_schema, .min_items = 1 };
+static const struct schema known_schema = {
+    .types = SCHEMA_OBJECT, .properties = SCHEMA_PROPERTIES({ "idp_id", &schema_text }, { "protocols", &protocols_schema }),
+    .required = SCHEMA_WORDS("idp_id", "protocols") };
+static const struct schema federated_schema = { .types = SCHEMA_ARRAY, .items = &known_schema };
+
 #define USER_PROPERTIES                                                                                                \
     SCHEMA_PROPERTIES({ "default_project_id", &schema_id_or_null }, { "description", &schema_text_or_null },           \
         { "domain_id", &schema_id }, { "enabled", &schema_boolean }, { "name", &schema_name },                         \
-        { "password", &schema_text_or_null }, { "options", &options_schema })
+        { "password", &schema_text_or_null }, { "options", &options_schema }, { "federated", &federated_schema })
 static const struct schema create_schema = {
     .types = SCHEMA_OBJECT, .properties = USER_PROPERTIES, .required = SCHEMA_WORDS("name") };
 static const struct schema update_schema = { .types = SCHEMA_OBJECT, .properties = USER_PROPERTIES, .min_properties = 1 };
@@ -137,7 +148,8 @@ static struct fault *user_list(struct request *rq)
 {
     const char *domain_id = rq->cx.caller->domain_id;
     const struct sql_value domain[] = { TEXT(domain_id) };
-    struct condition conditions[3] = { { 0 } };
+    struct condition conditions[4] = { { 0 } };
+    size_t count = 0;
     bool done;
 
     TRY(request_enforce(rq, rq->route->policy, POLICY_TARGET({ "target.domain_id", domain_id })));
@@ -145,18 +157,34 @@ static struct fault *user_list(struct request *rq)
     if (done)
         return NULL;
     TRY(expiry_condition(rq, &conditions[0]));
+    count += conditions[0].sql != NULL;
+    conditions[count] = federated_condition(rq);
+    count += conditions[count].sql != NULL;
     if (domain_id != NULL)
-        conditions[conditions[0].sql != NULL] = (struct condition){ "u.domain_id = ?", domain, 1 };
+        conditions[count] = (struct condition){ "u.domain_id = ?", domain, 1 };
     return entity_list(rq, &user_entity, conditions);
 }
 
 static struct fault *user_show(struct request *rq)
 {
+    const char *id = request_argument(rq, "user_id");
+    json_t *document;
+    struct tx *tx;
     bool done;
 
     TRY(enforce(rq, NULL));
-    TRY(directory_show_respond(rq, DIRECTORY_USERS, request_argument(rq, "user_id"), &done));
-    return done ? NULL : entity_show(rq, &user_entity, request_argument(rq, "user_id"));
+    TRY(directory_show_respond(rq, DIRECTORY_USERS, id, &done));
+    if (done)
+        return NULL;
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(entity_load(tx, &user_entity, id, &document));
+    if (document != NULL)
+        TRY(federated_objects_add(tx, id, document));
+    tx_end(tx);
+    if (document == NULL)
+        return entity_missing(RQ(rq), &user_entity, id);
+    entity_respond(rq, &user_entity, document);
+    return NULL;
 }
 
 static struct fault *user_groups(struct request *rq)
@@ -237,7 +265,10 @@ static struct fault *create_run(struct tx *tx, void *argument)
         BIND(TEXT(id), TEXT(domain_id), TEXT(json_text_at(edit->document, "name")))));
     if (edit->more != NULL)
         TRY(user_set_password(tx, edit->rq->cx.app->config, id, edit->more, PASSWORD_RESET));
+    TRY(federated_objects_store(tx, RQ(edit->rq), id, json_text_at(edit->document, "name"),
+        json_object_get(edit->document, "federated")));
     TRY(entity_load(tx, &user_entity, id, &stored));
+    TRY(federated_objects_add(tx, id, stored));
     edit->document = stored;
     return NULL;
 }
@@ -292,7 +323,10 @@ static struct fault *update_run(struct tx *tx, void *argument)
         TRY(app_creds_end_of_user(tx, edit->id));
     if (edit->more != NULL || disabled)
         TRY(revocation_write(tx, config, &(struct revocation){ .user_id = edit->id }));
+    TRY(federated_objects_store(tx, RQ(edit->rq), edit->id, json_text_at(edit->document, "name"),
+        json_object_get(edit->given, "federated")));
     TRY(entity_load(tx, &user_entity, edit->id, &stored));
+    TRY(federated_objects_add(tx, edit->id, stored));
     edit->document = stored;
     return NULL;
 }

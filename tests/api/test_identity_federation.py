@@ -171,3 +171,25 @@ def test_service_providers_in_tokens(front):
         {"auth_url": "https://other/v3", "id": "other", "sp_url": "https://other/ecp"}]
     front.call("DELETE", "identity", "/OS-FEDERATION/service_providers/other")
     assert "service_providers" not in front.login().json()["token"]
+
+
+def test_users_with_their_names_elsewhere(front):
+    it = Provider(front, [NAME])
+    known = [{"idp_id": it.id, "protocols": [{"protocol_id": "mapped", "unique_id": "jo"}]}]
+    made = front.post("identity", "/users", {"user": {"name": "jo " + it.id, "federated": known, "domain_id": it.domain_id}})
+    assert made.status_code == 201, made.text
+    user = made.json()["user"]
+    assert user["federated"] == known
+    assert front.get("identity", f"/users/{user['id']}").json()["user"]["federated"] == known
+    assert it.login(REMOTE_USER="jo", OIDC_email="e").json()["token"]["user"]["id"] == user["id"]
+    found = front.get("identity", f"/users?idp_id={it.id}&unique_id=jo").json()["users"]
+    assert [u["id"] for u in found] == [user["id"]]
+    assert front.get("identity", f"/users?idp_id={it.id}&protocol_id=other").json()["users"] == []
+    changed = [{"idp_id": it.id, "protocols": [{"protocol_id": "mapped", "unique_id": "joe"}]}]
+    path = f"/users/{user['id']}"
+    assert front.call("PATCH", "identity", path, {"user": {"federated": changed}}).json()["user"]["federated"] == changed
+    assert front.call("PATCH", "identity", path, {"user": {"federated": []}}).json()["user"]["federated"] == changed
+    changed[0]["idp_id"] = "none"
+    answer = front.call("PATCH", "identity", path, {"user": {"federated": changed}})
+    assert answer.status_code == 400 and answer.json()["error"]["message"] == "Could not find Identity Provider: none"
+    assert front.call("PATCH", "identity", path, {"user": {"federated": [{"idp_id": it.id, "protocols": []}]}}).status_code == 400
