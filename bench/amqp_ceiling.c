@@ -52,7 +52,8 @@ static void publish(amqp_connection_state_t state)
 {
     static char body[600];
     const amqp_basic_properties_t persistent = { ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = 2 };
-    amqp_basic_publish(state, 1, amqp_empty_bytes, amqp_cstring_bytes(QUEUE), 0, 0, &persistent, (amqp_bytes_t){ sizeof(body), body });
+    const amqp_bytes_t message = { sizeof(body), body };
+    amqp_basic_publish(state, 1, amqp_empty_bytes, amqp_cstring_bytes(QUEUE), 0, 0, &persistent, message);
 }
 
 static void consume(amqp_connection_state_t state)

@@ -176,7 +176,8 @@ def bench_guest(_):
             while not new:
                 new = {pid: t for pid, t in qemu_processes(cloud.state_dir).items() if pid not in before}
             started = max(new.values()) / os.sysconf("SC_CLK_TCK")
-            line("POST /servers to the start of the QEMU process", f"{started - begin:.3f}", "s", "image cached; in steps of 0.01 s")
+            line("POST /servers to the start of the QEMU process", f"{started - begin:.3f}", "s",
+                 "image cached; in steps of 0.01 s")
             wait_status(admin, 2, "ACTIVE")
             line("POST /servers to ACTIVE", f"{time.clock_gettime(time.CLOCK_BOOTTIME) - begin:.3f}", "s")
         finally:

@@ -20,7 +20,8 @@ class Placement:
     def __init__(self, cloud):
         self.base = cloud.url("placement")
         self.host = re.match(r"http://([^/]+)", self.base).group(1)
-        self.headers = {"X-Auth-Token": cloud.token(), "Content-Type": "application/json", "OpenStack-API-Version": "placement 1.39"}
+        self.headers = {"X-Auth-Token": cloud.token(), "Content-Type": "application/json",
+                        "OpenStack-API-Version": "placement 1.39"}
         self.local = threading.local()
 
     def call(self, method, path, body=None):
@@ -34,7 +35,10 @@ class Placement:
 
     def provider(self, inventories, parent=None, traits=(), aggregates=()):
         name = str(uuid.uuid4())
-        made = self.call("POST", "/resource_providers", {"name": name, "uuid": name, **({"parent_provider_uuid": parent} if parent else {})})
+        body = {"name": name, "uuid": name}
+        if parent:
+            body["parent_provider_uuid"] = parent
+        made = self.call("POST", "/resource_providers", body)
         generation = made["generation"]
         if traits:
             generation = self.call("PUT", f"/resource_providers/{name}/traits",
@@ -90,8 +94,8 @@ def claims(cloud, placement, hosts):
 
     def claim(n):
         placement.call("PUT", f"/allocations/{uuid.uuid4()}", {
-            "allocations": {hosts[n % len(hosts)]: {"resources": {"VCPU": 1, "MEMORY_MB": 64}}}, "project_id": "bench", "user_id": "bench",
-            "consumer_generation": None, "consumer_type": "INSTANCE"})
+            "allocations": {hosts[n % len(hosts)]: {"resources": {"VCPU": 1, "MEMORY_MB": 64}}},
+            "project_id": "bench", "user_id": "bench", "consumer_generation": None, "consumer_type": "INSTANCE"})
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(claim, range(count)))
     line("allocations put, 16 at a time", f"{count / (time.time() - begin):.0f}", "/s",

@@ -16,7 +16,8 @@ PORT = 24300
 
 def show(what, client, ceiling, **more):
     def run(cast, count, threads):
-        done = client.do("bench", topic="b", method="echo", args={"text": "x" * 200}, cast=cast, count=count, threads=threads, **more)
+        args = {"text": "x" * 200}
+        done = client.do("bench", topic="b", method="echo", args=args, cast=cast, count=count, threads=threads, **more)
         assert done["failed"] == 0, done
         return done
     for name, cast in (("call", False), ("cast", True)):

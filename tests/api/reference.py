@@ -46,14 +46,15 @@ class Reference:
 
     def manage(self, program, *words):
         """Runs one of the package's administrative programs (its module below cmd) and gives what it printed."""
-        done = subprocess.run([sys.executable, "-c", f"import sys; sys.argv[0] = 'program'; from {self.package}.cmd.{program} import main;"
-                               "sys.exit(main())", *words], capture_output=True, text=True, timeout=120)
+        code = f"import sys; sys.argv[0] = 'program'; from {self.package}.cmd.{program} import main; sys.exit(main())"
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start(self):
         with open(self.folder / f"{self.package}.log", "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", self.program, str(self.port)], env=self.env, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, "-c", self.program, str(self.port)], env=self.env,
+                                            stdout=log, stderr=log)
         for _ in range(600):
             try:
                 requests.get(self.url, timeout=5)

@@ -68,7 +68,8 @@ def test_a_user_from_elsewhere(front):
     scoped = requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30)
     assert scoped.status_code == 201, scoped.text
     token = scoped.json()["token"]
-    assert {r["name"] for r in token["roles"]} == {"member", "reader"} and token["user"]["OS-FEDERATION"]["groups"] == [{"id": group}]
+    assert {r["name"] for r in token["roles"]} == {"member", "reader"}
+    assert token["user"]["OS-FEDERATION"]["groups"] == [{"id": group}]
     scoped_text = scoped.headers["X-Subject-Token"]
     mine = requests.get(front.url("identity", "/auth/projects"), headers={"X-Auth-Token": text}, timeout=30).json()["projects"]
     assert [p["id"] for p in mine] == [project]

@@ -67,7 +67,8 @@ class Pair:
         self.server.create("keystone")
         self.port = engines.free_port(low=22000, high=22400)
         self.config = folder / "keystone.conf"
-        keys = "".join(f"[{section}]\nkey_repository = {folder}/{section}\n" for section in ("fernet_tokens", "fernet_receipts", "credential"))
+        keys = "".join(f"[{section}]\nkey_repository = {folder}/{section}\n"
+                       for section in ("fernet_tokens", "fernet_receipts", "credential"))
         self.config.write_text(f"[DEFAULT]\npublic_endpoint = http://127.0.0.1:{self.port}\n[database]\n"
                                f"connection = {self.server.url('keystone')}\n[cache]\nenabled = false\n{keys}")
         self.peer = reference.Reference(folder, "keystone", "keystone.server.wsgi", "initialize_public_application",
@@ -79,11 +80,11 @@ class Pair:
         for command in ("fernet_setup", "credential_setup"):
             self.ours_manage(command, "--keystone-user", "root", "--keystone-group", "root")
         self.ours_manage("db_sync")
-        self.ours_manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-public-url", f"http://127.0.0.1:{self.port}/v3",
-                         "--bootstrap-region-id", "RegionOne")
+        self.ours_manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne",
+                         "--bootstrap-public-url", f"http://127.0.0.1:{self.port}/v3")
         with open(folder / "ours.log", "ab") as log:
-            self.process = subprocess.Popen([BIN, "run", "keystone", "--config-file", str(self.config), "--state-dir", str(folder / "state"),
-                                             "--port", str(self.port)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([BIN, "run", "keystone", "--config-file", str(self.config), "--port", str(self.port),
+                                             "--state-dir", str(folder / "state")], stdout=log, stderr=log)
         self.peer.start()
         self.theirs, self.ours = Side(self.peer.url), Side(f"http://127.0.0.1:{self.port}")
         for _ in range(300):
@@ -95,7 +96,8 @@ class Pair:
                 time.sleep(0.05)
 
     def ours_manage(self, *words):
-        done = subprocess.run([BIN, "keystone-manage", "--config-file", str(self.config), *words], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([BIN, "keystone-manage", "--config-file", str(self.config), *words],
+                              capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -192,7 +194,8 @@ def test_users_are_the_others_too(sides):
     assert {r["name"] for r in same_token(sides, token)["roles"]} == {"member", "reader"}
     for path in (f"/users/{user}", f"/projects/{one}", "/roles", "/services", "/endpoints", f"/role_assignments?user.id={user}"):
         same([side.call("GET", path) for side in sides])
-    ok(reader.call("POST", f"/users/{user}/password", {"user": {"password": secret + "2", "original_password": secret}}, token=token))
+    change = {"user": {"password": secret + "2", "original_password": secret}}
+    ok(reader.call("POST", f"/users/{user}/password", change, token=token))
     assert writer.login(password(name, secret)).status_code == 401
     assert writer.login(password(name, secret + "2")).status_code == 201
 

@@ -57,7 +57,8 @@ def content():
              person("bob", "Bob Baker", employeeType="FALSE"),
              person("odd", "Odd (o*d) \\\\ name", employeeType="TRUE")]
     rows += [person(f"u{n:03}", f"User {n:03}", employeeType="TRUE") for n in range(120)]
-    rows += [entry(f"cn=ops,ou=groups,{SUFFIX}", objectClass="groupOfNames", cn="ops", ou="Operations", description="those who operate",
+    rows += [entry(f"cn=ops,ou=groups,{SUFFIX}", objectClass="groupOfNames", cn="ops", ou="Operations",
+                   description="those who operate",
                    member=[f"uid=ann,ou=people,{SUFFIX}", f"UID=u001,OU=people,{SUFFIX}", f"uid=gone,ou=people,{SUFFIX}"]),
              entry(f"cn=many,ou=groups,{SUFFIX}", objectClass="groupOfNames", cn="many", ou="Many",
                    member=[f"uid=u{n:03},ou=people,{SUFFIX}" for n in range(120)]),
@@ -184,14 +185,15 @@ def test_logins(corp):
     assert user["name"] == "ann" and user["domain"] == {"id": corp.domain, "name": "corp"}
     by_id = {"identity": {"methods": ["password"], "password": {"user": {"id": user["id"], "password": "secret-ann"}}}}
     assert requests.post(corp.url("identity", "/auth/tokens"), json={"auth": by_id}, timeout=60).status_code == 201
-    for name, password in (("ann", "wrong"), ("ann", ""), ("bob", None), ("nobody", None), ("*", "secret-ann"), ("a*", "secret-ann"),
-                           ("ann)(uid=*", "secret-ann")):
+    for name, password in (("ann", "wrong"), ("ann", ""), ("bob", None), ("nobody", None), ("*", "secret-ann"),
+                           ("a*", "secret-ann"), ("ann)(uid=*", "secret-ann")):
         assert login(corp, name, password).status_code == 401, name
     assert corp.login().status_code == 201  # the others log in as before
 
 
 def test_roles_of_directory_groups(corp):
-    project = corp.post("identity", "/projects", {"project": {"name": "ldap project", "domain_id": corp.domain}}).json()["project"]["id"]
+    body = {"project": {"name": "ldap project", "domain_id": corp.domain}}
+    project = corp.post("identity", "/projects", body).json()["project"]["id"]
     member = corp.get("identity", "/roles?name=member").json()["roles"][0]["id"]
     reader = corp.get("identity", "/roles?name=reader").json()["roles"][0]["id"]
     ops = listed(corp, f"/groups?domain_id={corp.domain}", "groups")["Operations"]["id"]

@@ -97,7 +97,8 @@ def test_limits(cloud, make, system):
     assert {k: limit[k] for k in ("domain_id", "region_id", "resource_limit", "resource_name")} == {
         "domain_id": None, "region_id": None, "resource_limit": 5, "resource_name": "cores"}
     assert "registered_limit_id" not in limit
-    said(cloud.post("identity", "/limits", {"limits": [row]}), 409, "Conflict occurred attempting to store limit - Duplicate entry.")
+    said(cloud.post("identity", "/limits", {"limits": [row]}), 409,
+         "Conflict occurred attempting to store limit - Duplicate entry.")
     # a domain's: named as a domain, or as the project that it is
     domain = make("domains", "domain", {"name": word()})
     answer = cloud.post("identity", "/limits", {"limits": [{**row, "project_id": domain["id"], "resource_limit": 8}]})
@@ -409,7 +410,9 @@ def test_federation_resources(cloud, make):
     body = {"auth_url": "https://other/v3", "sp_url": "https://other/ecp", "enabled": True}
     answer = cloud.call("PUT", "identity", sp, {"service_provider": body})
     assert answer.status_code == 201 and answer.json()["service_provider"]["relay_state_prefix"] == "ss:mem:"
-    assert cloud.call("PATCH", "identity", sp, {"service_provider": {"enabled": False}}).json()["service_provider"]["enabled"] is False
-    assert idp not in {p["id"] for p in cloud.get("identity", f"{base}/service_providers?enabled=true").json()["service_providers"]}
+    changed = cloud.call("PATCH", "identity", sp, {"service_provider": {"enabled": False}}).json()
+    assert changed["service_provider"]["enabled"] is False
+    enabled = cloud.get("identity", f"{base}/service_providers?enabled=true").json()["service_providers"]
+    assert idp not in {p["id"] for p in enabled}
     assert cloud.call("DELETE", "identity", sp).status_code == 204
     said(cloud.get("identity", sp), 404, f"Could not find Service Provider: {idp}.")

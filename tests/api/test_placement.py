@@ -84,7 +84,8 @@ def test_errors_have_the_reference_form(placement):
     answer = placement.call("PUT", f"/resource_providers/{one}/inventories",
                             {"resource_provider_generation": 7, "inventories": {}})
     assert answer.json()["errors"][0]["code"] == "placement.concurrent_update"
-    for accept, kind in (("text/html", "text/html"), ("text/plain", "text/plain"), ("image/png", "text/plain"), ("*/*", "application/json")):
+    for accept, kind in (("text/html", "text/html"), ("text/plain", "text/plain"), ("image/png", "text/plain"),
+                         ("*/*", "application/json")):
         answer = placement.call("GET", f"/nowhere<b>{uuid.uuid4()}", headers={"Accept": accept})
         assert answer.status_code == 404 and answer.headers["Content-Type"].startswith(kind)
         assert "The resource could not be found" in answer.text and "<b>" not in answer.text
@@ -211,7 +212,8 @@ def test_kill_in_the_middle_of_claims(own_cloud):
         of_this = placement.ok("GET", f"/resource_providers/{rp}/allocations")["allocations"]
         for consumer, one in of_this.items():
             held.setdefault(consumer, []).append(one["resources"])
-        assert placement.ok("GET", f"/resource_providers/{rp}/usages")["usages"] == {"VCPU": len(of_this), "DISK_GB": 2 * len(of_this)}
+        usages = placement.ok("GET", f"/resource_providers/{rp}/usages")["usages"]
+        assert usages == {"VCPU": len(of_this), "DISK_GB": 2 * len(of_this)}
     assert answered <= set(held)
     assert all(parts == [{"VCPU": 1, "DISK_GB": 2}] * 2 for parts in held.values())
 

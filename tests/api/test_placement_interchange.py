@@ -45,8 +45,10 @@ def write(side):
     """A host with two nodes, shared storage, a claim; all through the API. Returns the ids."""
     aggregate, ids = str(uuid.uuid4()), {}
     for name, parent, inventories, traits in (
-            ("host", None, {"MEMORY_MB": {"total": 1024, "reserved": 24, "allocation_ratio": 1.5}}, ["HW_CPU_X86_SSE", "CUSTOM_INTERCHANGE"]),
-            ("node0", "host", {"VCPU": {"total": 4, "max_unit": 3}}, []), ("node1", "host", {"VCPU": {"total": 4}, "CUSTOM_CARD": {"total": 2}}, []),
+            ("host", None, {"MEMORY_MB": {"total": 1024, "reserved": 24, "allocation_ratio": 1.5}},
+             ["HW_CPU_X86_SSE", "CUSTOM_INTERCHANGE"]),
+            ("node0", "host", {"VCPU": {"total": 4, "max_unit": 3}}, []),
+            ("node1", "host", {"VCPU": {"total": 4}, "CUSTOM_CARD": {"total": 2}}, []),
             ("store", None, {"DISK_GB": {"total": 100, "step_size": 5}}, ["MISC_SHARES_VIA_AGGREGATE"])):
         ok(side.call("PUT", "/resource_classes/CUSTOM_CARD"))
         ok(side.call("PUT", "/traits/CUSTOM_INTERCHANGE"))

@@ -30,7 +30,8 @@ def small():
 
 def test_an_image_that_does_not_fit(small, tmp_path):
     (tmp_path / "image").write_bytes(os.urandom(1 << 20) * (2 * SIZE_MB))
-    small.openstack("image", "create", "--disk-format", "raw", "--container-format", "bare", "--file", str(tmp_path / "image"), "big")
+    small.openstack("image", "create", "--disk-format", "raw", "--container-format", "bare",
+                    "--file", str(tmp_path / "image"), "big")
     small.openstack("flavor", "create", "--ram", "64", "--disk", "1", "--vcpus", "1", "tiny")
     small.openstack("network", "create", "n")
     small.openstack("subnet", "create", "--network", "n", "--subnet-range", "10.9.0.0/24", "s")

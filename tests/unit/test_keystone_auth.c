@@ -41,8 +41,9 @@ static void test_ec2_signatures(void **state)
     check_sign("{\"params\": {" PARAMS ", \"SignatureVersion\": \"1\"}}", "MvP1G0MRr1Zl/n13vr1qCmwf7tA=");
     check_sign("{\"verb\": \"GET\", \"host\": \"h:1\", \"path\": \"/\", \"params\": {" PARAMS ", \"SignatureVersion\": \"2\"}}",
         "JSnx12+A6zAbe2Gc/m3TKx2fM2yZWp3hGlRaKcVHlus=");
-    check_sign("{\"verb\": \"get\", \"host\": \"h\", \"path\": \"/\", \"body_hash\": \"b\", \"params\": {" PARAMS "}, \"headers\": {"
-        "\"Authorization\": \"AWS4-HMAC-SHA256 Credential=A/20261122/R/ec2/aws4_request,SignedHeaders=host;x-amz-date\","
+    check_sign("{\"verb\": \"get\", \"host\": \"h\", \"path\": \"/\", \"body_hash\": \"b\", \"params\": {" PARAMS "}, "
+        "\"headers\": {\"Authorization\": "
+        "\"AWS4-HMAC-SHA256 Credential=A/20261122/R/ec2/aws4_request,SignedHeaders=host;x-amz-date\","
         "\"Host\": \" h \", \"X-Amz-Date\": \"20261122T000000Z\"}}",
         "6665a9a99819a5c1599a58b646ba81de266ac47239169194c64c617b727d95f5");
     check_sign("{\"verb\": \"GET\", \"host\": \"h\", \"path\": \"/\", \"body_hash\": \"b\", \"params\": {}, \"headers\": {"
@@ -110,7 +111,8 @@ static void test_access_rule_paths(void **state)
 
 static void test_access_rules(void **state)
 {
-    static const char rules[] = "[{\"service\": \"compute\", \"method\": \"GET\", \"path\": \"/v2.1/flavors\"}, {\"id\": \"broken\"}]";
+    static const char rules[] = "[{\"service\": \"compute\", \"method\": \"GET\", \"path\": \"/v2.1/flavors\"}, "
+        "{\"id\": \"broken\"}]";
 
     assert_true(access_rules_allow(rules, "compute", "GET", "/v2.1/flavors"));
     assert_false(access_rules_allow(rules, "compute", "POST", "/v2.1/flavors"));

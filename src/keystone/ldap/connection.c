@@ -79,7 +79,8 @@ static void set_options(const struct directory *directory, LDAP *ld)
         if (wanted != NULL && strcmp(wanted, aliases[i].name) == 0)
             ldap_set_option(ld, LDAP_OPT_DEREF, &aliases[i].value);
     if (ldap_setting(directory, "chase_referrals") != NULL)
-        ldap_set_option(ld, LDAP_OPT_REFERRALS, config_bool(directory->config, "ldap", "chase_referrals") ? LDAP_OPT_ON : LDAP_OPT_OFF);
+        ldap_set_option(ld, LDAP_OPT_REFERRALS,
+            config_bool(directory->config, "ldap", "chase_referrals") ? LDAP_OPT_ON : LDAP_OPT_OFF);
 }
 
 static int bind_as(LDAP *ld, const char *dn, const char *password)

@@ -73,7 +73,8 @@ static struct fault *take_entries(struct arena *arena, LDAP *ld, LDAPMessage *an
     return NULL;
 }
 
-static struct fault *run(struct directory *directory, struct arena *arena, LDAP *ld, const struct ldap_search *search, int *ret_result)
+static struct fault *run(struct directory *directory, struct arena *arena, LDAP *ld, const struct ldap_search *search,
+    int *ret_result)
 {
     int page_size = (int)config_int(directory->config, "ldap", "page_size");
     struct berval cookie = { 0, NULL };
