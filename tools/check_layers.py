@@ -13,7 +13,7 @@ SRC = pathlib.Path(__file__).resolve().parent.parent / "src"
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 # Library headers that only these folders or files may include.
 FENCED = {"libvirt/": "nova/virt/libvirt", "microhttpd.h": "oslo", "amqp": "oslo/messaging/amqp",
-          "sqlite3.h": "oslo", "mysql.h": "oslo/sql/mariadb", "curl/": "nubo oslo/http_client.c",
+          "sqlite3.h": "oslo", "mysql.h": "oslo/sql/mariadb", "curl/": "oslo/http_client.c",
           "msgpack.h": "keystone", "yaml.h": "oslo", "pcre2.h": "oslo", "ldap.h": "keystone/ldap",
           "libmemcached": "oslo/cache"}
 

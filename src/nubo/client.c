@@ -1,62 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
- * client: libcurl and the catalog. See client.h. */
+ * client: a login, its catalog, and calls through oslo's HTTP client. See client.h. */
 #include "nubo/client.h"
 
 #include "base/buf.h"
 #include "nubo/files.h"
 #include "oslo/catalog.h"
+#include "oslo/http_client.h"
 #include "oslo/json.h"
+#include "oslo/rest.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { TIMEOUT_S = 120, UPLOAD_TIMEOUT_S = 3600, ANSWER_LIMIT = 16 * 1024 * 1024 };
+enum { TIMEOUT_MS = 120000, UPLOAD_TIMEOUT_MS = 3600000, ANSWER_LIMIT = 16 << 20, HEADERS = 12 };
 
 struct client {
     struct arena *arena;
-    CURL *curl;
     const char *token;
     const char *auth_url;
     json_t *catalog;
 };
-
-struct answer {
-    struct buf body;
-    const char *token; /* X-Subject-Token */
-    struct arena *arena;
-};
-
-static void release_curl(void *curl)
-{
-    curl_easy_cleanup(curl);
-}
-
-static size_t take_body(char *data, size_t size, size_t count, void *argument)
-{
-    struct answer *answer = argument;
-    if (answer->body.length + size * count > ANSWER_LIMIT)
-        return 0;
-    buf_append(&answer->body, data, size * count);
-    return size * count;
-}
-
-static size_t take_header(char *data, size_t size, size_t count, void *argument)
-{
-    static const char name[] = "X-Subject-Token:";
-    struct answer *answer = argument;
-    size_t length = size * count;
-    if (length > sizeof(name) && strncasecmp(data, name, sizeof(name) - 1) == 0) {
-        const char *at = data + sizeof(name) - 1;
-        at += strspn(at, " ");
-        answer->token = arena_strndup(answer->arena, at, strcspn(at, "\r\n"));
-    }
-    return length;
-}
 
 /* openrc's own lines: export NAME=value. */
 static const char *setting(struct arena *arena, const char *text, const char *name)
@@ -66,142 +33,82 @@ static const char *setting(struct arena *arena, const char *text, const char *na
     return at == NULL ? NULL : arena_strndup(arena, at + strlen(wanted), strcspn(at + strlen(wanted), "\n"));
 }
 
-static const char *endpoint(const struct client *client, const char *service)
+/* `exchange` has method, URL and body; `path` is for the fault's words. */
+static struct fault *perform(struct client *client, struct http_exchange *exchange, const char *path, struct rest_response *ret)
 {
-    size_t i, j;
-    json_t *entry, *point;
-    if (client->catalog == NULL)
-        return client->auth_url;
-    json_array_foreach(client->catalog, i, entry) {
-        const char *type = json_text_at(entry, "type");
-        if (type == NULL || strcmp(type, service) != 0)
-            continue;
-        json_array_foreach(json_object_get(entry, "endpoints"), j, point)
-            if (strcmp(json_text_at(point, "interface"), "public") == 0)
-                return json_text_at(point, "url");
+    struct context cx = { .arena = client->arena };
+    const char *headers[HEADERS] = { "Accept", "application/json",
+        "OpenStack-API-Version", "compute 2.84" }; /* other services do not look at it */
+    size_t count = 4;
+    if (exchange->data != NULL || exchange->source != NULL) {
+        headers[count++] = "Content-Type";
+        headers[count++] = exchange->source != NULL ? "application/octet-stream" : "application/json";
     }
+    if (client->token != NULL) {
+        headers[count++] = "X-Auth-Token";
+        headers[count++] = client->token;
+    }
+    exchange->headers = headers;
+    exchange->answer_limit = ANSWER_LIMIT;
+    TRY(http_client_call(&cx, exchange, ret));
+    if (ret->status < 400)
+        return NULL;
+    const char *text = rest_message(ret);
+    return fault_new(client->arena, ret->status, NULL, "%s %s answered %d: %s", exchange->method, path, ret->status,
+        text != NULL ? text : "no reason was given");
+}
+
+static struct fault *request(struct client *client, const char *url, const char *method, const char *path, const json_t *body,
+    struct rest_response *ret)
+{
+    const char *data = body != NULL ? json_dump(client->arena, body) : NULL;
+    struct http_exchange exchange = { .method = method, .url = url, .data = data,
+        .data_length = data != NULL ? strlen(data) : 0, .timeout_ms = TIMEOUT_MS };
+    return perform(client, &exchange, path, ret);
+}
+
+static struct fault *service_url(struct client *client, const char *service, const char *path, const char **ret)
+{
+    static const char *const interfaces[] = { "public", NULL };
+    const char *base = catalog_endpoint(client->catalog, &(struct catalog_query){ .type = service, .interfaces = interfaces });
+    if (base == NULL)
+        return fault_new(client->arena, 503, NULL, "The catalog has no %s service.", service);
+    if (strncmp(path, "/nubo/", 6) == 0) /* beside the service's versions */
+        base = catalog_base(client->arena, base);
+    *ret = arena_printf(client->arena, "%s%s", base, path);
     return NULL;
-}
-
-/* The message, wherever the service's envelope has it. */
-static const char *words(const json_t *answer)
-{
-    const char *key;
-    json_t *member;
-    json_object_foreach((json_t *)answer, key, member) {
-        if (json_is_array(member))
-            member = json_array_get(member, 0);
-        const char *text = json_text_at(member, "message");
-        text = text != NULL ? text : json_text_at(member, "detail");
-        if (text != NULL)
-            return text;
-    }
-    return json_text_at(answer, "message");
-}
-
-static struct fault *perform(struct client *client, const char *method, const char *path, struct curl_slist *headers,
-    struct answer *answer, json_t **ret)
-{
-    long status = 0;
-    struct curl_slist *all = headers;
-    if (client->token != NULL)
-        all = curl_slist_append(all, arena_printf(client->arena, "X-Auth-Token: %s", client->token));
-    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, all);
-    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, answer);
-    curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, answer);
-    curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*"); /* a cloud of this machine is never behind a proxy */
-    curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
-    CURLcode code = curl_easy_perform(client->curl);
-    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(all);
-    if (code != CURLE_OK)
-        return fault_new(client->arena, 503, NULL, "%s %s: %s.", method, path, curl_easy_strerror(code));
-    const char *why;
-    json_t *body = answer->body.length == 0 ? NULL
-                                            : json_parse(client->arena, answer->body.data, answer->body.length, &why);
-    if (status >= 400) {
-        const char *text = words(body);
-        return fault_new(client->arena, (int)status, NULL, "%s %s answered %ld: %s", method, path, status,
-            text != NULL ? text : "no reason was given");
-    }
-    if (ret != NULL)
-        *ret = body;
-    return NULL;
-}
-
-static struct fault *request(struct client *client, const char *url, const char *method, const char *path,
-    const json_t *body, struct answer *answer, json_t **ret)
-{
-    curl_easy_reset(client->curl);
-    curl_easy_setopt(client->curl, CURLOPT_URL, url);
-    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-    struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
-    headers = curl_slist_append(headers, "OpenStack-API-Version: compute 2.84"); /* other services do not look at it */
-    if (body != NULL) {
-        headers = curl_slist_append(headers, "Content-Type: application/json");
-        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, json_dump(client->arena, body));
-    }
-    return perform(client, method, path, headers, answer, ret);
 }
 
 struct fault *client_call(struct client *client, const char *service, const char *method, const char *path,
     const json_t *body, json_t **ret)
 {
-    const char *base = endpoint(client, service);
-    if (base == NULL)
-        return fault_new(client->arena, 503, NULL, "The catalog has no %s service.", service);
-    struct answer answer = { .arena = client->arena };
-    if (strncmp(path, "/nubo/", 6) == 0) /* beside the service's versions */
-        base = catalog_base(client->arena, base);
-    struct fault *fault = request(client, arena_printf(client->arena, "%s%s", base, path), method, path, body, &answer, ret);
-    buf_release(&answer.body);
-    return fault;
-}
-
-/* ---- uploads ---- */
-
-struct upload {
-    void (*progress)(int64_t done, int64_t total);
-};
-
-static int upload_progress(void *argument, curl_off_t dltotal, curl_off_t dlnow, curl_off_t total, curl_off_t now)
-{
-    const struct upload *upload = argument;
-    if (total > 0)
-        upload->progress(now, total);
-    return 0;
+    const char *url;
+    struct rest_response answer;
+    TRY(service_url(client, service, path, &url));
+    TRY(request(client, url, method, path, body, &answer));
+    if (ret != NULL)
+        *ret = answer.body;
+    return NULL;
 }
 
 struct fault *client_upload(struct client *client, const char *service, const char *path, const char *file,
-    void (*progress)(int64_t done, int64_t total))
+    void (*progress)(void *owner, off_t done, off_t total))
 {
-    const char *base = endpoint(client, service);
-    FILE *in = fopen(file, "rbe");
+    const char *url;
+    TRY(service_url(client, service, path, &url));
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
     struct stat status;
-    if (base == NULL || in == NULL || fstat(fileno(in), &status) != 0) {
+    if (fd < 0 || fstat(fd, &status) != 0) {
         struct fault *fault = fault_new(client->arena, 500, NULL, "%s cannot be read: %s.", file, strerror(errno));
-        if (in != NULL)
-            fclose(in);
+        if (fd >= 0)
+            close(fd);
         return fault;
     }
-    struct answer answer = { .arena = client->arena };
-    struct upload upload = { progress };
-    curl_easy_reset(client->curl);
-    curl_easy_setopt(client->curl, CURLOPT_URL, arena_printf(client->arena, "%s%s", base, path));
-    curl_easy_setopt(client->curl, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(client->curl, CURLOPT_READDATA, in);
-    curl_easy_setopt(client->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)status.st_size);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, (long)UPLOAD_TIMEOUT_S);
-    curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, upload_progress);
-    curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, &upload);
-    struct fault *fault = perform(client, "PUT", path, curl_slist_append(NULL, "Content-Type: application/octet-stream"),
-        &answer, NULL);
-    buf_release(&answer.body);
-    fclose(in);
+    struct rest_response answer;
+    const struct http_source source = { .fd = fd, .length = status.st_size, .progress = progress };
+    struct fault *fault = perform(client, &(struct http_exchange){ .method = "PUT", .url = url, .source = &source,
+        .timeout_ms = UPLOAD_TIMEOUT_MS }, path, &answer);
+    close(fd);
     return fault;
 }
 
@@ -217,10 +124,6 @@ static struct fault *log_in(struct arena *arena, const char *text, struct client
 {
     struct client *client = ARENA_NEW(arena, struct client);
     client->arena = arena;
-    client->curl = curl_easy_init();
-    if (client->curl == NULL)
-        return fault_new(arena, 500, NULL, "libcurl does not start.");
-    arena_defer(arena, release_curl, client->curl);
     client->auth_url = setting(arena, text, "OS_AUTH_URL");
     json_t *body = json_keep(arena, json_pack("{s:{s:{s:[s],s:{s:{s:s?,s:s?,s:{s:s}}}},s:{s:{s:s,s:{s:s}}}}}", "auth",
         "identity", "methods", "password", "password", "user", "name", setting(arena, text, "OS_USERNAME"), "password",
@@ -230,15 +133,11 @@ static struct fault *log_in(struct arena *arena, const char *text, struct client
         setting_or(arena, text, "OS_PROJECT_DOMAIN_NAME", "Default")));
     if (client->auth_url == NULL || body == NULL)
         return fault_new(arena, 500, NULL, "OS_AUTH_URL, OS_USERNAME and OS_PASSWORD must be set.");
-    struct answer answer = { .arena = arena };
-    json_t *token;
+    struct rest_response answer;
     const char *url = arena_printf(arena, "%s/v3/auth/tokens", catalog_base(arena, client->auth_url));
-    struct fault *fault = request(client, url, "POST", "/auth/tokens", body, &answer, &token);
-    buf_release(&answer.body);
-    if (fault != NULL)
-        return fault;
-    client->token = answer.token;
-    client->catalog = json_at(token, "token.catalog");
+    TRY(request(client, url, "POST", "/auth/tokens", body, &answer));
+    client->token = rest_header(&answer, "X-Subject-Token");
+    client->catalog = json_at(answer.body, "token.catalog");
     *ret = client;
     return NULL;
 }

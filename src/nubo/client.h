@@ -9,6 +9,7 @@
 #include "base/fault.h"
 
 #include <jansson.h>
+#include <sys/types.h>
 
 struct client;
 
@@ -22,9 +23,9 @@ struct fault *client_login_environment(struct arena *arena, struct client **ret)
 struct fault *client_call(struct client *client, const char *service, const char *method, const char *path,
     const json_t *body, json_t **ret);
 
-/* PUTs a file; progress(done, total) is called as it goes. */
+/* PUTs a file; progress(NULL, done, total), in bytes, is called as it goes. */
 struct fault *client_upload(struct client *client, const char *service, const char *path, const char *file,
-    void (*progress)(int64_t done, int64_t total));
+    void (*progress)(void *owner, off_t done, off_t total));
 
 struct arena *client_arena(const struct client *client);
 #endif

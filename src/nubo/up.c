@@ -160,7 +160,7 @@ static struct fault *find(struct up *up, const char *service, const char *path, 
     return NULL;
 }
 
-static void upload_progress(int64_t done, int64_t total)
+static void upload_progress(void *owner, off_t done, off_t total)
 {
     tell("%lld %% of %lld MiB", (long long)(done * 100 / total), (long long)(total >> 20));
 }

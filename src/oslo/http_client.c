@@ -213,6 +213,12 @@ static size_t give_body(char *to, size_t size, size_t count, void *argument)
     if (n < 0)
         return CURL_READFUNC_ABORT;
     t->sent += n;
+    const struct http_source *source = t->exchange->source;
+    int64_t now = clock_monotonic_us();
+    if (source->progress != NULL && (now - t->told_us >= PROGRESS_US || t->sent == source->length)) {
+        t->told_us = now;
+        source->progress(source->owner, t->sent, source->length);
+    }
     return (size_t)n;
 }
 

@@ -29,10 +29,12 @@ struct http_sink {
     void *owner;
 };
 
-/* A request body that is read from a file as it is sent, from the descriptor's present position. */
+/* A request body that is read from a file as it is sent, from the descriptor's present position. `progress` as a sink's. */
 struct http_source {
     int fd;
     off_t length;
+    void (*progress)(void *owner, off_t done, off_t total);
+    void *owner;
 };
 
 struct http_tls {

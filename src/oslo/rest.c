@@ -117,7 +117,7 @@ static struct fault *make_headers(struct context *cx, const struct rest *rest, c
     return NULL;
 }
 
-/* The other service's own words, whatever its envelope: the first "message" or "detail" of the body. */
+/* The first "message" or "detail" of the body. */
 static const char *message_of(const json_t *value, int depth)
 {
     const char *key;
@@ -138,11 +138,16 @@ static const char *message_of(const json_t *value, int depth)
     return NULL;
 }
 
+const char *rest_message(const struct rest_response *response)
+{
+    return message_of(response->body, 2);
+}
+
 static struct fault *judge(struct context *cx, const struct rest *rest, const struct rest_response *answer)
 {
     if (answer->status < 400 || rest->accept_status == -1 || rest->accept_status == answer->status)
         return NULL;
-    const char *text = message_of(answer->body, 2);
+    const char *text = rest_message(answer);
     struct fault *fault = FAULT(cx, answer->status, NULL, "%s", text != NULL ? text : http_reason(answer->status));
     return fault_detail(cx->arena, fault, "%s %s answered %d", rest->service, rest->path, answer->status);
 }

@@ -70,6 +70,9 @@ struct fault *rest_call(struct context *cx, const struct rest *call, struct rest
 
 const char *rest_header(const struct rest_response *response, const char *name);
 
+/* What the other service said of its refusal, whatever its envelope, or NULL. Lives in the response. */
+const char *rest_message(const struct rest_response *response);
+
 /* Escapes one path segment or query value (RFC 3986 unreserved stay). */
 const char *rest_escape(struct arena *arena, const char *text);
 
