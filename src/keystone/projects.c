@@ -127,8 +127,8 @@ static void write_parent_ids(struct json_writer *w, const struct project *projec
 }
 
 /* The projects that the caller has a role on, each as {"project": {...}}. */
-static struct fault *write_mine(struct request *rq, struct tx *tx, const struct actor *actor, const char *member, const struct project *const *projects,
-    size_t count)
+static struct fault *write_mine(struct request *rq, struct tx *tx, const struct actor *actor, const char *member,
+    const struct project *const *projects, size_t count)
 {
     json_begin_array(&rq->json, member);
     for (size_t i = 0; i < count; i++) {
