@@ -9,6 +9,7 @@
 #include "keystone/model.h"
 #include "keystone/projects.h"
 #include "keystone/schemas.h"
+#include "keystone/templated.h"
 
 #include "oslo/policy.h"
 
@@ -113,11 +114,13 @@ static struct fault *check_filters(struct request *rq, const json_t *group)
 
 static struct fault *group_list(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     return entity_list(rq, &endpoint_group, NULL);
 }
 
 static struct fault *group_show(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     return entity_show(rq, &endpoint_group, request_argument(rq, "endpoint_group_id"));
 }
 
@@ -125,6 +128,7 @@ static struct fault *group_create(struct request *rq)
 {
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(keystone_member(rq, "endpoint_group", &given));
     TRY(keystone_check(rq, &create_schema, given));
     if (json_object_size(json_object_get(given, "filters")) == 0)
@@ -143,6 +147,7 @@ static struct fault *group_update(struct request *rq)
     const char *id = request_argument(rq, "endpoint_group_id");
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(keystone_member(rq, "endpoint_group", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(check_filters(rq, given));
@@ -164,6 +169,7 @@ static struct fault *group_delete_run(struct tx *tx, void *argument)
 
 static struct fault *group_delete(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_group,
         .id = request_argument(rq, "endpoint_group_id") }, group_delete_run, false);
 }
@@ -204,6 +210,7 @@ static struct fault *projects_of_endpoint(struct request *rq)
     const struct condition of_endpoint[] = { { "id IN (SELECT project_id FROM project_endpoint WHERE endpoint_id = ?)", values,
         1 }, { 0 } };
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, NULL));
     return entity_list_all(rq, &project_entity, of_endpoint);
 }
@@ -214,6 +221,7 @@ static struct fault *projects_of_group(struct request *rq)
     const struct condition of_group[] = { { "id IN (SELECT project_id FROM project_endpoint_group WHERE endpoint_group_id = ?)",
         values, 1 }, { 0 } };
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     return entity_list_all(rq, &project_entity, of_group);
 }
 
@@ -223,6 +231,7 @@ static struct fault *groups_of_project(struct request *rq)
     const struct condition of_project[] = { { "id IN (SELECT endpoint_group_id FROM project_endpoint_group WHERE project_id"
         " = ?)", values, 1 }, { 0 } };
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, NULL));
     return entity_list_all(rq, &endpoint_group, of_project);
 }
@@ -232,6 +241,7 @@ static struct fault *endpoints_of_group(struct request *rq)
     struct condition chosen[2] = { { 0 } };
     json_t *group;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, &group));
     chosen[0] = filter_condition(rq->cx.arena, json_object_get(group, "filters"));
     return entity_list_all(rq, &endpoint_entity, chosen);
@@ -246,6 +256,7 @@ static struct fault *endpoints_of_project(struct request *rq)
     struct rows *rows;
     struct tx *tx;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, NULL));
     TRY(db_read(arena, rq->cx.app->db, &tx));
     TRY(sql_int_of(tx, &groups, 0, "SELECT COUNT(*) FROM project_endpoint_group WHERE project_id = ?", BIND(TEXT(project_id))));
@@ -297,6 +308,7 @@ static struct fault *association_check(struct request *rq)
 {
     int64_t count;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, NULL));
     TRY(association_count(rq, &count));
     return count > 0 ? NULL : not_associated(rq);
@@ -307,6 +319,7 @@ static struct fault *group_association_show(struct request *rq)
     const char *group_id = request_argument(rq, "endpoint_group_id"), *project_id = request_argument(rq, "project_id");
     struct json_writer *w = &rq->json;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(association_check(rq));
     json_begin(w, NULL);
     json_begin(w, "project_endpoint_group");
@@ -324,6 +337,7 @@ static struct fault *association_add(struct request *rq)
 {
     const char *endpoint_id = request_argument(rq, "endpoint_id");
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     TRY(check_path(rq, NULL));
     struct fault *fault = db_exec(rq->cx.arena, rq->cx.app->db, endpoint_id != NULL ?
         "INSERT INTO project_endpoint (endpoint_id, project_id) VALUES (?, ?)" :
@@ -343,6 +357,7 @@ static struct fault *association_remove(struct request *rq)
     const char *endpoint_id = request_argument(rq, "endpoint_id");
     int64_t changed;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_OTHER, NULL);
     if (endpoint_id == NULL)
         TRY(check_path(rq, NULL));
     TRY(db_exec(rq->cx.arena, rq->cx.app->db, endpoint_id != NULL ?

@@ -6,6 +6,7 @@
 #include "keystone/edit.h"
 #include "keystone/reference.h"
 #include "keystone/schemas.h"
+#include "keystone/templated.h"
 
 static const struct attribute attributes[] = {
     { "id",         "id" },
@@ -34,11 +35,13 @@ static const struct schema update_schema = { .types = SCHEMA_OBJECT, .properties
 
 static struct fault *endpoint_list(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, NULL);
     return entity_list(rq, &endpoint_entity, NULL);
 }
 
 static struct fault *endpoint_show(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
     return entity_show(rq, &endpoint_entity, request_argument(rq, "endpoint_id"));
 }
 
@@ -79,6 +82,7 @@ static struct fault *endpoint_create(struct request *rq)
 {
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, NULL);
     TRY(keystone_member(rq, "endpoint", &given));
     TRY(keystone_check(rq, &create_schema, given));
     if (!catalog_url(NULL, json_text_at(given, "url"), NULL, NULL))
@@ -106,6 +110,7 @@ static struct fault *endpoint_update(struct request *rq)
     const char *id = request_argument(rq, "endpoint_id");
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
     TRY(keystone_member(rq, "endpoint", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
@@ -132,6 +137,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *endpoint_delete(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = request_argument(rq, "endpoint_id") },
         delete_run, false);
 }

@@ -3,6 +3,7 @@
 
 #include "keystone/federation.h"
 #include "keystone/model.h"
+#include "keystone/templated.h"
 #include "base/clock.h"
 #include "oslo/options.h"
 
@@ -138,6 +139,41 @@ static struct fault *read_catalog(struct tx *tx, struct held *held)
     return read_endpoints(tx, held, services);
 }
 
+/* The same out of a file of templates: a service is a type, its endpoints have no ids. */
+static struct fault *fill_catalog(struct held *held, const struct templated *templated)
+{
+    struct reference *reference = &held->reference;
+    struct catalog_service *services = ARENA_ARRAY(held->arena, struct catalog_service, templated->count + 1);
+    struct catalog_endpoint *endpoints = ARENA_ARRAY(held->arena, struct catalog_endpoint, templated->count + 1);
+    size_t endpoint_count = 0;
+
+    for (size_t i = 0; i < templated->count; i++) {
+        const char *type = templated->entries[i].service;
+        bool there = false;
+        for (size_t k = 0; k < reference->service_count; k++)
+            there |= strcmp(services[k].type, type) == 0;
+        if (there)
+            continue;
+        struct catalog_service *service = &services[reference->service_count++];
+        *service = (struct catalog_service){ .type = type, .name = NULL, .first = endpoint_count };
+        for (size_t k = i; k < templated->count; k++) {
+            const struct templated_entry *entry = &templated->entries[k];
+            const char *interface = templated_interface(held->arena, entry->key);
+            if (strcmp(entry->service, type) != 0)
+                continue;
+            if (interface != NULL)
+                endpoints[endpoint_count++] = (struct catalog_endpoint){ .interface = interface, .region_id = entry->region,
+                    .url = entry->value };
+            else if (strcmp(entry->key, "name") == 0)
+                service->name = entry->value;
+        }
+        service->count = endpoint_count - service->first;
+    }
+    reference->services = services;
+    reference->endpoints = endpoints;
+    return NULL;
+}
+
 static int by_project(const void *a, const void *b)
 {
     return strcmp(((const struct endpoint_choice *)a)->project_id, ((const struct endpoint_choice *)b)->project_id);
@@ -223,7 +259,8 @@ static struct fault *held_read(struct context *cx, struct held **ret)
     if (fault == NULL) {
         fault = read_roles(tx, held);
         if (fault == NULL)
-            fault = read_catalog(tx, held);
+            fault = keystone_of(cx)->templated != NULL ? fill_catalog(held, keystone_of(cx)->templated) :
+                read_catalog(tx, held);
         if (fault == NULL)
             fault = read_choices(tx, held);
         if (fault == NULL)
@@ -388,9 +425,11 @@ static bool endpoint_write(struct json_writer *w, const struct catalog_endpoint 
     if (w == NULL)
         return true;
     json_begin(w, NULL);
-    json_text(w, "id", endpoint->id);
+    if (endpoint->id != NULL)
+        json_text(w, "id", endpoint->id);
     json_text(w, "interface", endpoint->interface);
-    json_text(w, "region_id", endpoint->region_id);
+    if (endpoint->id != NULL)
+        json_text(w, "region_id", endpoint->region_id);
     json_text(w, "url", buf_text(&url));
     json_text(w, "region", endpoint->region_id);
     json_end(w);
@@ -419,9 +458,11 @@ void catalog_write(struct json_writer *w, const char *name, const struct referen
             if (choices == NULL || is_chosen(reference, choices, project_id, service, &endpoints[k]))
                 endpoint_write(w, &endpoints[k], user_id, project_id);
         json_end_array(w);
-        json_text(w, "id", service->id);
+        if (service->id != NULL)
+            json_text(w, "id", service->id);
         json_text(w, "type", service->type);
-        json_text(w, "name", service->name);
+        if (service->name != NULL)
+            json_text(w, "name", service->name);
         json_end(w);
     }
     json_end_array(w);

@@ -4,6 +4,7 @@
  */
 #include "keystone/edit.h"
 #include "keystone/schemas.h"
+#include "keystone/templated.h"
 
 #include "oslo/policy.h"
 
@@ -28,11 +29,13 @@ static const struct schema update_schema = { .types = SCHEMA_OBJECT, .properties
 
 static struct fault *region_list(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_REGION, NULL);
     return entity_list(rq, &region, NULL);
 }
 
 static struct fault *region_show(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_REGION, request_argument(rq, "region_id"));
     return entity_show(rq, &region, request_argument(rq, "region_id"));
 }
 
@@ -83,6 +86,7 @@ static struct fault *region_create(struct request *rq)
     const char *path_id = request_argument(rq, "region_id"); /* NULL: POST */
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_REGION, NULL);
     TRY(keystone_member(rq, "region", &given));
     TRY(keystone_check(rq, &create_schema, given));
     json_t *draft = entity_draft(rq, given, true);
@@ -117,6 +121,7 @@ static struct fault *region_update(struct request *rq)
     const char *id = request_argument(rq, "region_id");
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_REGION, request_argument(rq, "region_id"));
     TRY(keystone_member(rq, "region", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
@@ -155,6 +160,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *region_delete(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_REGION, request_argument(rq, "region_id"));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &region, .id = request_argument(rq, "region_id") }, delete_run,
         false);
 }

@@ -9,6 +9,7 @@
 #include "keystone/keystone.h"
 #include "keystone/login.h"
 #include "keystone/reference.h"
+#include "keystone/templated.h"
 #include "keystone/token.h"
 #include "oslo/identity.h"
 #include "oslo/options.h"
@@ -32,6 +33,7 @@ static void keystone_stop(struct app *app)
     reference_cache_destroy(keystone->reference);
     login_cache_destroy(keystone->logins);
     directories_destroy(keystone->directories);
+    templated_destroy(keystone->templated);
     fernet_keys_close(keystone->keys);
     jws_keys_close(keystone->jws);
     fernet_keys_close(keystone->receipt_keys);
@@ -84,6 +86,7 @@ static struct fault *keystone_start(struct context *cx)
     keystone->reference = reference_cache_create();
     keystone->logins = login_cache_create(config_int(config, "identity", "login_cache_time"));
     keystone->directories = directories_create(cx->app);
+    TRY(templated_create(cx, &keystone->templated));
     keystone->shared = connection != NULL && strncmp(connection, "sqlite", 6) != 0;
     return open_keys(cx, keystone);
 }

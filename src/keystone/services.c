@@ -5,6 +5,7 @@
  */
 #include "keystone/edit.h"
 #include "keystone/schemas.h"
+#include "keystone/templated.h"
 
 static const struct attribute attributes[] = {
     { "id",      "id" },
@@ -27,11 +28,13 @@ static const struct schema update_schema = { .types = SCHEMA_OBJECT, .properties
 
 static struct fault *service_list(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, NULL);
     return entity_list(rq, &service, NULL);
 }
 
 static struct fault *service_show(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, request_argument(rq, "service_id"));
     return entity_show(rq, &service, request_argument(rq, "service_id"));
 }
 
@@ -39,6 +42,7 @@ static struct fault *service_create(struct request *rq)
 {
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, NULL);
     TRY(keystone_member(rq, "service", &given));
     TRY(keystone_check(rq, &create_schema, given));
     json_t *draft = entity_draft(rq, given, false);
@@ -56,6 +60,7 @@ static struct fault *service_update(struct request *rq)
     const char *id = request_argument(rq, "service_id");
     json_t *given;
 
+    UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, request_argument(rq, "service_id"));
     TRY(keystone_member(rq, "service", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
@@ -80,6 +85,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *service_delete(struct request *rq)
 {
+    UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, request_argument(rq, "service_id"));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &service, .id = request_argument(rq, "service_id") },
         delete_run, false);
 }

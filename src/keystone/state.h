@@ -16,6 +16,7 @@ struct login_cache;
 struct reference_cache;
 struct token_cache;
 struct directories;
+struct templated;
 struct fernet_keys;
 
 /* app->private of the identity service. */
@@ -27,6 +28,7 @@ struct keystone {
     struct token_cache *tokens;        /* validated tokens with their rendered bodies */
     struct reference_cache *reference; /* roles, implications and catalog */
     struct login_cache *logins;        /* NULL: switched off */
+    struct templated *templated;       /* NULL: the catalog is in the database */
     struct directories *directories;   /* NULL: all users and groups are in the database */
     _Atomic uint64_t generation;       /* bumped by every write; what was built before is built anew */
     bool shared;                       /* other processes write to the same database */
