@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,24 @@ int64_t clock_now_us(void)
 int64_t clock_monotonic_us(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+void clock_condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+bool clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_us)
+{
+    int64_t at_us = until_us - atomic_load_explicit(&shift_us, memory_order_relaxed);
+    if (at_us < 0)
+        at_us = 0;
+    struct timespec until = { .tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000 };
+    return pthread_cond_timedwait(condition, lock, &until) != ETIMEDOUT;
 }
 
 void clock_advance_us(int64_t us)

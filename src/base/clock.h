@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,13 @@ int64_t clock_monotonic_us(void);
 
 /* Sleeps on the process's clock. */
 void clock_sleep_ms(int64_t milliseconds);
+
+/* A condition variable to wait on with clock_wait(); pthread_cond_destroy() ends it. */
+void clock_condition_init(pthread_cond_t *condition);
+
+/* Waits on `condition`, with `lock` held, at most until clock_monotonic_us() is `until_us`. False when that moment came; true
+ * when it was woken, which may be for no reason: look again at what was waited for. */
+bool clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_us);
 
 /* Shifts both clocks forward by `us`; for tests of expiry. */
 void clock_advance_us(int64_t us);

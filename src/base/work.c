@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct entry {
     struct entry *next;
@@ -67,17 +66,10 @@ static int64_t take_due(struct work_pool *pool)
 static void wait_for_work(struct work_pool *pool, int64_t due_us)
 {
     pool->idle++;
-    if (due_us == 0) {
+    if (due_us == 0)
         pthread_cond_wait(&pool->wake, &pool->lock);
-    } else {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t wait_us = due_us - clock_monotonic_us();
-        int64_t ns = until.tv_nsec + (wait_us > 0 ? wait_us % 1000000 * 1000 : 0);
-        until.tv_sec += (wait_us > 0 ? wait_us / 1000000 : 0) + ns / 1000000000;
-        until.tv_nsec = ns % 1000000000;
-        pthread_cond_timedwait(&pool->wake, &pool->lock, &until);
-    }
+    else
+        clock_wait(&pool->wake, &pool->lock, due_us);
     pool->idle--;
 }
 
@@ -112,11 +104,7 @@ struct work_pool *work_pool_create(const char *name, unsigned threads, size_t qu
     struct work_pool *pool = calloc(1, sizeof(*pool));
     if (pool == NULL || (pool->threads = calloc(threads, sizeof(*pool->threads))) == NULL)
         abort();
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&pool->wake);
     pthread_mutex_init(&pool->lock, NULL);
     pool->last = &pool->first;
     pool->limit = threads;

@@ -70,24 +70,29 @@ void json_home_write(struct request *rq, const char *prefix);
 /* ---- Faults in keystone's words (keystone/exception.py) ---- */
 
 /* 401 "The request you have made requires authentication."; the reason goes to the log only. */
-struct fault *keystone_unauthorized(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct fault *keystone_unauthorized(struct context *cx, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 /* 400 "Expecting to find %s in %s. The server could not comply with the request since ..." */
-struct fault *keystone_expecting(struct context *cx, const char *attribute, const char *target);
+struct fault *keystone_expecting(struct context *cx, const char *attribute, const char *target) __attribute__((returns_nonnull));
 /* 400 with a sentence of its own. */
-struct fault *keystone_invalid(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct fault *keystone_invalid(struct context *cx, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 /* 403 "You are not authorized to perform the requested action: %s." */
 struct fault *keystone_forbidden_action(struct context *cx, const char *action);
 /* 403 "You are not authorized to perform the requested action."; the reason goes to the log only. */
-struct fault *keystone_forbidden(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct fault *keystone_forbidden(struct context *cx, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 /* 403 with a sentence that is safe to show. */
-struct fault *keystone_refused(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct fault *keystone_refused(struct context *cx, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 /* 404 "Could not find user: %s." */
 struct fault *keystone_not_found(struct context *cx, const char *kind, const char *id);
 /* 400 with the words that follow most sentences of the reference's validation errors: "... The server could not comply ..." */
-struct fault *keystone_malformed(struct context *cx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct fault *keystone_malformed(struct context *cx, const char *format, ...)
+    __attribute__((format(printf, 2, 3), returns_nonnull));
 /* 409 "Conflict occurred attempting to store %s - %s." */
 struct fault *keystone_conflict(struct context *cx, const char *kind, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4), returns_nonnull));
 
 /* The object in the body's member `name` (an empty object when absent, as the reference reads it); a fault when the
  * body or the member is no object. */

@@ -11,11 +11,9 @@
 #include "base/module.h"
 #include "base/random.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SQLITE_IDLE = 6 };
@@ -80,7 +78,6 @@ static char *complete_url(const struct db_settings *settings)
 static struct db *create(const struct sql_driver *driver, const struct db_settings *settings)
 {
     struct db *db = calloc(1, sizeof(*db));
-    pthread_condattr_t monotonic;
     if (db == NULL)
         abort();
     db->driver = driver;
@@ -92,10 +89,7 @@ static struct db *create(const struct sql_driver *driver, const struct db_settin
         abort();
     db->last = &db->first;
     pthread_mutex_init(&db->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&db->given, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&db->given);
     return db;
 }
 
@@ -235,19 +229,6 @@ static void forget(struct db *db, struct pooled *pooled)
     pthread_mutex_unlock(&db->lock);
 }
 
-/* Waits until somebody gives one back; false when the time is over. With the lock held. */
-static bool wait_given(struct db *db, int64_t end_us)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t left = end_us - clock_monotonic_us();
-    if (left <= 0)
-        return false;
-    int64_t at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 + left;
-    struct timespec until = { .tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000 };
-    return pthread_cond_timedwait(&db->given, &db->lock, &until) != ETIMEDOUT;
-}
-
 static struct fault *exhausted(struct arena *arena, const struct db *db)
 {
     struct fault *fault = fault_new(arena, 503, NULL, "The database is busy, please try again later.");
@@ -261,7 +242,7 @@ static struct fault *reserve(struct arena *arena, struct db *db, bool single, in
 {
     pthread_mutex_lock(&db->lock);
     while ((*ret = take_idle(db, single)) == NULL && full(db))
-        if (!wait_given(db, end_us)) {
+        if (!clock_wait(&db->given, &db->lock, end_us)) {
             pthread_mutex_unlock(&db->lock);
             return exhausted(arena, db);
         }

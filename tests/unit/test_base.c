@@ -66,6 +66,27 @@ static void map_keeps_order_over_growth_and_removal(void **state)
     map_release(&map);
 }
 
+static void clock_waits_until_a_moment(void **state)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t condition;
+    int64_t begin_us = clock_monotonic_us();
+
+    clock_condition_init(&condition);
+    pthread_mutex_lock(&lock);
+    while (clock_wait(&condition, &lock, begin_us + 2000))
+        continue;
+    assert_true(clock_monotonic_us() >= begin_us + 2000);
+    assert_false(clock_wait(&condition, &lock, begin_us)); /* a moment that is over */
+    assert_false(clock_wait(&condition, &lock, -1));
+    clock_advance_us(3600 * 1000000LL); /* deadlines are moments of the clock as it is shifted */
+    begin_us = clock_monotonic_us();
+    assert_false(clock_wait(&condition, &lock, begin_us + 2000));
+    assert_true(clock_monotonic_us() < begin_us + 3000 * 1000000LL);
+    pthread_mutex_unlock(&lock);
+    pthread_cond_destroy(&condition);
+}
+
 static void clock_reads_what_it_writes(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -157,6 +178,7 @@ int main(void)
         cmocka_unit_test(arena_releases_last_first),
         cmocka_unit_test(map_keeps_order_over_growth_and_removal),
         cmocka_unit_test(clock_reads_what_it_writes),
+        cmocka_unit_test(clock_waits_until_a_moment),
         cmocka_unit_test(uuids_are_well_formed),
         cmocka_unit_test(programs_answer_or_are_ended),
         cmocka_unit_test(pools_run_what_they_took),

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { CAST_PATIENCE_MS = 30000, LOOK_MS = 500 };
 
@@ -63,17 +62,6 @@ void transport_answer(struct transport *transport, const char *body, size_t leng
     pthread_mutex_unlock(&transport->lock);
 }
 
-static struct timespec timespec_of(int64_t monotonic_us)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t left_us = monotonic_us - clock_monotonic_us();
-    int64_t ns = until.tv_nsec + (left_us > 0 ? left_us % 1000000 * 1000 : 0);
-    until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    return until;
-}
-
 static void wait_for_answer(struct transport *transport, struct waiter *waiter, const char *msg_id, int64_t deadline_us)
 {
     pthread_mutex_lock(&transport->lock);
@@ -82,20 +70,10 @@ static void wait_for_answer(struct transport *transport, struct waiter *waiter, 
         if (give_up_us != 0 && now_us > give_up_us)
             break;
         int64_t look_us = now_us + LOOK_MS * 1000;
-        struct timespec until = timespec_of(look_us < deadline_us ? look_us : deadline_us);
-        pthread_cond_timedwait(&waiter->wake, &transport->lock, &until);
+        clock_wait(&waiter->wake, &transport->lock, look_us < deadline_us ? look_us : deadline_us);
     }
     map_remove(&transport->waiting, msg_id);
     pthread_mutex_unlock(&transport->lock);
-}
-
-static void waiter_init(struct waiter *waiter)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 static struct fault *timed_out(struct context *cx, const struct rpc_target *target, const char *method, const char *msg_id)
@@ -145,7 +123,7 @@ static struct fault *ask(struct context *cx, struct transport *transport, const 
     const char *body = envelope_request(cx, &m);
     struct wire_send send = outgoing(transport, target, body, deadline_us);
     send.ttl_ms = timeout_ms;
-    waiter_init(&waiter);
+    clock_condition_init(&waiter.wake);
     pthread_mutex_lock(&transport->lock);
     map_set(&transport->waiting, msg_id, &waiter);
     pthread_mutex_unlock(&transport->lock);

@@ -10,11 +10,9 @@
 #include "nova/virt/host_facts.h"
 #include "nova/virt/libvirt/daemon.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3, RETRY_MS = 500, DEFAULT_PCIE_PORTS = 8 };
@@ -180,25 +178,12 @@ static void drop_connection(struct virt_host *host)
     virConnectClose(connection);
 }
 
-static struct timespec moment_after(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += ms % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static bool is_closing(struct virt_host *host, int64_t wait_ms)
 {
-    struct timespec until = moment_after(wait_ms);
+    int64_t until_us = clock_monotonic_us() + wait_ms * 1000;
     pthread_mutex_lock(&host->lock);
-    while (!host->closing && wait_ms > 0 && pthread_cond_timedwait(&host->changed, &host->lock, &until) != ETIMEDOUT) {
-    }
+    while (!host->closing && wait_ms > 0 && clock_wait(&host->changed, &host->lock, until_us))
+        continue;
     bool closing = host->closing;
     pthread_mutex_unlock(&host->lock);
     return closing;
@@ -298,14 +283,10 @@ struct fault *host_init(struct arena *arena, const struct virt_config *config, s
     pthread_once(&once, start_event_loop);
     TRY(files_make_folder(arena, virt_instances(arena, config->state_dir), 0711));
     struct virt_host *host = calloc(1, sizeof(*host));
-    pthread_condattr_t monotonic;
     if (host == NULL)
         abort();
     pthread_mutex_init(&host->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&host->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&host->changed);
     host->arena = arena_create();
     take_config(host, config);
     struct fault *fault = open_connection(host, arena);
@@ -343,11 +324,10 @@ void host_call_release(struct host_call *call)
 
 struct fault *host_connect(struct virt_host *host, struct arena *arena, struct host_call *call)
 {
-    struct timespec until = moment_after(VIRT_CONNECT_WAIT_MS);
+    int64_t until_us = clock_monotonic_us() + VIRT_CONNECT_WAIT_MS * 1000LL;
     pthread_mutex_lock(&host->lock);
-    while ((host->connection == NULL || host->lost) && !host->closing &&
-        pthread_cond_timedwait(&host->changed, &host->lock, &until) != ETIMEDOUT) {
-    }
+    while ((host->connection == NULL || host->lost) && !host->closing && clock_wait(&host->changed, &host->lock, until_us))
+        continue;
     if (host->connection != NULL && !host->lost && virConnectRef(host->connection) == 0)
         call->connection = host->connection;
     pthread_mutex_unlock(&host->lock);
@@ -405,21 +385,21 @@ struct fault *host_fault(struct arena *arena, const char *uuid)
 
 bool host_wait(struct virt_host *host, int64_t timeout_ms, bool (*done)(void *argument), void *argument)
 {
-    enum { LOOK_AGAIN_MS = 1000 };
-    int64_t end = clock_monotonic_us() + timeout_ms * 1000;
+    enum { LOOK_AGAIN_US = 1000000 };
+    int64_t end_us = clock_monotonic_us() + timeout_ms * 1000;
     for (;;) {
         pthread_mutex_lock(&host->lock);
         unsigned seen = host->events;
         pthread_mutex_unlock(&host->lock);
         if (done(argument))
             return true;
-        int64_t left_ms = (end - clock_monotonic_us()) / 1000;
-        if (left_ms <= 0)
+        int64_t now_us = clock_monotonic_us();
+        if (now_us >= end_us)
             return false;
-        struct timespec until = moment_after(left_ms < LOOK_AGAIN_MS ? left_ms : LOOK_AGAIN_MS);
+        int64_t until_us = end_us - now_us < LOOK_AGAIN_US ? end_us : now_us + LOOK_AGAIN_US;
         pthread_mutex_lock(&host->lock);
-        while (host->events == seen && pthread_cond_timedwait(&host->changed, &host->lock, &until) != ETIMEDOUT) {
-        }
+        while (host->events == seen && clock_wait(&host->changed, &host->lock, until_us))
+            continue;
         pthread_mutex_unlock(&host->lock);
     }
 }

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { DECLARE_PATIENCE_S = 10, IDLE_MS = 1000, QUEUES = 3, SICK_QUEUE_S = 60 };
 
@@ -303,10 +302,8 @@ static void run(void *argument)
 
 static void wait_declared(struct consumer *c, const bool *what)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DECLARE_PATIENCE_S;
-    while (!*what && pthread_cond_timedwait(&c->declared, &c->lock, &until) == 0)
+    int64_t until_us = clock_monotonic_us() + DECLARE_PATIENCE_S * 1000000LL;
+    while (!*what && clock_wait(&c->declared, &c->lock, until_us))
         continue;
 }
 
@@ -319,7 +316,7 @@ struct consumer *consumer_create(struct amqp_wire *wire)
     c->settled_end = &c->settled;
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->settle_lock, NULL);
-    pthread_cond_init(&c->declared, NULL);
+    clock_condition_init(&c->declared);
     link_init(&c->link, wire->broker, "consumer");
     c->thread = work_thread_start("amqp-consumer", run, c);
     pthread_mutex_lock(&c->lock); /* answers need their queue before the first call leaves */

@@ -11,11 +11,9 @@
 #include "oslo/messaging/amqp/driver.h"
 
 #include <amqp_framing.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { IDLE_MS = 1000, AGAIN_MS = 250, SETTLING_S = 10, IN_FLIGHT = 2048, NAMES = 64, ENDING_MS = 2000 };
 
@@ -456,7 +454,6 @@ static void run(void *argument)
 struct publisher *publisher_create(struct amqp_wire *wire)
 {
     struct publisher *p = calloc(1, sizeof(*p));
-    pthread_condattr_t attributes;
     if (p == NULL)
         abort();
     p->wire = wire;
@@ -464,10 +461,7 @@ struct publisher *publisher_create(struct amqp_wire *wire)
     p->sent.last = &p->sent.first;
     snprintf(p->trouble, sizeof(p->trouble), "no connection to RabbitMQ yet");
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&p->changed);
     link_init(&p->link, wire->broker, "publisher");
     p->thread = work_thread_start("amqp-publisher", run, p);
     return p;
@@ -524,29 +518,17 @@ static void submit(struct publisher *p, struct outgoing *o)
     link_wake(&p->link);
 }
 
-static struct timespec timespec_of(int64_t monotonic_us)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t left_us = monotonic_us - clock_monotonic_us();
-    int64_t ns = until.tv_nsec + (left_us > 0 ? left_us % 1000000 * 1000 : 0);
-    until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    return until;
-}
-
 struct fault *publisher_send(struct publisher *p, struct arena *arena, const struct wire_send *send)
 {
     struct outgoing *o = outgoing_create(send);
-    struct timespec until = timespec_of(send->deadline_us);
     struct fault *fault = NULL;
-    int late = 0;
+    bool in_time = true;
     o->waited_for = true;
     o->mandatory = send->kind == WIRE_TOPIC || send->kind == WIRE_SERVER;
     pthread_mutex_lock(&p->lock);
     submit(p, o);
-    while (o->outcome == UNDER_WAY && late != ETIMEDOUT)
-        late = pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    while (o->outcome == UNDER_WAY && in_time)
+        in_time = clock_wait(&p->changed, &p->lock, send->deadline_us);
     enum outcome outcome = o->outcome;
     o->abandoned = outcome == UNDER_WAY;
     if (outcome == UNDER_WAY)

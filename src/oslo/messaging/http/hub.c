@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { AT_ONCE = 64, UNHANDLED = 256, QUEUED = 100000, SEEN = 4096, LOST_S = 12, FORGET_S = 3600, SETTLING_S = 5, WAIT_MS = 30000 };
 
@@ -280,17 +279,6 @@ static void take_all(struct hub *hub, struct session *s, json_t *to)
     }
 }
 
-static void wait_until(struct hub *hub, int64_t until_us)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t left_us = until_us - clock_monotonic_us();
-    int64_t ns = until.tv_nsec + (left_us > 0 ? left_us % 1000000 * 1000 : 0);
-    until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    pthread_cond_timedwait(&hub->wake, &hub->lock, &until);
-}
-
 /* Only one waits for a session: an earlier one, whose connection is gone, goes first. */
 static void take_turn(struct hub *hub, struct session *s)
 {
@@ -298,7 +286,7 @@ static void take_turn(struct hub *hub, struct session *s)
     s->changed = true;
     pthread_cond_broadcast(&hub->wake);
     while (s->waiting && !hub->stopping && clock_monotonic_us() < until_us)
-        wait_until(hub, until_us);
+        clock_wait(&hub->wake, &hub->lock, until_us);
 }
 
 static int receive(struct hub *hub, const json_t *request, json_t *answer)
@@ -323,7 +311,7 @@ static int receive(struct hub *hub, const json_t *request, json_t *answer)
         take_all(hub, s, messages);
         if (json_array_size(messages) > 0 || s->changed || hub->stopping || clock_monotonic_us() >= until_us)
             break;
-        wait_until(hub, until_us);
+        clock_wait(&hub->wake, &hub->lock, until_us);
     }
     s->waiting = false;
     s->seen_us = clock_monotonic_us();
@@ -469,11 +457,7 @@ int hub_handle(struct hub *hub, const char *what, const json_t *request, json_t 
 struct hub *hub_create(void)
 {
     struct hub *hub = zeroed(sizeof(*hub));
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&hub->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&hub->wake);
     pthread_mutex_init(&hub->lock, NULL);
     random_bytes(&hub->last_tag, sizeof(hub->last_tag));
     hub->last_tag >>= 16; /* tags of the hub before mean nothing here; JSON's integers have a sign */
