@@ -60,6 +60,7 @@ static struct fault *begin_run(struct tx *tx, void *argument)
     if (changed == 0)
         return FAULT(RQ(rq), 409, NULL, "Image status transition from %s to saving is not allowed",
             upload->image.status);
+    upload->image.status = "saving";
     return NULL;
 }
 
@@ -87,6 +88,11 @@ static struct fault *finish_run(struct tx *tx, void *argument)
         return FAULT(RQ(upload->rq), 410, NULL,
             "Image %s could not be found after upload. The image may have been deleted during the upload, cleaning up"
             " the chunks uploaded.", upload->id);
+    upload->image.status = "active";
+    upload->image.size = upload->size;
+    upload->image.virtual_size = upload->virtual_size <= 0 ? -1 : upload->virtual_size;
+    upload->image.checksum = upload->checksum;
+    upload->image.updated_at = now;
     return sql_exec(tx,
         "INSERT INTO image_locations (image_id, value, meta_data, status, created_at, updated_at, deleted)"
         " VALUES (?, ?, '{}', 'active', ?, ?, 0)",
@@ -200,11 +206,17 @@ static struct fault *upload_data(struct request *rq)
     if (type == NULL || strncasecmp(type, "application/octet-stream", 24) != 0)
         return FAULT(RQ(rq), 415, NULL, "Invalid content type %s", type == NULL ? "None" : type);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, begin_run, &upload));
+    image_notify(rq, "image.update", &upload.image);
+    image_notify_data(rq, "image.prepare", &upload.image);
     struct fault *fault = store_data(&upload);
     if (fault != NULL) {
+        image_notify_failed(rq, "image.upload", upload.id, fault);
         struct fault *second = db_write(rq->cx.arena, rq->cx.app->db, restore_run, &upload);
         return second == NULL ? fault : fault_because(fault, second);
     }
+    image_notify_data(rq, "image.upload", &upload.image);
+    image_notify(rq, "image.activate", &upload.image);
+    image_notify(rq, "image.update", &upload.image);
     return glance_answer_empty(rq);
 }
 

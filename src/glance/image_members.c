@@ -6,17 +6,13 @@
 
 #include <string.h>
 
-struct member {
-    const char *member_id, *status, *created_at, *updated_at;
-};
-
 struct change {
     struct request *rq;
     const char *image_id, *member_id, *status;
-    struct member member;
+    struct image_member member;
 };
 
-static void write_member(struct request *rq, const char *image_id, const struct member *member)
+static void write_member(struct request *rq, const char *image_id, const struct image_member *member)
 {
     struct json_writer *w = &rq->json;
     json_begin(w, NULL);
@@ -58,7 +54,7 @@ static struct fault *look(struct tx *tx, struct change *change, bool *ret_found)
         " AND deleted = 0", BIND(TEXT(change->image_id), TEXT(change->member_id))));
     *ret_found = rows_next(rows);
     if (*ret_found)
-        change->member = (struct member){ rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2),
+        change->member = (struct image_member){ rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2),
             rows_text(rows, 3) };
     rows_end(rows);
     return rows_fault(rows);
@@ -100,7 +96,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
             " on the number of allowed image members for this image. Attempted: %lld, Maximum: 128:",
             change->image_id, (long long)total + 1);
     const char *now = glance_timestamp_now(tx_arena(tx));
-    change->member = (struct member){ change->member_id, "pending", now, now };
+    change->member = (struct image_member){ change->member_id, "pending", now, now };
     return sql_exec(tx,
         "INSERT INTO image_members (image_id, member, can_share, status, created_at, updated_at, deleted)"
         " VALUES (?, ?, 0, 'pending', ?, ?, 0)",
@@ -122,6 +118,7 @@ static struct fault *create_member(struct request *rq)
         return FAULT(RQ(rq), 400, NULL, "Member is too long");
     struct change change = { .rq = rq, .member_id = json_string_value(member) };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    image_member_notify(rq, "image.member.create", change.image_id, &change.member);
     write_member(rq, change.image_id, &change.member);
     return NULL;
 }
@@ -159,6 +156,7 @@ static struct fault *update_member(struct request *rq)
         return FAULT(RQ(rq), 400, NULL,
             "Incorrect request: Status must be \"pending\", \"accepted\" or \"rejected\".");
     TRY(db_write(rq->cx.arena, rq->cx.app->db, update_run, &change));
+    image_member_notify(rq, "image.member.update", change.image_id, &change.member);
     write_member(rq, change.image_id, &change.member);
     return NULL;
 }
@@ -182,6 +180,7 @@ static struct fault *delete_member(struct request *rq)
 {
     struct change change = { .rq = rq, .member_id = request_argument(rq, "member_id") };
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
+    image_member_notify(rq, "image.member.delete", change.image_id, &change.member);
     return glance_answer_empty(rq);
 }
 
@@ -218,7 +217,7 @@ static struct fault *list_members(struct request *rq)
     json_begin(&rq->json, NULL);
     json_begin_array(&rq->json, "members");
     while (rows_next(rows)) {
-        const struct member member = { rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2),
+        const struct image_member member = { rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2),
             rows_text(rows, 3) };
         if (owns(rq, &image) || (project != NULL && strcmp(project, member.member_id) == 0))
             write_member(rq, image.id, &member);

@@ -320,6 +320,8 @@ static struct fault *patch_image(struct request *rq)
     struct patch patch = { .rq = rq };
     TRY(parse_patch(rq, &patch));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, patch_run, &patch));
+    if (patch.count > 0)
+        image_notify(rq, "image.update", &patch.image);
     image_write(rq, NULL, &patch.image);
     return NULL;
 }

@@ -219,6 +219,7 @@ static struct fault *create_image(struct request *rq)
     TRY(image_from_body(rq, &change.image));
     TRY(enforce_create(rq, &change.image));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    image_notify(rq, "image.create", &change.image);
     image_write(rq, NULL, &change.image);
     response_headerf(rq, "Location", "%s/v2/images/%s", rq->base_url, change.image.id);
     rq->status = 201;
@@ -281,6 +282,8 @@ static struct fault *delete_image(struct request *rq)
     TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
     for (size_t i = 0; i < change.url_count; i++)
         glance->driver->remove(glance->store, change.urls[i]);
+    change.image.status = "deleted";
+    image_notify(rq, "image.delete", &change.image);
     return glance_answer_empty(rq);
 }
 

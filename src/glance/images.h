@@ -61,6 +61,21 @@ struct fault *image_enforce_mutable(struct request *rq, const char *rule, const 
 bool glance_caller_is_admin(struct request *rq);
 
 void image_write(struct request *rq, const char *name, const struct image *image);
+
+/* ---- image_notify.c: after the commit; nothing is made when nobody listens ---- */
+
+struct image_member {
+    const char *member_id, *status, *created_at, *updated_at; /* times as stored */
+};
+/* "image.create", ...; the payload of image.delete says when. */
+void image_notify(struct request *rq, const char *event, const struct image *image);
+/* image.prepare and image.upload, which also tell of imports. */
+void image_notify_data(struct request *rq, const char *event, const struct image *image);
+/* The same as an error, with a sentence for its payload. */
+void image_notify_failed(struct request *rq, const char *event, const char *id, const struct fault *fault);
+/* "image.member.create", ... */
+void image_member_notify(struct request *rq, const char *event, const char *image_id, const struct image_member *member);
+
 struct fault *image_not_found(struct request *rq, const char *id);
 struct fault *glance_answer_empty(struct request *rq);
 

@@ -25,6 +25,8 @@ static const struct option rows[] = {
     { "DEFAULT", "public_endpoint", OPTION_STR, NULL, KNOWN "links follow the request." },
     { "DEFAULT", "image_size_cap", OPTION_INT, "1099511627776", "Maximum size of image a user can upload in bytes.",
       .min = 1, .max = INT64_MAX },
+    { "DEFAULT", "default_publisher_id", OPTION_STR, "image.localhost", "Default publisher_id for outgoing Glance notifications." },
+    { "DEFAULT", "disabled_notifications", OPTION_LIST, "", "Notifications that are not sent: events (image.create) or groups of them (image)." },
     { "DEFAULT", "limit_param_default", OPTION_INT, "25", "The default number of results to return for a request.", .min = 1, .max = 1000 },
     { "DEFAULT", "api_limit_max", OPTION_INT, "1000", "Maximum number of results that could be returned by a request.",
       .min = 1, .max = 100000 },

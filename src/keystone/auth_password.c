@@ -8,6 +8,7 @@
 #include "keystone/authenticate.h"
 #include "keystone/directories.h"
 #include "keystone/login.h"
+#include "keystone/notifications.h"
 #include "keystone/users.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
@@ -188,8 +189,11 @@ struct fault *prove_by_password(struct request *rq, const json_t *auth, const js
     TRY(find_login(RQ(rq), info, &user, &domain));
     if (domain != NULL && (user == NULL || user->local_id == 0))
         TRY(directory_of(RQ(rq), domain->id, &directory));
-    if (directory != NULL)
-        return prove_by_directory(rq, directory, domain, info, proof);
-    TRY(check_password(RQ(rq), user, domain, json_text_at(info, "password"), false));
+    struct fault *fault = directory != NULL ? prove_by_directory(rq, directory, domain, info, proof) :
+        check_password(RQ(rq), user, domain, json_text_at(info, "password"), false);
+    if (user != NULL && user->enabled && domain->enabled)
+        keystone_notify_authenticated(rq, user->id, user->name, fault);
+    if (fault != NULL || directory != NULL)
+        return fault;
     return proof_of_user(RQ(rq), proof, user->id);
 }

@@ -5,6 +5,7 @@
 #include "keystone/state.h"
 
 #include "base/clock.h"
+#include "keystone/notifications.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
 #include "oslo/schema.h"
@@ -260,6 +261,7 @@ static void render(struct request *rq, const struct fault *fault)
 static void finish(struct request *rq)
 {
     response_header(rq, "Vary", "X-Auth-Token");
+    keystone_notify(rq);
 }
 
 /* As keystone's middleware that normalizes URLs: trailing slashes, all of them, are no part of the path. */

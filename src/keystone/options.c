@@ -13,7 +13,12 @@ static const struct option rows[] = {
       " makes the first user.", .secret = true },
     { "DEFAULT",  "insecure_debug",       OPTION_BOOL, "false", "Known for existing files: answers never tell why a login failed." },
     { "DEFAULT",  "max_token_size",       OPTION_INT,  "255",  "Known for existing files: tokens of any size are made and read." },
-    { "DEFAULT",  "notification_format",  OPTION_STR,  "cadf", "Known for existing files: see [oslo_messaging_notifications]." },
+    { "DEFAULT",  "default_publisher_id", OPTION_STR,  NULL,   "Default publisher_id for outgoing notifications. Not set: the host's name." },
+    { "DEFAULT",  "notification_format",  OPTION_STR,  "cadf", "Form of identity's notifications: basic only says what was done to which"
+      " resource, cadf also by whom and from where.", .choices = OPTION_WORDS("basic", "cadf") },
+    { "DEFAULT",  "notification_opt_out", OPTION_MULTI,
+      "identity.authenticate.success\nidentity.authenticate.pending\nidentity.authenticate.failed",
+      "Notifications that are not sent: identity.RESOURCE.OPERATION." },
     { "catalog",  "template_file",        OPTION_STR,  "default_catalog.templates", "Known for existing files: the catalog is in the database." },
     { "federation", "sso_callback_template", OPTION_STR, "/etc/keystone/sso_callback_template.html", "Known for existing files: there is no"
       " federation yet." },

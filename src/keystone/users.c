@@ -9,6 +9,7 @@
 #include "keystone/directory_api.h"
 #include "keystone/edit.h"
 #include "keystone/login.h"
+#include "keystone/notifications.h"
 #include "keystone/password.h"
 #include "keystone/projects.h"
 #include "keystone/revocation.h"
@@ -468,7 +469,9 @@ static struct fault *password_change(struct request *rq)
 
     TRY(keystone_member(rq, "user", &given));
     TRY(keystone_check(rq, &password_schema, given));
-    TRY(authenticate_password(RQ(rq), id, json_text_at(given, "original_password"), true, &user));
+    struct fault *fault = authenticate_password(RQ(rq), id, json_text_at(given, "original_password"), true, &user);
+    keystone_notify_authenticated(rq, id, fault == NULL ? user->name : NULL, fault);
+    TRY(fault);
     TRY(check_change(rq, user, json_text_at(given, "password")));
     TRY(hash_given(rq, given, &change.hash));
     change.old = user->password_hash;

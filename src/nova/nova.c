@@ -30,6 +30,8 @@ static const struct option option_rows[] = {
     { "DEFAULT", "internal_service_availability_zone", OPTION_STR, "internal", "The zone in which services but nova-compute are listed." },
     { "DEFAULT", "service_down_time", OPTION_INT, "60", "Seconds without a report after which a service counts as down.", .min = 1, .max = INT32_MAX },
     { "DEFAULT", "report_interval", OPTION_INT, "10", "Seconds between reports of services.", .min = 1, .max = INT32_MAX },
+    { "DEFAULT", "lost_message_interval", OPTION_INT, "60", "Seconds between looks for servers that wait for a message; for one that has"
+      " waited for two such times it is taken as lost, and its work begins.", .min = 1, .max = 86400 },
     { "DEFAULT", "force_config_drive", OPTION_BOOL, "false", "Give every server a config drive." },
     { "api", "max_limit", OPTION_INT, "1000", "The most rows of one answer.", .min = 0, .max = INT32_MAX },
     { "api", "enable_instance_password", OPTION_BOOL, "true", "Whether the answer to a new server has its password." },

@@ -213,8 +213,8 @@ static void queue_note(struct notifier *n, const char *body, const char *topic, 
     }
 }
 
-void notify_on(struct context *cx, const char *const *topics, const char *publisher_id, const char *event_type,
-    enum notify_priority priority, const json_t *payload)
+static void send_to(struct context *cx, bool with_context, const char *const *topics, const char *publisher_id,
+    const char *event_type, enum notify_priority priority, const json_t *payload)
 {
     if (!notify_wanted(cx))
         return;
@@ -230,10 +230,23 @@ void notify_on(struct context *cx, const char *const *topics, const char *publis
         log_info("oslo.messaging.notification", "%s %s", event_type, json_dump(cx->arena, document));
     if (!n->sends)
         return;
-    const char *enveloped = envelope_wrap(cx, cx->arena, document); /* adds the context's members to the document too */
+    const char *enveloped = envelope_wrap(with_context ? cx : NULL, cx->arena, document); /* adds the context's members to the document too */
     const char *body = n->enveloped ? enveloped : json_dump(cx->arena, document);
     for (; *topics != NULL; topics++)
         queue_note(n, body, *topics, level);
+}
+
+void notify_on(struct context *cx, const char *const *topics, const char *publisher_id, const char *event_type,
+    enum notify_priority priority, const json_t *payload)
+{
+    send_to(cx, true, topics, publisher_id, event_type, priority, payload);
+}
+
+void notify_anonymous(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
+    const json_t *payload)
+{
+    if (notify_wanted(cx))
+        send_to(cx, false, config_list(cx->app->config, GROUP, "topics", NULL), publisher_id, event_type, priority, payload);
 }
 
 void notify(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,

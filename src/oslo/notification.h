@@ -21,7 +21,11 @@ bool notify_wanted(const struct context *cx);
 void notify(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
     const json_t *payload);
 
-/* The same on topics of its own, NULL-terminated, in place of [oslo_messaging_notifications] topics. */
+/* The same without who asked and his token, as the services send it that tell that in the payload or not at all. */
+void notify_anonymous(struct context *cx, const char *publisher_id, const char *event_type, enum notify_priority priority,
+    const json_t *payload);
+
+/* As notify(), on topics of its own, NULL-terminated, in place of [oslo_messaging_notifications] topics. */
 void notify_on(struct context *cx, const char *const *topics, const char *publisher_id, const char *event_type,
     enum notify_priority priority, const json_t *payload);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notifications of a whole cloud over RabbitMQ, heard by real oslo.messaging: nova's two forms, neutron's."""
+"""Notifications of a whole cloud over RabbitMQ, heard by real oslo.messaging: nova's two forms, neutron's, glance's and
+identity's."""
 import json
 import pathlib
 import subprocess
@@ -17,7 +18,7 @@ from rabbit import PORT, Rabbit, SERVER  # noqa: E402
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 URL = f"rabbit://nova:secret@127.0.0.1:{PORT + 50}/"
 LISTENER = """
-    import json, sys
+    import json, os, sys
     import oslo_messaging
     from oslo_config import cfg
     conf = cfg.CONF
@@ -28,9 +29,11 @@ LISTENER = """
     transport = oslo_messaging.get_notification_transport(conf, url)
     class Endpoint:
         def info(self, ctxt, publisher_id, event_type, payload, metadata):
-            print(json.dumps([publisher_id, event_type, payload]), flush=True)
+            os.write(1, json.dumps([publisher_id, event_type, payload, ctxt]).encode() + b"\\n")  # from many threads
+        error = info
     targets = [oslo_messaging.Target(topic=t, exchange=e) for t, e in
-               (("notifications", "nova"), ("versioned_notifications", "nova"), ("notifications", "neutron"))]
+               (("notifications", "nova"), ("versioned_notifications", "nova"), ("notifications", "neutron"),
+                ("notifications", "glance"), ("notifications", "keystone"))]
     server = oslo_messaging.get_notification_listener(transport, targets, [Endpoint()], executor="threading")
     server.start()
     print("ready", flush=True)
@@ -53,7 +56,9 @@ def heard(tmp_path_factory):
 
         def read():
             for line in listener.stdout:
-                publisher, event, payload = json.loads(line)
+                publisher, event, payload, context = json.loads(line)
+                if event.startswith(("identity.", "image.")):
+                    assert set(context) <= {"client_timeout"}, context  # no token travels with them
                 events.setdefault(event, []).append((publisher, payload))
         threading.Thread(target=read, daemon=True).start()
         patch.setenv("OS_DEFAULT__TRANSPORT_URL", URL)
@@ -62,7 +67,10 @@ def heard(tmp_path_factory):
         cloud = Cloud(tmp_path_factory.mktemp("notify") / "state", fake_compute=1).start()
         try:
             live(cloud)
-            until(lambda: "network.delete.end" in events and "instance.delete.end" in events)
+            share(cloud)
+            administer(cloud)
+            until(lambda: "network.delete.end" in events and "instance.delete.end" in events and
+                  "identity.domain.deleted" in events)
         finally:
             assert cloud.stop() == 0
         listener.communicate("", timeout=30)
@@ -71,6 +79,39 @@ def heard(tmp_path_factory):
         rabbit.destroy()
     return events
 
+
+def share(cloud):
+    """An image's life beside servers."""
+    bare = {"name": "shared", "disk_format": "raw", "container_format": "bare", "visibility": "shared", "color": "red"}
+    image = cloud.post("image", "/v2/images", bare).json()["id"]
+    path = f"/v2/images/{image}"
+    octets = {"Content-Type": "application/octet-stream"}
+    assert cloud.call("PUT", "image", f"{path}/file", data=b"QFI\xfb" + b"\xff" * 508, headers=octets).status_code == 400
+    assert cloud.call("PUT", "image", f"{path}/file", data=b"y" * 700, headers=octets).status_code == 204
+    assert cloud.post("image", f"{path}/members", {"member": "f" * 32}).status_code == 200
+    assert cloud.call("DELETE", "image", f"{path}/members/{'f' * 32}").status_code == 204
+    assert cloud.call("PUT", "image", f"{path}/tags/blue").status_code == 204
+    assert cloud.call("DELETE", "image", path).status_code == 204
+
+
+def administer(cloud):
+    def made(kind, body, path=None):
+        answer = cloud.post("identity", f"/{path or kind + 's'}", {kind: body})
+        assert answer.status_code == 201, answer.text
+        return answer.json()[kind]["id"]
+    domain = made("domain", {"name": "d"})
+    user = made("user", {"name": "ann", "password": "secret", "domain_id": domain})
+    project, group, role = made("project", {"name": "p", "domain_id": domain}), made("group", {"name": "g"}), made("role", {"name": "r"})
+    grant = f"/projects/{project}/users/{user}/roles/{role}"
+    for method, path in (("PUT", grant), ("DELETE", grant), ("DELETE", grant), ("PUT", f"/groups/{group}/users/{user}"),
+                         ("PUT", f"/projects/{project}/tags/t")):
+        cloud.call(method, "identity", path)
+    assert cloud.login("ann", "wrong", None, domain="d").status_code == 401
+    assert cloud.login("ann", "secret", None, domain="d").status_code == 201
+    assert cloud.call("PATCH", "identity", f"/users/{user}", {"user": {"description": "x"}}).status_code == 200
+    assert cloud.call("PATCH", "identity", f"/domains/{domain}", {"domain": {"enabled": False}}).status_code == 200
+    for path in (f"users/{user}", f"groups/{group}", f"roles/{role}", f"domains/{domain}"):
+        assert cloud.call("DELETE", "identity", f"/{path}").status_code == 204
 
 def live(cloud):
     network = cloud.post("network", "/v2.0/networks", {"network": {"name": "n"}}).json()["network"]["id"]
@@ -120,3 +161,57 @@ def test_networks(heard):
     assert gone["network_id"] == network["id"] and gone["network"]["name"] == "n"
     assert heard["subnet.create.end"][0][1]["subnet"]["cidr"] == "10.0.0.0/24"
     assert heard["port.create.end"][0][1]["ports"][0]["network_id"] == network["id"]  # nova asks for several at once
+
+
+def test_images(heard):
+    publisher, created = [e for e in heard["image.create"] if e[1]["name"] == "shared"][0]
+    assert publisher == "image.localhost" and created["status"] == "queued" and created["size"] is None
+    assert created["properties"] == {"color": "red"} and created["visibility"] == "shared" and created["is_public"] is False
+    assert created["deleted"] is False and created["deleted_at"] is None and created["created_at"].endswith("Z")
+
+    def of(event):
+        return [payload for _, payload in heard[event] if isinstance(payload, dict) and payload["id"] == created["id"]]
+    assert [p["status"] for p in of("image.prepare")] == ["saving", "saving"] and of("image.prepare")[0]["os_glance_failed_import"] == []
+    assert len(of("image.activate")) == 1
+    uploaded = of("image.upload")[0]
+    assert (uploaded["status"], uploaded["size"], len(uploaded["checksum"])) == ("active", 700, 32)
+    failed = [payload for _, payload in heard["image.upload"] if isinstance(payload, str)]
+    assert len(failed) == 1 and failed[0].startswith(f"Failed to upload image data for image {created['id']} due to HTTP error: ")
+    assert of("image.update")[-1]["tags"] == ["blue"]
+    gone = of("image.delete")[0]
+    assert gone["deleted"] is True and gone["deleted_at"] and gone["status"] == "deleted"
+    member = heard["image.member.create"][0][1]
+    assert (member["image_id"], member["member_id"], member["status"]) == (created["id"], "f" * 32, "pending")
+    assert heard["image.member.delete"][0][1]["deleted"] is True
+
+
+def test_identity(heard):
+    publisher, event = heard["identity.user.created"][-1]
+    assert publisher.startswith("identity.") and event["typeURI"] == "http://schemas.dmtf.org/cloud/audit/1.0/event"
+    assert (event["eventType"], event["action"], event["outcome"]) == ("activity", "created.user", "success")
+    user = event["resource_info"]
+    assert event["target"] == {"id": user, "typeURI": "data/security/account/user"}
+    assert event["observer"]["typeURI"] == "service/security" and event["eventTime"].endswith("+0000")
+    who = event["initiator"]
+    assert who["username"] == "admin" and who["user_id"] == who["id"] and who["request_id"].startswith("req-")
+    assert who["host"]["address"] == "127.0.0.1" and who["host"]["agent"].startswith("python-requests") and who["project_id"]
+    assert [e["resource_info"] for _, e in heard["identity.user.updated"]] == [user]
+    assert heard["identity.user.deleted"][-1][1]["resource_info"] == user
+    domain = heard["identity.domain.created"][-1][1]["resource_info"]
+    assert heard["identity.domain.updated"][-1][1]["resource_info"] == domain == heard["identity.domain.deleted"][-1][1]["resource_info"]
+    assert domain not in [e["resource_info"] for _, e in heard["identity.project.created"]]  # told as a domain only
+    assert heard["identity.project.deleted"][-1][1]["resource_info"] == domain
+    assert heard["identity.project tag.created"][0][1]["resource_info"] == "t"
+    assert len(heard["identity.group.created"]) == 1 and len(heard["identity.group.updated"]) == 1
+    assert heard["identity.role.deleted"][0][1]["resource_info"] == heard["identity.role.created"][-1][1]["resource_info"]
+
+
+def test_roles_and_logins(heard):
+    user = heard["identity.user.deleted"][-1][1]["resource_info"]
+    given = [e for _, e in heard["identity.role_assignment.created"] if e.get("user") == user]
+    assert len(given) == 1 and given[0]["action"] == "created.role_assignment" and given[0]["inherited_to_projects"] is False
+    assert given[0]["project"] and given[0]["role"] and given[0]["initiator"]["username"] == "admin"
+    taken = [e["outcome"] for _, e in heard["identity.role_assignment.deleted"] if e.get("user") == user]
+    assert taken == ["success", "failure"]  # the second was not there
+    logins = [e for _, e in heard["identity.authenticate"]]
+    assert [(e["outcome"], e["initiator"]["user_id"], e["initiator"]["username"]) for e in logins] == [("failure", user, "ann")]

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { POOL_THREADS = 8, POOL_QUEUE = 16384, PARALLEL = 8, REMIND_MS = 60000 };
+enum { POOL_THREADS = 8, POOL_QUEUE = 16384, PARALLEL = 8 };
 
 static const struct migration migrations[] = {
     { 1, "flows under way", flow_migration },
@@ -171,6 +171,7 @@ struct fault *nova_compute_ready(struct context *cx)
     struct compute *compute = the_compute;
     const struct config *config = cx->app->config;
     int64_t sync_s = config_int(config, "DEFAULT", "sync_power_state_interval");
+    int64_t remind_ms = config_int(config, "DEFAULT", "lost_message_interval") * 1000;
     for (size_t i = 0; i < compute->host_count; i++)
         TRY(rpc_serve(cx, TOPIC_COMPUTE, compute->hosts[i].name, compute_methods, &compute->hosts[i], PARALLEL));
     bool begun = compute->fake && !cx->app->cloud->programs;
@@ -186,7 +187,7 @@ struct fault *nova_compute_ready(struct context *cx)
         compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all,
             compute);
     if (!messaging_is_local(cx->app))
-        compute->tasks[4] = periodic_start(cx->app, "tasks without a message", REMIND_MS, REMIND_MS, remind_all, compute);
+        compute->tasks[4] = periodic_start(cx->app, "tasks without a message", remind_ms, remind_ms, remind_all, compute);
     return NULL;
 }
 

@@ -13,8 +13,6 @@
 #include <dirent.h>
 #include <string.h>
 
-enum { LOST_AFTER_S = 120 };
-
 static bool is(const char *a, const char *b)
 {
     return a != NULL && strcmp(a, b) == 0;
@@ -107,7 +105,7 @@ static struct fault *remind_host(struct context *cx, struct compute_host *host)
 {
     struct instance *instances;
     size_t count;
-    int64_t since_us = clock_now_us() - LOST_AFTER_S * 1000000LL;
+    int64_t since_us = clock_now_us() - 2 * config_int(cx->app->config, "DEFAULT", "lost_message_interval") * 1000000;
     TRY(instances_fetch(cx, host, &instances, &count));
     for (size_t i = 0; i < count; i++) {
         struct instance *instance = &instances[i];

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { SCHEDULER_TIMEOUT_MS = 60000, PLACEMENT_RETRIES = 3, LOST_AFTER_S = 120 };
+enum { SCHEDULER_TIMEOUT_MS = 60000, PLACEMENT_RETRIES = 3 };
 
 static const char SERVICE[] = "nova-conductor";
 
@@ -330,7 +330,8 @@ struct fault *build_resume(struct context *cx)
 struct fault *build_remind(struct context *cx, void *owner)
 {
     size_t begun = 0;
-    TRY(build_lost(cx, clock_now_us() - LOST_AFTER_S * 1000000LL, &begun));
+    int64_t wait_us = 2 * config_int(cx->app->config, "DEFAULT", "lost_message_interval") * 1000000;
+    TRY(build_lost(cx, clock_now_us() - wait_us, &begun));
     if (begun > 0)
         log_warning("nova.conductor", "%zu builds of which no message came begin", begun);
     return NULL;

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { PARALLEL = 16, REMIND_MS = 60000 };
+enum { PARALLEL = 16 };
 
 /* ---- instances ---- */
 
@@ -241,7 +241,8 @@ struct fault *nova_conductor_start(struct context *cx)
     TRY(rpc_serve(cx, TOPIC_CONDUCTOR, cx->app->cloud->host, methods, NULL, PARALLEL));
     reporting = periodic_start(cx->app, "nova-conductor report", 0,
         config_int(cx->app->config, "DEFAULT", "report_interval") * 1000, report, NULL);
-    reminding = periodic_start(cx->app, "builds without a message", REMIND_MS, REMIND_MS, build_remind, NULL);
+    int64_t remind_ms = config_int(cx->app->config, "DEFAULT", "lost_message_interval") * 1000;
+    reminding = periodic_start(cx->app, "builds without a message", remind_ms, remind_ms, build_remind, NULL);
     return NULL;
 }
 
