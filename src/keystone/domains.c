@@ -91,6 +91,7 @@ static struct fault *domain_update(struct request *rq)
     const char *id = request_argument(rq, "domain_id");
     json_t *given;
 
+    TRY(entity_enforce(rq, &domain_entity, request_argument(rq, "domain_id")));
     TRY(keystone_member(rq, "domain", &given));
     TRY(keystone_check(rq, &update_schema, given));
     /* a domain has no place in a tree of its own to be changed */
@@ -113,6 +114,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *domain_delete(struct request *rq)
 {
+    TRY(entity_enforce(rq, &domain_entity, request_argument(rq, "domain_id")));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &domain_entity, .id = request_argument(rq, "domain_id") },
         delete_run, false);
 }
@@ -121,8 +123,8 @@ static const struct route rows[] = {
     ROUTE(GET,    "/v3/domains",             "identity:list_domains",  domain_list, HANDLER_POLICY),
     ROUTE(POST,   "/v3/domains",             "identity:create_domain", domain_create, .status = 201),
     ROUTE(GET,    "/v3/domains/{domain_id}", "identity:get_domain",    domain_show, HANDLER_POLICY),
-    ROUTE(PATCH,  "/v3/domains/{domain_id}", "identity:update_domain", domain_update),
-    ROUTE(DELETE, "/v3/domains/{domain_id}", "identity:delete_domain", domain_delete, .status = 204),
+    ROUTE(PATCH,  "/v3/domains/{domain_id}", "identity:update_domain", domain_update, HANDLER_POLICY),
+    ROUTE(DELETE, "/v3/domains/{domain_id}", "identity:delete_domain", domain_delete, HANDLER_POLICY, .status = 204),
 };
 
 const struct route_table domain_routes = ROUTES(rows);

@@ -42,6 +42,7 @@ static struct fault *endpoint_list(struct request *rq)
 static struct fault *endpoint_show(struct request *rq)
 {
     UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
+    TRY(entity_enforce(rq, &endpoint_entity, request_argument(rq, "endpoint_id")));
     return entity_show(rq, &endpoint_entity, request_argument(rq, "endpoint_id"));
 }
 
@@ -111,6 +112,7 @@ static struct fault *endpoint_update(struct request *rq)
     json_t *given;
 
     UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
+    TRY(entity_enforce(rq, &endpoint_entity, id));
     TRY(keystone_member(rq, "endpoint", &given));
     TRY(keystone_check(rq, &update_schema, given));
     TRY(entity_same_id(rq, given, id));
@@ -138,6 +140,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *endpoint_delete(struct request *rq)
 {
     UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
+    TRY(entity_enforce(rq, &endpoint_entity, request_argument(rq, "endpoint_id")));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = request_argument(rq, "endpoint_id") },
         delete_run, false);
 }
@@ -145,9 +148,9 @@ static struct fault *endpoint_delete(struct request *rq)
 static const struct route rows[] = {
     ROUTE(GET,    "/v3/endpoints",               "identity:list_endpoints",  endpoint_list),
     ROUTE(POST,   "/v3/endpoints",               "identity:create_endpoint", endpoint_create, .status = 201),
-    ROUTE(GET,    "/v3/endpoints/{endpoint_id}", "identity:get_endpoint",    endpoint_show),
-    ROUTE(PATCH,  "/v3/endpoints/{endpoint_id}", "identity:update_endpoint", endpoint_update),
-    ROUTE(DELETE, "/v3/endpoints/{endpoint_id}", "identity:delete_endpoint", endpoint_delete, .status = 204),
+    ROUTE(GET,    "/v3/endpoints/{endpoint_id}", "identity:get_endpoint",    endpoint_show,   HANDLER_POLICY),
+    ROUTE(PATCH,  "/v3/endpoints/{endpoint_id}", "identity:update_endpoint", endpoint_update, HANDLER_POLICY),
+    ROUTE(DELETE, "/v3/endpoints/{endpoint_id}", "identity:delete_endpoint", endpoint_delete, HANDLER_POLICY, .status = 204),
 };
 
 const struct route_table endpoint_routes = ROUTES(rows);

@@ -201,6 +201,17 @@ void entity_respond(struct request *rq, const struct entity *entity, const json_
     entity_finish(rq);
 }
 
+struct fault *entity_enforce(struct request *rq, const struct entity *entity, const char *id)
+{
+    json_t *document;
+    struct tx *tx;
+
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(entity_load(tx, entity, id, &document));
+    tx_end(tx);
+    return document != NULL ? request_enforce(rq, rq->route->policy, NULL) : keystone_not_found(RQ(rq), entity->name, id);
+}
+
 struct fault *entity_show(struct request *rq, const struct entity *entity, const char *id)
 {
     json_t *document;

@@ -82,6 +82,8 @@ void entity_respond_all(struct request *rq, const struct entity *entity, const j
 /* entity_respond() in two halves, for more members in between. */
 void entity_begin(struct request *rq, const struct entity *entity, const json_t *document);
 void entity_finish(struct request *rq);
+/* 404 before the route's rule is asked, as in the reference where it looks the member up for the rule's target. */
+struct fault *entity_enforce(struct request *rq, const struct entity *entity, const char *id);
 /* {..., "links": {"self": ...}} as the member `name`, or as an element (NULL). */
 void entity_write(struct request *rq, const struct entity *entity, const char *name, const json_t *document);
 /* Loads in a transaction of its own and responds; 404 in the reference's words. */

@@ -161,6 +161,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     const struct grant *grant = ((void **)argument)[1];
     int64_t deleted;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(sql_exec_changed(tx, arena_printf(tx_arena(tx),
         "DELETE FROM %s WHERE type = ? AND actor_id = ? AND target_id = ? AND role_id = ? AND inherited = ?", grant->table),
         BIND(TEXT(grant->type), TEXT(grant->actor_id), TEXT(grant->target_id), TEXT(json_text_at(grant->role, "id")),

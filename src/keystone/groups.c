@@ -182,6 +182,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *group_delete(struct request *rq)
 {
     TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, request_argument(rq, "group_id"), NULL));
+    TRY(entity_enforce(rq, &group_entity, request_argument(rq, "group_id")));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &group_entity, .id = request_argument(rq, "group_id") },
         delete_run, false);
 }
@@ -291,7 +292,7 @@ static const struct route rows[] = {
     ROUTE(POST,   "/v3/groups",                  "identity:create_group",           group_create,  HANDLER_POLICY, .status = 201),
     ROUTE(GET,    "/v3/groups/{group_id}",       "identity:get_group",              group_show,    HANDLER_POLICY),
     ROUTE(PATCH,  "/v3/groups/{group_id}",       "identity:update_group",           group_update,  HANDLER_POLICY),
-    ROUTE(DELETE, "/v3/groups/{group_id}",       "identity:delete_group",           group_delete,  .status = 204),
+    ROUTE(DELETE, "/v3/groups/{group_id}",       "identity:delete_group",           group_delete,  HANDLER_POLICY, .status = 204),
     ROUTE(GET,    "/v3/groups/{group_id}/users", "identity:list_users_in_group",    members_list,  HANDLER_POLICY),
     ROUTE(GET,    MEMBER,                        "identity:check_user_in_group",    member_check,  HANDLER_POLICY, .status = 204),
     ROUTE(PUT,    MEMBER,                        "identity:add_user_to_group",      member_add,    HANDLER_POLICY, .status = 204),

@@ -171,6 +171,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     const char *id = request_argument(rq, "consumer_id");
     struct consumer consumer;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(find(tx, RQ(rq), id, &consumer));
     TRY(sql_exec(tx, "DELETE FROM request_token WHERE consumer_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM access_token WHERE consumer_id = ?", BIND(TEXT(id))));

@@ -188,6 +188,7 @@ static struct fault *authorize_run(struct tx *tx, void *argument)
     struct request_token token;
     json_t *role_ids;
 
+    TRY(tx_serialize(tx, "entities"));
     TRY(request_token_find(tx, cx, request_argument(authorization->rq, "request_token_id"), &token));
     TRY(read_roles(tx, authorization, token.project_id, &role_ids));
     return sql_exec(tx, "UPDATE request_token SET authorizing_user_id = ?, verifier = ?, role_ids = ? WHERE id = ?",

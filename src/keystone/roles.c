@@ -40,7 +40,7 @@ static bool of_domain(const json_t *role)
     return domain_id != NULL && domain_id[0] != '\0';
 }
 
-/* Loads the role of the path and enforces the rule for roles of its kind; what is not there needs the global rule. */
+/* Loads the role of the path (404 before any rule, as in the reference) and enforces the rule for roles of its kind. */
 static struct fault *role_of_path(struct request *rq, const char *rule, const char *domain_rule, json_t **ret)
 {
     const char *id = request_argument(rq, "role_id");
@@ -49,8 +49,9 @@ static struct fault *role_of_path(struct request *rq, const char *rule, const ch
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(entity_load(tx, &role_entity, id, ret));
     tx_end(tx);
-    TRY(request_enforce(rq, *ret != NULL && of_domain(*ret) ? domain_rule : rule, NULL));
-    return *ret != NULL ? NULL : keystone_not_found(RQ(rq), "role", id);
+    if (*ret == NULL)
+        return keystone_not_found(RQ(rq), "role", id);
+    return request_enforce(rq, of_domain(*ret) ? domain_rule : rule, NULL);
 }
 
 static struct fault *role_list(struct request *rq)

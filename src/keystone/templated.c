@@ -225,6 +225,8 @@ struct fault *templated_respond(struct request *rq, enum templated_kind kind, co
     *ret_done = templated != NULL;
     if (templated == NULL)
         return NULL;
+    if (rq->route->handler_policy) /* before the handler asks for what is in the database */
+        TRY(request_enforce(rq, rq->route->policy, NULL));
     if (kind == TEMPLATED_OTHER || (rq->method != GET && rq->method != HEAD))
         return FAULT(RQ(rq), 501, NULL, "The action you have requested has not been implemented.");
     if (id == NULL) {

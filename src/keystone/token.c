@@ -6,6 +6,7 @@
 #include "keystone/directories.h"
 #include "keystone/oauth1.h"
 #include "keystone/revocation.h"
+#include "keystone/roles.h"
 #include "keystone/shadow_users.h"
 #include "keystone/token_roles.h"
 #include "keystone/trusts.h"
@@ -72,6 +73,20 @@ static struct fault *add_distant_groups(struct context *cx, struct tx *tx, const
     return NULL;
 }
 
+/* What the reference shows of the roles of a trust. */
+static struct fault *read_whole_roles(struct tx *tx, struct token *token)
+{
+    json_t *roles = json_keep(tx_arena(tx), json_array()), *role;
+
+    for (size_t i = 0; i < token->role_count; i++) {
+        TRY(entity_load(tx, &role_entity, token->roles[i].id, &role));
+        if (role != NULL)
+            json_array_append(roles, role);
+    }
+    token->whole_roles = roles;
+    return NULL;
+}
+
 /* The roles that the user has on the claims' scope, implied ones included, global ones only. */
 static struct fault *read_roles(struct context *cx, struct tx *tx, const struct reference *reference, struct token *token)
 {
@@ -95,7 +110,7 @@ static struct fault *read_roles(struct context *cx, struct tx *tx, const struct 
         TRY(roles_on_system(tx, reference, &actor, marks));
     }
     roles_listed(tx_arena(tx), reference, marks, false, &token->roles, &token->role_count);
-    return NULL;
+    return token->trust != NULL ? read_whole_roles(tx, token) : NULL;
 }
 
 static struct fault *scope_read(struct context *cx, struct tx *tx, struct token *token)
@@ -347,6 +362,10 @@ static void write_scope(struct json_writer *w, const struct token *token)
     }
     if (token->claims.scope == UNSCOPED)
         return;
+    if (token->whole_roles != NULL) {
+        json_value(w, "roles", token->whole_roles);
+        return;
+    }
     json_begin_array(w, "roles");
     for (size_t i = 0; i < token->role_count; i++) {
         json_begin(w, NULL);

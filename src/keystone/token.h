@@ -38,6 +38,7 @@ struct token {
     const struct project *domain;                   /* DOMAIN_SCOPED */
     const struct identity_role *roles;
     size_t role_count;
+    const json_t *whole_roles;                      /* of a trust: its token shows all that a role is; else NULL */
     const struct trust *trust;
     const struct user *trustor, *trustee;           /* of the trust; `user` is the one whom it lets act */
     const struct app_cred *app_cred;

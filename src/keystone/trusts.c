@@ -406,6 +406,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct request *rq = ((void **)argument)[0];
     const struct trust *trust = ((void **)argument)[1];
 
+    TRY(tx_serialize(tx, "entities"));
     return trust_end(tx, rq->cx.app->config, trust->id, trust->trustor_id);
 }
 

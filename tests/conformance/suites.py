@@ -12,6 +12,7 @@ class Suite:
     workers: int = 2    # 1 where tests see each other's objects
     quick: str = ""     # which of the selected ones ./check runs; "" for none
     hosts: int = 4      # simulated compute hosts
+    settings: tuple = ()  # options of the cloud, ("OS_GROUP__NAME", "value") each
 
 
 TEMPEST = "tempest/test_discover"
@@ -19,7 +20,10 @@ CLIENT = "openstackclient/tests/functional"
 
 SUITES = [
     Suite("tempest-identity", TEMPEST, r"^tempest\.api\.identity\.(v3|admin\.v3)\.", ("identity",), quick="."),
-    Suite("keystone-plugin", TEMPEST, r"^keystone_tempest_plugin\.tests\.(api|rbac)\.", ("identity",)),
+    Suite("keystone-plugin", TEMPEST, r"^keystone_tempest_plugin\.tests\.api\.", ("identity",)),
+    # the same questions asked by every persona, with scopes enforced
+    Suite("keystone-rbac", TEMPEST, r"^keystone_tempest_plugin\.tests\.rbac\.", ("identity",),
+          settings=(("OS_OSLO_POLICY__ENFORCE_SCOPE", "true"),)),
     Suite("osc-placement", "osc_placement/tests/functional", ".", ("placement",), workers=1, quick=".", hosts=1),
     Suite("tempest-image", TEMPEST, r"^tempest\.api\.image\.", ("image",), quick="."),
     Suite("glance-plugin", TEMPEST, r"^glance_tempest_plugin\.", ("image",)),

@@ -198,6 +198,9 @@ def identity_section(cloud):
     project = cloud.session.get_project_id()
     roles = {row["name"] for row in cloud.get("identity", "/roles").get("roles", [])}
     credentials = cloud.knows("identity", f"/users/{me}/application_credentials")
+    # a token of the system makes no application credential: a wrong scope is seen before a wrong body
+    asked = cloud.system.post(f"{cloud.auth_url}/users/{me}/application_credentials", json={}, raise_exc=False)
+    scopes = asked.status_code == 403
     return {
         "auth": {"use_dynamic_credentials": True,
                  "admin_username": cloud.env["OS_USERNAME"], "admin_password": cloud.env["OS_PASSWORD"],
@@ -212,7 +215,7 @@ def identity_section(cloud):
             "application_credentials": credentials,
             "access_rules": credentials and cloud.knows("identity", f"/users/{me}/access_rules"),
             "federation": cloud.knows("identity", "/OS-FEDERATION/identity_providers"),
-            "security_compliance": False, "domain_specific_drivers": False, "external_idp": False, "enforce_scope": False},
+            "security_compliance": False, "domain_specific_drivers": False, "external_idp": False, "enforce_scope": scopes},
     }
 
 
