@@ -106,7 +106,6 @@ struct fault *credential_insert(struct tx *tx, struct context *cx, const struct 
 {
     int64_t limit = config_int(cx->app->config, "credential", "user_limit"), present;
 
-    TRY(tx_serialize(tx, "entities"));
     TRY(sql_int_of(tx, &present, 0, "SELECT COUNT(*) FROM credential WHERE user_id = ?", BIND(TEXT(credential->user_id))));
     if (limit >= 0 && present >= limit)
         return keystone_refused(cx, "Unable to create additional credentials, maximum of %lld already exceeded for user.",
