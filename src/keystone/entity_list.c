@@ -121,14 +121,24 @@ static json_t *new_array(void)
     return json_array();
 }
 
+/* " WHERE key IN (...)": of the rows that the list's conditions name; with none, all of them are wanted. */
+static const char *only_listed(struct list *list, const char *key)
+{
+    const struct entity *entity = list->entity;
+    if (list->where[0] == '\0')
+        return "";
+    return arena_printf(list->rq->cx.arena, " WHERE %s IN (SELECT %s FROM %s WHERE %s)", key, entity->id_column, entity->from,
+        list->where);
+}
+
 static struct fault *read_options(struct list *list)
 {
     const struct entity *entity = list->entity;
     struct arena *arena = list->rq->cx.arena;
     struct rows *rows;
 
-    TRY(sql_query(list->tx, &rows, arena_printf(arena, "SELECT %s, option_id, option_value FROM %s", entity->options_key,
-        entity->options_table), NO_BIND));
+    TRY(sql_query(list->tx, &rows, arena_printf(arena, "SELECT %s, option_id, option_value FROM %s%s", entity->options_key,
+        entity->options_table, only_listed(list, entity->options_key)), list->values, list->count));
     while (rows_next(rows)) {
         const char *name = entity_option_name(entity, rows_text(rows, 1));
         json_t *value = json_parse_own(arena, rows_text(rows, 2));
@@ -142,7 +152,8 @@ static struct fault *read_tags(struct list *list)
 {
     struct rows *rows;
 
-    TRY(sql_query(list->tx, &rows, "SELECT project_id, name FROM project_tag ORDER BY project_id, name", NO_BIND));
+    TRY(sql_query(list->tx, &rows, arena_printf(list->rq->cx.arena, "SELECT project_id, name FROM project_tag%s ORDER BY project_id,"
+        " name", only_listed(list, "project_id")), list->values, list->count));
     while (rows_next(rows))
         json_array_append_new(of_row(list, &list->tags, rows_text(rows, 0), new_array), json_string(rows_text(rows, 1)));
     return rows_fault(rows);

@@ -216,6 +216,12 @@ static const char indexes[] =
     "CREATE INDEX nubo_target ON assignment (target_id)"
     ";\nCREATE INDEX nubo_password_order ON password (local_user_id, created_at_int)";
 
+/* Lists are filtered by name without a domain, and hold what lies in one domain. */
+static const char more_indexes[] =
+    "CREATE INDEX nubo_user_name ON local_user (name)"
+    ";\nCREATE INDEX nubo_project_name ON project (name)"
+    ";\nCREATE INDEX nubo_group_name ON `group` (name)";
+
 const struct migration keystone_migrations[KEYSTONE_MIGRATIONS] = {
     { 1,  "resource",                      resource_tables,   EXPAND },
     { 2,  "identity",                      identity_tables,   EXPAND },
@@ -228,4 +234,5 @@ const struct migration keystone_migrations[KEYSTONE_MIGRATIONS] = {
     { 9,  "policies, limits, settings",    policy_tables,     EXPAND },
     { 10, "upstream's record",             alembic,           EXPAND },
     { 11, "indexes of our own",            indexes },
+    { 12, "indexes on names",              more_indexes },
 };

@@ -46,7 +46,7 @@ extern const struct policy_table keystone_policies, keystone_resource_policies, 
 /* Heads of upstream's expand and contract branches, the same in Zed and 2023.1. */
 #define KEYSTONE_EXPAND   "29e87d24a316"
 #define KEYSTONE_CONTRACT "e25ffa003242"
-enum { KEYSTONE_MIGRATIONS = 11 };
+enum { KEYSTONE_MIGRATIONS = 12 };
 extern const struct migration keystone_migrations[KEYSTONE_MIGRATIONS];
 
 extern const struct route_table auth_routes, version_routes, user_routes, group_routes, project_routes,

@@ -3,6 +3,7 @@
  * What a user may scope to: the projects and domains that he has a role on, by himself or through a group, there or
  * handed down from above (auth/projects, auth/domains, users/{user_id}/projects).
  */
+#include "base/buf.h"
 #include "keystone/directories.h"
 #include "keystone/model.h"
 #include "keystone/projects.h"
@@ -53,11 +54,15 @@ static const char *targets(struct making *making, const char *types, bool inheri
     making->values[making->count++] = TEXT(making->actor->user_id);
     for (size_t i = 0; i < making->groups; i++)
         making->values[making->count++] = TEXT(making->actor->group_ids[i]);
-    return arena_printf(making->arena, "SELECT target_id FROM assignment WHERE (actor_id = ? OR actor_id IN (SELECT group_id FROM"
-        " user_group_membership WHERE user_id = ?)%s%s%s) AND role_id IN (SELECT id FROM role WHERE domain_id = '" ROLE_NO_DOMAIN
-        "' UNION SELECT prior_role_id FROM implied_role) AND type IN (%s) AND inherited = %d",
-        making->groups > 0 ? " OR actor_id IN (" : "", making->groups > 0 ? sql_marks(making->arena, making->groups) : "",
-        making->groups > 0 ? ")" : "", types, inherited);
+    struct buf groups = { 0 };
+    for (size_t i = 0; i < making->groups; i++)
+        buf_puts(&groups, " UNION ALL SELECT ?");
+    /* The actors as one list, so that the rows are found by type and actor. */
+    const char *sql = arena_printf(making->arena, "SELECT target_id FROM assignment WHERE type IN (%s) AND actor_id IN (SELECT ? UNION"
+        " ALL SELECT group_id FROM user_group_membership WHERE user_id = ?%s) AND role_id IN (SELECT id FROM role WHERE domain_id = '"
+        ROLE_NO_DOMAIN "' UNION SELECT prior_role_id FROM implied_role) AND inherited = %d", types, buf_text(&groups), inherited);
+    buf_release(&groups);
+    return sql;
 }
 
 static struct condition mine(struct arena *arena, const struct actor *actor, bool domains)
@@ -68,15 +73,17 @@ static struct condition mine(struct arena *arena, const struct actor *actor, boo
     while (actor->group_ids != NULL && actor->group_ids[making.groups] != NULL)
         making.groups++;
     making.values = ARENA_ARRAY(arena, struct sql_value, 3 * (making.groups + 2));
-    const char *direct = targets(&making, domains ? of_domains : of_projects, false);
-    const char *sql = arena_printf(arena, "id IN (%s)", direct);
-    if (!domains) {
-        const char *handed_down = targets(&making, of_domains, true);
-        const char *above = targets(&making, of_projects, true);
-        sql = arena_printf(arena, "%s OR (is_domain = 0 AND domain_id IN (%s)) OR id IN (WITH RECURSIVE below(id) AS (SELECT c.id"
-            " FROM project c WHERE c.parent_id IN (%s) UNION SELECT c.id FROM project c JOIN below b ON c.parent_id = b.id)"
-            " SELECT id FROM below)", sql, handed_down, above);
+    if (domains) {
+        const char *direct = targets(&making, of_domains, false);
+        return (struct condition){ arena_printf(arena, "id IN (%s)", direct), making.values, making.count };
     }
+    /* One subquery, so that the rows are found by their ids. */
+    const char *above = targets(&making, of_projects, true);
+    const char *direct = targets(&making, of_projects, false);
+    const char *handed_down = targets(&making, of_domains, true);
+    const char *sql = arena_printf(arena, "id IN (WITH RECURSIVE below(id) AS (SELECT c.id FROM project c WHERE c.parent_id IN (%s)"
+        " UNION SELECT c.id FROM project c JOIN below b ON c.parent_id = b.id) SELECT id FROM below UNION %s UNION SELECT d.id FROM"
+        " project d WHERE d.is_domain = 0 AND d.domain_id IN (%s))", above, direct, handed_down);
     return (struct condition){ sql, making.values, making.count };
 }
 
