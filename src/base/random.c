@@ -1,45 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * random: getrandom(2) in batches per thread, or a seeded generator. See random.h. */
+ * random: getrandom(2). See random.h. */
 #include "base/random.h"
 
 #include <ctype.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-static atomic_bool seeded;
-static pthread_mutex_t seed_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t seed_state;
-
-/* splitmix64 (public domain by its author): every seed gives a good sequence. */
-static uint64_t seeded_next(void)
+void random_bytes(void *ret_bytes, size_t size)
 {
-    uint64_t z = (seed_state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-void random_seed(uint64_t seed)
-{
-    pthread_mutex_lock(&seed_lock);
-    seed_state = seed;
-    pthread_mutex_unlock(&seed_lock);
-    atomic_store(&seeded, true);
-}
-
-static void seeded_bytes(unsigned char *to, size_t size)
-{
-    pthread_mutex_lock(&seed_lock);
-    for (size_t i = 0; i < size; i++)
-        to[i] = (unsigned char)seeded_next();
-    pthread_mutex_unlock(&seed_lock);
-}
-
-static void kernel_bytes(unsigned char *to, size_t size)
-{
+    unsigned char *to = ret_bytes;
     while (size > 0) {
         ssize_t n = getrandom(to, size, 0);
         if (n < 0)
@@ -47,14 +17,6 @@ static void kernel_bytes(unsigned char *to, size_t size)
         to += n;
         size -= (size_t)n;
     }
-}
-
-void random_bytes(void *to, size_t size)
-{
-    if (atomic_load_explicit(&seeded, memory_order_relaxed))
-        seeded_bytes(to, size);
-    else
-        kernel_bytes(to, size);
 }
 
 uint64_t random_below(uint64_t limit)

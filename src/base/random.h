@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * random: the one place where randomness and new ids come from.
- *
- * Normally the kernel's generator. random_seed() switches the process to a repeatable sequence, for tests only.
  */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
@@ -14,13 +12,10 @@
 
 enum { UUID_TEXT = 37, UUID_HEX = 33 }; /* buffer sizes, NUL included */
 
-void random_bytes(void *to, size_t size);
+void random_bytes(void *ret_bytes, size_t size);
 
 /* Uniform in [0, limit). limit > 0. */
 uint64_t random_below(uint64_t limit);
-
-/* From now on everything follows from the seed. Not for production: ids and keys become guessable. */
-void random_seed(uint64_t seed);
 
 /* A version 4 UUID: "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx" (RFC 9562), or its 32 hexadecimal digits alone. */
 const char *uuid_new(struct arena *arena);

@@ -19,9 +19,6 @@ static const struct option rows[] = {
     { "DEFAULT",  "notification_opt_out", OPTION_MULTI,
       "identity.authenticate.success\nidentity.authenticate.pending\nidentity.authenticate.failed",
       "Notifications that are not sent: identity.RESOURCE.OPERATION." },
-    { "catalog",  "template_file",        OPTION_STR,  "default_catalog.templates", "Known for existing files: the catalog is in the database." },
-    { "federation", "sso_callback_template", OPTION_STR, "/etc/keystone/sso_callback_template.html", "Known for existing files: there is no"
-      " federation yet." },
     { "eventlet_server", "public_bind_host", OPTION_STR, "0.0.0.0", "Known for existing files: bind_host says it." },
     { "eventlet_server", "admin_bind_host", OPTION_STR, "0.0.0.0", "Known for existing files: bind_host says it." },
     { "DEFAULT",  "public_endpoint",      OPTION_URI,  NULL,   "Base URL of the API in links; from the request when not set." },

@@ -9,7 +9,7 @@
 static const struct option rows[] = {
     { "ldap", "url", OPTION_STR, "ldap://localhost",
       "Directory servers, separated by commas; the first that answers is used." },
-    { "ldap", "randomize_urls", OPTION_BOOL, "false", "Try the servers in any order." },
+    { "ldap", "randomize_urls", OPTION_BOOL, "false", "Known for existing files: servers are tried in the order in which url names them." },
     { "ldap", "user", OPTION_STR, NULL, "DN that searches are made as." },
     { "ldap", "password", OPTION_STR, NULL, "Its password.", .secret = true },
     { "ldap", "suffix", OPTION_STR, "cn=example,cn=com", "Where the trees are when their DNs are not set." },

@@ -37,7 +37,6 @@ struct level {
     const struct argument *arguments;
     size_t count;
     const char **values;
-    const char *const **lists;
     size_t positional; /* the next one to be filled */
 };
 
@@ -56,12 +55,6 @@ bool argument_is_option(const struct argument *argument)
     return argument->name[0] == '-';
 }
 
-const char *command_category(struct arena *arena, const struct command *command)
-{
-    size_t length = strcspn(command->words, " ");
-    return command->words[length] == '\0' ? NULL : arena_strndup(arena, command->words, length);
-}
-
 static bool is_required(const struct argument *argument)
 {
     return argument->required || (argument->required_of_root && geteuid() == 0);
@@ -73,9 +66,6 @@ static struct level level_create(struct arena *arena, const struct argument *arg
     while (arguments != NULL && arguments[level.count].name != NULL)
         level.count++;
     level.values = ARENA_ARRAY(arena, const char *, level.count + 1);
-    level.lists = ARENA_ARRAY(arena, const char *const *, level.count + 1);
-    for (size_t i = 0; i < level.count; i++)
-        level.lists[i] = ARENA_ARRAY(arena, const char *, 1);
     return level;
 }
 
@@ -132,17 +122,6 @@ static int find_option(struct parser *p, const struct level *level, const char *
     return found;
 }
 
-static const char *const *append(struct arena *arena, const char *const *list, const char *value)
-{
-    size_t count = 0;
-    while (list[count] != NULL)
-        count++;
-    const char **longer = ARENA_ARRAY(arena, const char *, count + 2);
-    memcpy(longer, list, count * sizeof(*list));
-    longer[count] = value;
-    return longer;
-}
-
 static bool is_whole_number(const char *text)
 {
     char *end;
@@ -186,8 +165,6 @@ static void store(struct parser *p, struct level *level, size_t at, const char *
         printf("%s\n", p->program->version);
         p->status = 0;
     }
-    if (a->type == ARGUMENT_LIST || a->type == ARGUMENT_REST)
-        level->lists[at] = append(p->arena, level->lists[at], value);
     if (level->arguments != command_common || a->type != ARGUMENT_LIST || p->source_count == MAX_SOURCES)
         return;
     /* Files and directories in the order in which they were given. */
@@ -230,9 +207,7 @@ static bool take_positional(struct parser *p, struct level *level, const char *w
         level->positional++;
     if (level->positional == level->count)
         return false;
-    store(p, level, level->positional, word);
-    if (level->arguments[level->positional].type != ARGUMENT_REST)
-        level->positional++;
+    store(p, level, level->positional++, word);
     return true;
 }
 
@@ -420,8 +395,7 @@ int command_main(const struct service *service, const struct program *program, c
     for (size_t i = 0; !given && i < default_count && i < MAX_SOURCES; i++)
         p->sources[p->source_count++] = defaults[i];
     struct command_call call = { .arena = arena, .program = program, .command = p->command,
-        .app = make_app(arena, service), .program_values = levels[1].values, .values = command_level.values,
-        .lists = command_level.lists };
+        .app = make_app(arena, service), .program_values = levels[1].values, .values = command_level.values };
     struct fault *fault = read_config(p, &levels[0], call.app);
     if (fault != NULL) {
         fprintf(stderr, "%s: %s\n", program->name, fault_text(arena, fault));
@@ -463,14 +437,6 @@ int64_t command_int(const struct command_call *call, const char *name, int64_t a
 {
     const char *text = command_text(call, name);
     return text != NULL ? strtoll(text, NULL, 10) : absent;
-}
-
-const char *const *command_list(const struct command_call *call, const char *name)
-{
-    size_t at = 0;
-    const struct argument *a = find_argument(call->command->arguments, name, &at);
-    assert(a != NULL);
-    return call->lists[at];
 }
 
 struct fault *command_database_of(struct command_call *call, const char *url, struct db **ret)

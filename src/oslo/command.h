@@ -21,8 +21,7 @@ enum argument_type {
     ARGUMENT_TEXT,
     ARGUMENT_INT,
     ARGUMENT_FLAG, /* takes no value */
-    ARGUMENT_LIST, /* an option that may be repeated */
-    ARGUMENT_REST, /* a positional that takes all that follow; at least one when required */
+    ARGUMENT_LIST, /* oslo.config's --config-file and --config-dir: may be repeated */
 };
 
 struct argument {
@@ -67,7 +66,6 @@ struct command_call {
     int status;           /* exit status when run() returns no fault */
     const char **program_values; /* parallel to program->options */
     const char **values;  /* parallel to command->arguments: the text, "" for a given flag, NULL: not given */
-    const char *const **lists; /* the same for LIST and REST: NULL-terminated, never NULL */
 };
 
 /* Runs a program of a service. `defaults`: its configuration when the command line names none. Returns the exit status. */
@@ -78,7 +76,6 @@ int command_main(const struct service *service, const struct program *program, c
 const char *command_text(const struct command_call *call, const char *name); /* NULL: not given and no default */
 bool command_flag(const struct command_call *call, const char *name);
 int64_t command_int(const struct command_call *call, const char *name, int64_t absent);
-const char *const *command_list(const struct command_call *call, const char *name); /* NULL-terminated, never NULL */
 
 /* Opens [database] connection into call->app->db, without any migration. */
 struct fault *command_database(struct command_call *call);
@@ -115,7 +112,5 @@ bool argument_is_option(const struct argument *argument);
 /* "usage: ..." wrapped as argparse wraps it; command may be NULL (the program's own), or a category's name given. */
 void command_usage(struct buf *out, const struct program *program, const char *category, const struct command *command);
 void command_help(struct buf *out, const struct program *program, const char *category, const struct command *command);
-/* The first word of a command's words, in the arena; whether it has a second. */
-const char *command_category(struct arena *arena, const struct command *command);
 
 #endif

@@ -21,8 +21,7 @@ static const char *part_of(struct arena *arena, const struct argument *a)
     const char *value = metavar(arena, a);
     const char *name = a->other != NULL && a->other[1] != '-' ? a->other : a->name;
     if (!argument_is_option(a))
-        return a->type == ARGUMENT_REST ? arena_printf(arena, a->required ? "%s [%s ...]" : "[%s ...]", value, value)
-             : a->required ? value : arena_printf(arena, "[%s]", value);
+        return a->required ? value : arena_printf(arena, "[%s]", value);
     const char *text = a->type == ARGUMENT_FLAG ? name : arena_printf(arena, "%s %s", name, value);
     return a->required ? text : arena_printf(arena, "[%s]", text);
 }

@@ -21,7 +21,8 @@ static const struct option rows[] = {
     { "healthcheck", "backends", OPTION_LIST, "disable_by_file", "What is checked.",
       .choices = OPTION_WORDS("disable_by_file", "disable_by_files_ports") },
     { "healthcheck", "disable_by_file_path", OPTION_STR, NULL, "A file that, while it is there, says that we are not healthy." },
-    { "healthcheck", "disable_by_file_paths", OPTION_LIST, NULL, "The same for one port each: port:path." },
+    { "healthcheck", "disable_by_file_paths", OPTION_LIST, NULL, "Known for existing files: disable_by_file_path says it, in the"
+      " file of the API that it is for." },
 };
 
 const struct option_table middleware_options = OPTION_TABLE(rows);

@@ -11,13 +11,7 @@
 
 const char SQL_DUPLICATE[] = "sql.duplicate";
 
-static _Atomic uint64_t statements;
 static __thread struct sql_usage here;
-
-uint64_t sql_statement_count(void)
-{
-    return atomic_load_explicit(&statements, memory_order_relaxed);
-}
 
 struct sql_usage sql_usage_here(void)
 {
@@ -120,7 +114,6 @@ static struct fault *try_statement(struct tx *tx, const char *sql, const struct 
     struct statement **ret)
 {
     const struct sql_driver *driver = tx->db->driver;
-    atomic_fetch_add_explicit(&statements, 1, memory_order_relaxed);
     here.statements++;
     if (tx->db->settings.connection_debug >= 50)
         log_debug("oslo.db", "%s", sql);

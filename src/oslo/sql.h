@@ -174,9 +174,6 @@ struct fault *db_sync(struct arena *arena, struct db *db, const struct migration
     void (*progress)(const struct migration *migration));
 struct fault *db_version(struct arena *arena, struct db *db, int *ret_number);
 
-/* Statements executed so far by this process, for the bench. */
-uint64_t sql_statement_count(void);
-
 /* What this thread did so far: the difference of two is what a request cost. SQLite makes no round trips. */
 struct sql_usage {
     uint64_t statements, transactions, round_trips;
