@@ -22,7 +22,6 @@ static const struct option rows[] = {
 
     DRIVER("credential", "Where credentials are kept."),
     { "credential", "provider", OPTION_STR, "fernet", "How credentials are encrypted.", .choices = OPTION_WORDS("fernet") },
-    { "credential", "key_repository", OPTION_STR, "/etc/keystone/credential-keys/", "Directory of the keys of credentials." },
     CACHING("credential", NULL),
     { "credential", "auth_ttl", OPTION_INT, "15", "Minutes that a signed EC2 or S3 request may be old." },
     { "credential", "user_limit", OPTION_INT, "-1", "Credentials that a user may have; -1: any number." },
@@ -31,8 +30,6 @@ static const struct option rows[] = {
     { "receipt", "provider", OPTION_STR, "fernet", "How receipts are sealed.", .choices = OPTION_WORDS("fernet") },
     CACHING("receipt", "300"),
     { "receipt", "cache_on_issue", OPTION_BOOL, "true", "Known; receipts are read from their text." },
-    { "fernet_receipts", "key_repository", OPTION_STR, "/etc/keystone/fernet-keys/", "Directory of the keys of receipts." },
-    { "fernet_receipts", "max_active_keys", OPTION_INT, "3", "Keys that a rotation keeps.", .min = 1, .max = INT64_MAX },
 
     { "totp", "included_previous_windows", OPTION_INT, "1", "Passcodes of the past that are taken, too.", .min = 0, .max = 10 },
 
