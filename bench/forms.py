@@ -111,7 +111,8 @@ def measure(cloud, parts=None):
 def bench_forms(cloud):
     print("-- one process, SQLite")
     measure(cloud)
-    for title, pairs in (("-- each role a process; MariaDB, RabbitMQ, memcached", False), ("-- the same, two of each API behind haproxy", True)):
+    for title, pairs in (("-- each role a process; MariaDB, RabbitMQ, memcached", False),
+                         ("-- the same, two of each API behind haproxy", True)):
         print(title)
         parts = Engines()
         base = split.split_class(conftest.Cloud, conftest.BIN, parts.schema, parts.transport, f"127.0.0.1:{parts.cache_port}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity: tokens of each kind, logins, lists; then the same with 100,000 users, 10,000 projects and 100,000 assignments, which are
-written into the database at once while keystone is down."""
+"""Identity: tokens of each kind, logins, lists; then the same with 100,000 users, 10,000 projects and 100,000 assignments, which
+are written into the database at once while keystone is down."""
 import concurrent.futures
 import os
 import sqlite3
@@ -15,7 +15,8 @@ USERS, PROJECTS, ASSIGNMENTS = 100_000, 10_000, 100_000
 
 
 def validation(cloud, what, token):
-    rate, cpu = measure_rate(cloud, cloud.url("identity", "/auth/tokens"), {"X-Auth-Token": cloud.token(), "X-Subject-Token": token})
+    headers = {"X-Auth-Token": cloud.token(), "X-Subject-Token": token}
+    rate, cpu = measure_rate(cloud, cloud.url("identity", "/auth/tokens"), headers)
     ceiling, ceiling_cpu = empty_handler(cloud)
     line(what, f"{rate:.0f}", "/s", f"{cpu:.1f} us of CPU each; empty handler {ceiling:.0f}/s, {ceiling_cpu:.1f} us", "Zed 133/s")
 
@@ -29,8 +30,8 @@ def kinds(cloud, admin):
     """(what it is, a token of that kind)"""
     me = admin.call("GET", "identity", "/users?name=admin")["users"][0]["id"]
     one = admin.call("GET", "identity", "/projects?name=admin")["projects"][0]["id"]
-    trust = admin.call("POST", "identity", "/OS-TRUST/trusts", {"trust": {
-        "trustor_user_id": me, "trustee_user_id": me, "project_id": one, "impersonation": False, "roles": [{"name": "member"}]}})["trust"]["id"]
+    body = {"trustor_user_id": me, "trustee_user_id": me, "project_id": one, "impersonation": False, "roles": [{"name": "member"}]}
+    trust = admin.call("POST", "identity", "/OS-TRUST/trusts", {"trust": body})["trust"]["id"]
     made = admin.call("POST", "identity", f"/users/{me}/application_credentials",
                       {"application_credential": {"name": uuid.uuid4().hex}})["application_credential"]
     yield "a project's token validated", cloud.token()
@@ -61,8 +62,8 @@ def first_logins(cloud, count=24):
     at = time.process_time()
     crypt.crypt("a password", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=2 ** 12))
     bare = time.process_time() - at
-    line("first logins of 24 users, 8 at a time", f"{rate:.1f}", "/s", f"{cpu * 1000:.0f} ms of CPU each; a bare bcrypt {bare * 1000:.0f} ms",
-         "Zed 217 ms each")
+    line("first logins of 24 users, 8 at a time", f"{rate:.1f}", "/s",
+         f"{cpu * 1000:.0f} ms of CPU each; a bare bcrypt {bare * 1000:.0f} ms", "Zed 217 ms each")
     line("  the slowest GET /roles meanwhile", f"{slowest * 1000:.1f}", "ms")
 
 
@@ -84,7 +85,8 @@ def fill(cloud):
     projects = [uuid.uuid4().hex for _ in range(PROJECTS)]
     db.executemany("INSERT INTO project (id, name, extra, description, enabled, domain_id, parent_id, is_domain)"
                    " VALUES (?, ?, '{}', '', 1, 'default', 'default', 0)", [(p, "many-" + p) for p in projects])
-    db.executemany("INSERT INTO user (id, extra, enabled, created_at, domain_id) VALUES (?, '{}', 1, ?, 'default')", [(u, now) for u in users])
+    db.executemany("INSERT INTO user (id, extra, enabled, created_at, domain_id) VALUES (?, '{}', 1, ?, 'default')",
+                   [(u, now) for u in users])
     db.executemany("INSERT INTO local_user (user_id, domain_id, name) VALUES (?, 'default', ?)", [(u, "many-" + u) for u in users])
     db.executemany("INSERT INTO assignment (type, actor_id, target_id, role_id, inherited) VALUES ('UserProject', ?, ?, ?, 0)",
                    [(u, projects[i % PROJECTS], role) for i, u in enumerate(users[:ASSIGNMENTS])])

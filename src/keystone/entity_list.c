@@ -152,8 +152,8 @@ static struct fault *read_tags(struct list *list)
 {
     struct rows *rows;
 
-    TRY(sql_query(list->tx, &rows, arena_printf(list->rq->cx.arena, "SELECT project_id, name FROM project_tag%s ORDER BY project_id,"
-        " name", only_listed(list, "project_id")), list->values, list->count));
+    TRY(sql_query(list->tx, &rows, arena_printf(list->rq->cx.arena, "SELECT project_id, name FROM project_tag%s"
+        " ORDER BY project_id, name", only_listed(list, "project_id")), list->values, list->count));
     while (rows_next(rows))
         json_array_append_new(of_row(list, &list->tags, rows_text(rows, 0), new_array), json_string(rows_text(rows, 1)));
     return rows_fault(rows);

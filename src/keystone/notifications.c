@@ -271,7 +271,8 @@ static bool tell_assignment(struct request *rq)
     static const char *const places[] = { "project", "domain" }, *const actors[] = { "user", "group" };
     const char *rule = rq->route->policy, *operation = rq->method == DELETE ? DELETED : CREATED;
 
-    if (rule == NULL || rq->cx.caller == NULL || (strcmp(rule, "identity:create_grant") != 0 && strcmp(rule, "identity:revoke_grant") != 0))
+    if (rule == NULL || rq->cx.caller == NULL ||
+        (strcmp(rule, "identity:create_grant") != 0 && strcmp(rule, "identity:revoke_grant") != 0))
         return false;
     const char *event_type = arena_printf(arena, "identity.role_assignment.%s", operation);
     if (rq->status == 401 || rq->status == 403 || opted_out(rq, event_type))

@@ -58,9 +58,10 @@ static const char *targets(struct making *making, const char *types, bool inheri
     for (size_t i = 0; i < making->groups; i++)
         buf_puts(&groups, " UNION ALL SELECT ?");
     /* The actors as one list, so that the rows are found by type and actor. */
-    const char *sql = arena_printf(making->arena, "SELECT target_id FROM assignment WHERE type IN (%s) AND actor_id IN (SELECT ? UNION"
-        " ALL SELECT group_id FROM user_group_membership WHERE user_id = ?%s) AND role_id IN (SELECT id FROM role WHERE domain_id = '"
-        ROLE_NO_DOMAIN "' UNION SELECT prior_role_id FROM implied_role) AND inherited = %d", types, buf_text(&groups), inherited);
+    const char *sql = arena_printf(making->arena, "SELECT target_id FROM assignment WHERE type IN (%s) AND actor_id IN (SELECT ?"
+        " UNION ALL SELECT group_id FROM user_group_membership WHERE user_id = ?%s)"
+        " AND role_id IN (SELECT id FROM role WHERE domain_id = '" ROLE_NO_DOMAIN "' UNION SELECT prior_role_id FROM implied_role)"
+        " AND inherited = %d", types, buf_text(&groups), inherited);
     buf_release(&groups);
     return sql;
 }

@@ -94,9 +94,9 @@ const struct option_table neutron_options = OPTION_TABLE(rows);
 static const struct option ml2_rows[] = {
     { "ml2", "type_drivers", OPTION_LIST, "flat,vlan,vxlan", "Network types that can be used." },
     { "ml2", "tenant_network_types", OPTION_LIST, "vxlan", "Types tried, in this order, for networks that name none." },
-    { "ml2", "mechanism_drivers", OPTION_LIST, "openvswitch", 
+    { "ml2", "mechanism_drivers", OPTION_LIST, "openvswitch",
       "Known for existing files: openvswitch wires ports, whatever else is named." },
-    { "ml2", "extension_drivers", OPTION_LIST, "port_security", 
+    { "ml2", "extension_drivers", OPTION_LIST, "port_security",
       "Known for existing files: port security is always on; DNS and QoS of ports are not there." },
     { "ml2", "path_mtu", OPTION_INT, "0", "Largest packet that the tunnels' underlay passes; 0: global_physnet_mtu." },
     { "ml2_type_flat", "flat_networks", OPTION_LIST, "*", "Physical networks that flat networks may use; *: any." },

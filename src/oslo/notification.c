@@ -230,7 +230,8 @@ static void send_to(struct context *cx, bool with_context, const char *const *to
         log_info("oslo.messaging.notification", "%s %s", event_type, json_dump(cx->arena, document));
     if (!n->sends)
         return;
-    const char *enveloped = envelope_wrap(with_context ? cx : NULL, cx->arena, document); /* adds the context's members to the document too */
+    /* adds the context's members to the document too */
+    const char *enveloped = envelope_wrap(with_context ? cx : NULL, cx->arena, document);
     const char *body = n->enveloped ? enveloped : json_dump(cx->arena, document);
     for (; *topics != NULL; topics++)
         queue_note(n, body, *topics, level);

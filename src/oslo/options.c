@@ -485,7 +485,7 @@ static struct fault *finish_value(struct arena *arena, struct snapshot *snapshot
         return NULL;
     return fault_new(arena, 500, "ConfigFileValueError", "%s: Value for option %s.%s is not valid: %s%s%s%s",
         origin_text(arena, value), item->group, item->option->name, wrong, item->option->secret ? "" : " (found '",
-        item->option->secret ? "" : arena_strndup(arena, value->text, strnlen(value->text, 200)),
+        item->option->secret ? "" : config_mask_url(arena, arena_strndup(arena, value->text, strnlen(value->text, 200))),
         item->option->secret ? "" : "')");
 }
 

@@ -101,7 +101,8 @@ def administer(cloud):
         return answer.json()[kind]["id"]
     domain = made("domain", {"name": "d"})
     user = made("user", {"name": "ann", "password": "secret", "domain_id": domain})
-    project, group, role = made("project", {"name": "p", "domain_id": domain}), made("group", {"name": "g"}), made("role", {"name": "r"})
+    project = made("project", {"name": "p", "domain_id": domain})
+    group, role = made("group", {"name": "g"}), made("role", {"name": "r"})
     grant = f"/projects/{project}/users/{user}/roles/{role}"
     for method, path in (("PUT", grant), ("DELETE", grant), ("DELETE", grant), ("PUT", f"/groups/{group}/users/{user}"),
                          ("PUT", f"/projects/{project}/tags/t")):
@@ -171,7 +172,8 @@ def test_images(heard):
 
     def of(event):
         return [payload for _, payload in heard[event] if isinstance(payload, dict) and payload["id"] == created["id"]]
-    assert [p["status"] for p in of("image.prepare")] == ["saving", "saving"] and of("image.prepare")[0]["os_glance_failed_import"] == []
+    assert [p["status"] for p in of("image.prepare")] == ["saving", "saving"]
+    assert of("image.prepare")[0]["os_glance_failed_import"] == []
     assert len(of("image.activate")) == 1
     uploaded = of("image.upload")[0]
     assert (uploaded["status"], uploaded["size"], len(uploaded["checksum"])) == ("active", 700, 32)
@@ -198,7 +200,8 @@ def test_identity(heard):
     assert [e["resource_info"] for _, e in heard["identity.user.updated"]] == [user]
     assert heard["identity.user.deleted"][-1][1]["resource_info"] == user
     domain = heard["identity.domain.created"][-1][1]["resource_info"]
-    assert heard["identity.domain.updated"][-1][1]["resource_info"] == domain == heard["identity.domain.deleted"][-1][1]["resource_info"]
+    for event in ("updated", "deleted"):
+        assert heard[f"identity.domain.{event}"][-1][1]["resource_info"] == domain
     assert domain not in [e["resource_info"] for _, e in heard["identity.project.created"]]  # told as a domain only
     assert heard["identity.project.deleted"][-1][1]["resource_info"] == domain
     assert heard["identity.project tag.created"][0][1]["resource_info"] == "t"

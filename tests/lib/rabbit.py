@@ -50,7 +50,8 @@ class Rabbit:
                 "RABBITMQ_NODE_PORT": str(self.port), "RABBITMQ_DIST_PORT": str(self.port + 1),
                 "RABBITMQ_MNESIA_BASE": f"{d}/mnesia", "RABBITMQ_LOG_BASE": f"{d}/log",
                 "RABBITMQ_CONFIG_FILE": f"{d}/rabbit.conf", "RABBITMQ_PID_FILE": f"{d}/rabbit.pid",
-                "ERL_CRASH_DUMP": f"{d}/erl_crash.dump", "RABBITMQ_ENABLED_PLUGINS_FILE": f"{d}/plugins", "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                "ERL_CRASH_DUMP": f"{d}/erl_crash.dump", "RABBITMQ_ENABLED_PLUGINS_FILE": f"{d}/plugins",
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null",
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +A 8 -kernel inet_dist_use_interface {127,0,0,1}"}
 
     def start(self):
