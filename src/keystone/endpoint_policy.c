@@ -173,12 +173,14 @@ static struct fault *endpoints_of_policy(struct request *rq)
         " policy_association WHERE policy_id = ? AND service_id IS NOT NULL AND region_id IS NOT NULL UNION SELECT b.service,"
         " r.id FROM region r JOIN below b ON r.parent_region_id = b.region) SELECT service, region FROM below)", values, 3 },
         { 0 } };
+    struct entity shown = endpoint_entity; /* without the last attribute, "region", as the reference */
     struct tx *tx;
 
+    shown.count--;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(check_path(rq, tx));
     tx_end(tx);
-    return entity_list_all(rq, &endpoint_entity, bound);
+    return entity_list_all(rq, &shown, bound);
 }
 
 /* The policy of a place, or NULL. */

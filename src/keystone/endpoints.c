@@ -12,10 +12,10 @@ static const struct attribute attributes[] = {
     { "id",         "id" },
     { "interface",  "interface",  ATTRIBUTE_FILTER },
     { "region_id",  "region_id",  ATTRIBUTE_FILTER },
-    { "region",     "region_id",  ATTRIBUTE_READ },
     { "service_id", "service_id", ATTRIBUTE_FILTER },
     { "url",        "url" },
     { "enabled",    "enabled",    ATTRIBUTE_BOOL },
+    { "region",     "region_id",  ATTRIBUTE_READ },
 };
 
 const struct entity endpoint_entity = {
