@@ -188,7 +188,8 @@ static struct fault *metadata(struct request *rq)
     const char *path = config_str(rq->cx.app->config, "saml", "idp_metadata_path"), *text = read_file(rq->cx.arena, path);
 
     if (text == NULL)
-        return fault_detail(rq->cx.arena, FAULT(RQ(rq), 500, NULL, "Error while reading metadata file."), "%s", path);
+        return fault_detail(rq->cx.arena, FAULT(RQ(rq), 404, NULL, "This cloud is no identity provider: it has no metadata file."),
+            "%s", path); /* the reference answers 500 */
     buf_puts(&rq->out, text);
     rq->content_type = "text/xml; charset=utf-8";
     return NULL;

@@ -130,7 +130,8 @@ struct fault *db_exec(struct arena *arena, struct db *db, const char *sql, const
 
 struct arena *tx_arena(const struct tx *tx);
 
-/* A statement without rows. A violated unique key is a fault with status 409 and code SQL_DUPLICATE. */
+/* A statement without rows. A violated unique key is a fault with status 409 and code SQL_DUPLICATE; a text that its column
+ * does not hold (MariaDB's TEXT ends at 64 KiB) one with status 400. */
 struct fault *sql_exec(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
 struct fault *sql_exec_changed(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
     int64_t *ret_changed);

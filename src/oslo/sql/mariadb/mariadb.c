@@ -102,6 +102,8 @@ static struct fault *failed(struct arena *arena, struct connection *connection, 
     connection->error = error;
     if (error == ER_DUP_ENTRY || error == ER_DUP_ENTRY_WITH_KEY_NAME)
         return fault_new(arena, 409, SQL_DUPLICATE, "%s", words);
+    if (error == ER_DATA_TOO_LONG) /* what the API lets pass and a column of the reference's schema does not hold */
+        return fault_detail(arena, fault_new(arena, 400, NULL, "A value is longer than the database keeps."), "%s", words);
     struct fault *fault = connection->lost ? fault_new(arena, 503, NULL, "The database is not available, please try again later.")
                                            : fault_new(arena, retry ? 503 : 500, NULL, "The database failed.");
     fault->retry = retry;
