@@ -99,6 +99,7 @@ const char *oauth2_form_value(struct arena *arena, const char *form, size_t leng
 
     if (length > FORM_LIMIT || memchr(form, '\0', length) != NULL)
         return NULL;
+    form = arena_strndup(arena, form, length);
     for (const char *at = form; at < form + length;) {
         size_t size = strcspn(at, "&"), key = strcspn(at, "=");
         if (key <= size && key == wanted && memcmp(at, name, wanted) == 0)
