@@ -39,7 +39,8 @@ static const struct option rows[] = {
     CACHING("resource", NULL),
     { "resource", "list_limit", OPTION_INT, NULL, "Longest list of projects and domains.", .deprecated = assignment_limit },
     DRIVER("resource", "Where projects are kept."),
-    { "resource", "admin_project_domain_name", OPTION_STR, NULL, "Domain of the project of cloud administrators." },
+    { "resource", "admin_project_domain_name", OPTION_STR, NULL, "Domain of the project of cloud administrators; tokens say nothing of it"
+      " unless both options are set." },
     { "resource", "admin_project_name", OPTION_STR, NULL, "Project whose tokens say is_admin_project." },
     { "resource", "project_name_url_safe", OPTION_STR, "off", "Whether names of projects may have characters reserved in URLs.",
       .choices = OPTION_WORDS("off", "new", "strict") },

@@ -113,6 +113,18 @@ static struct fault *read_roles(struct context *cx, struct tx *tx, const struct 
     return token->trust != NULL ? read_whole_roles(tx, token) : NULL;
 }
 
+/* As the reference: nothing is said unless both options name the project of the cloud's administrators. */
+static void settle_admin_project(struct context *cx, struct token *token)
+{
+    const char *name = config_str(cx->app->config, "resource", "admin_project_name");
+    const char *domain_name = config_str(cx->app->config, "resource", "admin_project_domain_name");
+
+    if (name == NULL || *name == '\0' || domain_name == NULL || *domain_name == '\0')
+        return;
+    bool same = strcmp(token->project->name, name) == 0 && strcmp(token->project_domain->name, domain_name) == 0;
+    token->admin_project = same ? ADMIN_PROJECT : OTHER_PROJECT;
+}
+
 static struct fault *scope_read(struct context *cx, struct tx *tx, struct token *token)
 {
     const struct token_claims *claims = &token->claims;
@@ -132,6 +144,7 @@ static struct fault *scope_read(struct context *cx, struct tx *tx, struct token 
             return FAULT(cx, 404, NULL, "Unable to validate token because domain %s is disabled", domain->id);
         token->project = project;
         token->project_domain = domain;
+        settle_admin_project(cx, token);
     } else if (claims->scope == DOMAIN_SCOPED) {
         TRY(domain_find(tx, claims->scope_id, &domain));
         if (domain == NULL)
@@ -353,6 +366,8 @@ static void write_scope(struct json_writer *w, const struct token *token)
             write_trust(w, token->trust);
         else
             json_bool(w, "is_domain", token->project->is_domain);
+        if (token->admin_project != NO_ADMIN_PROJECT)
+            json_bool(w, "is_admin_project", token->admin_project == ADMIN_PROJECT);
     } else if (token->domain != NULL) {
         write_named(w, "domain", token->domain);
     } else if (token->claims.scope == SYSTEM_SCOPED) {

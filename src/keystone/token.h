@@ -35,6 +35,7 @@ struct token {
     const struct user *user;
     const struct project *user_domain;
     const struct project *project, *project_domain; /* PROJECT_SCOPED */
+    enum { NO_ADMIN_PROJECT, OTHER_PROJECT, ADMIN_PROJECT } admin_project; /* by [resource] admin_project_name; said in the token */
     const struct project *domain;                   /* DOMAIN_SCOPED */
     const struct identity_role *roles;
     size_t role_count;

@@ -167,7 +167,7 @@ static void fill_caller(struct caller *caller, struct arena *arena, const struct
     caller->service_roles = ARENA_ARRAY(arena, const char *, 1);
     caller->token = arena_strdup(arena, text);
     caller->expires_us = token->claims.expires_us;
-    caller->is_admin_project = true;
+    caller->is_admin_project = token->admin_project != OTHER_PROJECT;
 }
 
 /* 404 in the reference's words, with as much of the token as may stand in a log. */

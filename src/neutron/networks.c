@@ -15,7 +15,8 @@ enum {
 
 static const char *const status_names[] = { "ACTIVE", "DOWN", "BUILD", "ERROR", NULL };
 
-static struct fault *load_subnets(struct op *op, struct page *page, size_t field)
+/* A list of texts for each network of the page, in one query: `select` gives network and text, and ends before its IN. */
+static struct fault *load_list(struct op *op, struct page *page, size_t field, const char *select)
 {
     struct sql_value *ids;
     size_t count = page_ids(op, page, field, &ids), hint = 0;
@@ -23,34 +24,26 @@ static struct fault *load_subnets(struct op *op, struct page *page, size_t field
     for (size_t i = 0; i < page->count; i++)
         if (page->rows[i].values[field].state == VALUE_ABSENT)
             page->rows[i].values[field] = VALUE_JSON(json_keep(op->cx->arena, json_array()));
-    TRY(sql_query(op->tx, &rows, arena_printf(op->cx->arena, "SELECT network_id, id FROM subnets WHERE network_id IN (%s) "
-        "ORDER BY network_id", sql_marks(op->cx->arena, count)), ids, count));
-    while (rows_next(rows)) {
-        struct row *row = page_find(op, page, rows_text(rows, 0), &hint);
-        if (row != NULL)
-            json_array_append_new(row->values[field].json, json_string(rows_text(rows, 1)));
-    }
-    return rows_fault(rows);
-}
-
-/* Zones of the agents that serve the network's DHCP. */
-static struct fault *load_zones(struct op *op, struct page *page, size_t field)
-{
-    struct sql_value *ids;
-    size_t count = page_ids(op, page, field, &ids), hint = 0;
-    struct rows *rows;
-    for (size_t i = 0; i < page->count; i++)
-        if (page->rows[i].values[field].state == VALUE_ABSENT)
-            page->rows[i].values[field] = VALUE_JSON(json_keep(op->cx->arena, json_array()));
-    TRY(sql_query(op->tx, &rows, arena_printf(op->cx->arena, "SELECT DISTINCT n.network_id, a.availability_zone FROM "
-        "network_dhcp_agents n JOIN agents a ON a.id = n.agent_id WHERE n.network_id IN (%s) ORDER BY n.network_id",
-        sql_marks(op->cx->arena, count)), ids, count));
+    TRY(sql_query(op->tx, &rows, arena_printf(op->cx->arena, "%s IN (%s) ORDER BY 1", select, sql_marks(op->cx->arena, count)), ids,
+        count));
     while (rows_next(rows)) {
         struct row *row = page_find(op, page, rows_text(rows, 0), &hint);
         if (row != NULL && !rows_null(rows, 1))
             json_array_append_new(row->values[field].json, json_string(rows_text(rows, 1)));
     }
     return rows_fault(rows);
+}
+
+static struct fault *load_subnets(struct op *op, struct page *page, size_t field)
+{
+    return load_list(op, page, field, "SELECT network_id, id FROM subnets WHERE network_id");
+}
+
+/* Zones of the agents that serve the network's DHCP. */
+static struct fault *load_zones(struct op *op, struct page *page, size_t field)
+{
+    return load_list(op, page, field, "SELECT DISTINCT n.network_id, a.availability_zone FROM network_dhcp_agents n"
+        " JOIN agents a ON a.id = n.agent_id WHERE n.network_id");
 }
 
 static struct fault *load_null(struct op *op, struct page *page, size_t field)

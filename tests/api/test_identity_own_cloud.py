@@ -75,3 +75,21 @@ def test_a_restart_keeps_tokens_and_makes_nothing_twice(own_cloud):
     own_cloud.start()
     assert own_cloud.get("identity", "/auth/tokens", token=token, headers={"X-Subject-Token": token}).status_code == 200
     assert counts() == before
+
+
+def test_the_project_of_administrators_is_told():
+    """Tokens of another project say that theirs is not it, so that policies which ask for it refuse them."""
+    cloud = new_cloud(env={"OS_RESOURCE__ADMIN_PROJECT_NAME": "admin", "OS_RESOURCE__ADMIN_PROJECT_DOMAIN_NAME": "Default"}).start()
+    try:
+        token = cloud.get("identity", "/auth/tokens", headers={"X-Subject-Token": cloud.token()}).json()["token"]
+        assert token["project"]["name"] == "admin" and token["is_admin_project"] is True
+        project = cloud.post("identity", "/projects", {"project": {"name": "other"}}).json()["project"]["id"]
+        role = next(r["id"] for r in cloud.get("identity", "/roles").json()["roles"] if r["name"] == "member")
+        who = user(cloud, "ann", "right-one")
+        assert cloud.call("PUT", "identity", f"/projects/{project}/users/{who}/roles/{role}").status_code == 204
+        other = cloud.login("ann", "right-one", "other")
+        assert other.json()["token"]["is_admin_project"] is False
+        unscoped = cloud.login("ann", "right-one", None)
+        assert "is_admin_project" not in unscoped.json()["token"]
+    finally:
+        dispose(cloud)
