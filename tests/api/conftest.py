@@ -5,7 +5,7 @@ NUBO_BIN names the program (default: build/src/nubo/nubo). The session ends with
 crash in it fails the run. NUBO_TEST_DATABASE=mariadb puts each cloud's databases on a MariaDB that the session starts.
 NUBO_TEST_FORM=split runs every role as a process of its own (tests/lib/split.py); their messages then go as
 NUBO_TEST_TRANSPORT says: http (no broker) or rabbit (one that the session starts), and validated tokens into
-NUBO_TEST_MEMCACHED=host:port when that is set.
+NUBO_TEST_MEMCACHED=host:port when that is set; =1 is one that the session starts.
 """
 import json
 import os
@@ -56,8 +56,10 @@ import split  # noqa: E402
 DATABASE = os.environ.get("NUBO_TEST_DATABASE", "sqlite")
 FORM = os.environ.get("NUBO_TEST_FORM", "one")
 TRANSPORT = os.environ.get("NUBO_TEST_TRANSPORT", "http")
+MEMCACHED = os.environ.get("NUBO_TEST_MEMCACHED", "")
 SERVER = None
 BROKER = None
+CACHE = None
 
 
 def mariadb():
@@ -76,6 +78,8 @@ def _servers():
     if BROKER is not None:
         BROKER.destroy()
         shutil.rmtree(BROKER.folder, ignore_errors=True)
+    if CACHE is not None:
+        CACHE.stop()
 
 
 def split_database(cloud, name):
@@ -94,11 +98,21 @@ def split_transport(cloud):
     if TRANSPORT == "http":
         return f"http://{cloud.offset}secret@127.0.0.1:{PORTS['messages'] + cloud.offset}/"
     if BROKER is None:
-        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-"), 22300 + os.getpid() % 200 * 3).start()
+        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-"), rabbit.free_ports()).start()
     vhost = f"cloud{cloud.offset}-{time.time_ns()}"
     BROKER.ctl("add_vhost", vhost)
     BROKER.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
     return f"rabbit://guest:guest@127.0.0.1:{BROKER.port}/{vhost}"
+
+
+def split_memcached():
+    """Where its validated tokens go, if anywhere."""
+    global CACHE
+    if MEMCACHED != "1":
+        return MEMCACHED
+    if CACHE is None:
+        CACHE = engines.Memcached().start()
+    return CACHE.address
 
 
 class Cloud:
@@ -261,7 +275,7 @@ class Cloud:
 
 
 if FORM == "split":
-    Cloud = split.split_class(Cloud, BIN, split_database, split_transport, os.environ.get("NUBO_TEST_MEMCACHED", ""))
+    Cloud = split.split_class(Cloud, BIN, split_database, split_transport, split_memcached)
 
 
 def new_cloud(**settings):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that tests start for themselves: MariaDB, alone or as a Galera cluster; without systemd, as root or not, on
+"""Servers that tests start for themselves: MariaDB, alone or as a Galera cluster, and memcached; without systemd, as root or not, on
 ports and directories of their own. Each object is started by start() and ended by stop(), by its own process ids.
 """
 import os
 import pathlib
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 SERVICES = ("keystone", "glance", "placement", "nova", "neutron")
 COMMON = ["--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--performance-schema=OFF",
@@ -108,6 +110,54 @@ class MariaDB:
     def dispose(self):
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Memcached:
+    def __init__(self):
+        self.port = free_port(low=22000, high=22999)
+        self.process = None
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0",
+                                         "-m", "16"])
+        deadline = time.time() + 10
+        while True:
+            try:
+                self.ask("version")
+                return self
+            except OSError:
+                assert time.time() < deadline
+                time.sleep(0.02)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    def ask(self, line, end=b"\r\n"):
+        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+            s.sendall(line.encode() + b"\r\n")
+            text = b""
+            while not text.endswith(end):
+                more = s.recv(65536)
+                if not more:
+                    break
+                text += more
+            return text.decode(errors="replace")
+
+    def keys(self):
+        text = self.ask("lru_crawler metadump all", b"END\r\n")
+        return [urllib.parse.unquote(k) for k in re.findall(r"^key=(\S+)", text, re.M)]
+
+    def set(self, key, value):
+        assert self.ask(f"set {key} 0 300 {len(value)}\r\n{value}") == "STORED\r\n"
+
+    def get(self, key):
+        text = self.ask(f"get {key}", b"END\r\n")
+        return text.split("\r\n")[1] if text.startswith("VALUE") else None
 
 
 class Galera:

@@ -3,17 +3,14 @@
 an all-in-one start made (users, catalog, configuration)."""
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
 import time
-import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
-import engines
 from conftest import BIN, Cloud
 
 GROUPS = {
@@ -104,53 +101,6 @@ def end(cloud):
     assert report is None, report
     assert not bad, f"{bad}:\n{tail}"
 
-
-class Memcached:
-    def __init__(self):
-        self.port = engines.free_port(low=22000, high=22999)
-        self.process = None
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    def start(self):
-        self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0",
-                                         "-m", "16"])
-        deadline = time.time() + 10
-        while True:
-            try:
-                self.ask("version")
-                return self
-            except OSError:
-                assert time.time() < deadline
-                time.sleep(0.02)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait(10)
-
-    def ask(self, line, end=b"\r\n"):
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
-            s.sendall(line.encode() + b"\r\n")
-            text = b""
-            while not text.endswith(end):
-                more = s.recv(65536)
-                if not more:
-                    break
-                text += more
-            return text.decode(errors="replace")
-
-    def keys(self):
-        text = self.ask("lru_crawler metadump all", b"END\r\n")
-        return [urllib.parse.unquote(k) for k in re.findall(r"^key=(\S+)", text, re.M)]
-
-    def set(self, key, value):
-        assert self.ask(f"set {key} 0 300 {len(value)}\r\n{value}") == "STORED\r\n"
-
-    def get(self, key):
-        text = self.ask(f"get {key}", b"END\r\n")
-        return text.split("\r\n")[1] if text.startswith("VALUE") else None
 
 
 class Middleman:

@@ -271,17 +271,20 @@ def test_protected_and_deactivated(cloud):
 
 def test_lists(cloud):
     word = "list" + os.urandom(4).hex()
-    made = {}
     for i, name in enumerate(["c", "a", "e", "b", "d"]):
-        made[name] = create(cloud, name=name, min_disk=i, tags=[word], **({"word": word} if i % 2 else {}))["id"]
+        create(cloud, name=name, min_disk=i, tags=[word], **({"word": word} if i % 2 else {}))
         time.sleep(0.002)
     get = lambda query: cloud.get("image", f"/v2/images?tag={word}&{query}").json()
     names = lambda query: [i["name"] for i in get(query)["images"]]
-    assert names("") == ["d", "b", "e", "a", "c"]
+    # The newest first. A database that keeps whole seconds, as glance's schema does on MariaDB, leaves the rest to the id.
+    kept = cloud.query("glance", f"SELECT i.name, i.created_at, i.id FROM images i JOIN image_tags t ON t.image_id = i.id "
+                                 f"WHERE t.value = '{word}'")
+    newest = [row[0] for row in sorted(kept, key=lambda row: row[1:], reverse=True)]
+    assert names("") == newest
     assert names("sort=name:asc") == names("sort_key=name&sort_dir=asc") == ["a", "b", "c", "d", "e"]
     assert names(f"word={word}&sort=name:asc") == ["a", "b"]
     assert names("name=in:a,\"c\"&sort=name:asc") == ["a", "c"]
-    assert names("min_disk_min=3") == ["d", "b"]
+    assert names("min_disk_min=3") == [name for name in newest if name in "db"]
     assert names("created_at=lt:2000-01-01T00:00:00Z") == [] and len(names("created_at=gt:2000-01-01T00:00:00Z")) == 5
     seen, link = [], f"/v2/images?tag={word}&limit=2&sort=name:desc"
     while link:

@@ -10,7 +10,8 @@ import requests
 
 import engines
 from conftest import BIN, DATABASE
-from processes import Memcached, Middleman, Processes, end, trace
+from engines import Memcached
+from processes import Middleman, Processes, end, trace
 
 pytestmark = pytest.mark.skipif(DATABASE != "sqlite", reason="configures its own")
 SECRET = "the-key-of-the-cache"

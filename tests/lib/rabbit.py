@@ -13,6 +13,19 @@ SERVER = "/usr/lib/rabbitmq/bin"
 PORT = int(os.environ.get("NUBO_TEST_RABBIT_PORT", "24100"))
 
 
+def free_ports(low=23100, high=24000):
+    """The first of three ports that nobody listens on."""
+    for first in range(low + os.getpid() % 250 * 3, high - 2, 3):
+        try:
+            for port in range(first, first + 3):
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+    raise RuntimeError("no free ports")
+
+
 def wait_port(port, seconds=60, host="127.0.0.1"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -177,8 +177,9 @@ class Group:
             program.process.send_signal(number)
 
 
-def split_class(base, binary, database, transport, memcached="", roles=None):
-    """A class of `base`'s kind whose cloud is in processes. database(cloud, schema) and transport(cloud) give URLs."""
+def split_class(base, binary, database, transport, memcached=str, roles=None):
+    """A class of `base`'s kind whose cloud is in processes. database(cloud, schema), transport(cloud) and memcached() give
+    their addresses."""
 
     class SplitCloud(base):
         split = True
@@ -211,7 +212,7 @@ def split_class(base, binary, database, transport, memcached="", roles=None):
             passwords = {name: secrets.token_hex(12) for name in ("admin", "glance", "placement", "nova", "neutron")}
             secret = secrets.token_hex(12)
             (self.state_dir / "keys" / "metadata_proxy_shared_secret").write_text(secret)
-            write_files(self.etc, self.state_dir, self.offset, lambda name: database(self, name), transport(self), memcached,
+            write_files(self.etc, self.state_dir, self.offset, lambda name: database(self, name), transport(self), memcached(),
                         passwords, secret, self.extra)
             for program, role, words in SYNC:
                 self.run(program, role, words)
@@ -251,9 +252,12 @@ def split_class(base, binary, database, transport, memcached="", roles=None):
 
         # -- processes
 
+        def arguments(self, role):
+            return config_arguments(self.etc, role)
+
         def start_role(self, role, env=None):
             (self.state_dir / "run").mkdir(parents=True, exist_ok=True)
-            program = Program(binary, role, config_arguments(self.etc, role), self.run_env(env), self.log)
+            program = Program(binary, role, self.arguments(role), self.run_env(env), self.log)
             self.programs[role] = program
             self.process = Group(self.programs)
             assert program.wait_ready(120), f"{role} ended at its start:\n{self.tail()}"

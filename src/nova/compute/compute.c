@@ -5,6 +5,7 @@
 #include "nova/compute/compute.h"
 
 #include "base/log.h"
+#include "nova/virt/files.h"
 #include "nova/virt/load.h"
 #include "oslo/flow.h"
 #include "oslo/periodic.h"
@@ -71,9 +72,11 @@ static void name_hosts(struct compute *compute)
 
 static struct fault *open_database(struct context *cx, struct compute *compute)
 {
-    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/%snova-compute.db", cx->app->state_path,
-        cx->app->cloud->state_dir != NULL ? "db/" : ""),
-        &compute->db));
+    const char *folder = cx->app->state_path;
+    if (cx->app->cloud->state_dir != NULL)
+        folder = arena_printf(cx->arena, "%s/db", folder);
+    TRY(files_make_folder(cx->arena, folder, 0711));
+    TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/nova-compute.db", folder), &compute->db));
     return db_sync(cx->arena, compute->db, migrations, sizeof(migrations) / sizeof(migrations[0]), NULL);
 }
 
