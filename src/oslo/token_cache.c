@@ -18,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LOOK_MS = 1000, BUMP_AGAIN_MS = 500, BUMP_TRIES = 120, GENERATION_TTL_S = 7 * 86400 };
+enum { LOOK_MS = 1000, BUMP_LATE_MS = 1200, BUMP_AGAIN_MS = 500, BUMP_TRIES = 120, GENERATION_TTL_S = 7 * 86400 };
 
 static const char generation_key[] = "nubo/tokens/generation";
 static const char generation_member[] = "nubo_generation";
@@ -30,6 +30,8 @@ struct token_cache {
     pthread_mutex_t lock;
     char generation[32]; /* last seen; "": none */
     atomic_bool bump_waits; /* one that has not begun */
+    atomic_bool late_waits;
+    _Atomic int64_t late_us; /* when it may */
     atomic_int bumps;       /* handed out and not ended */
     struct work_pool *pool;
     atomic_int tries;       /* since the last revocation */
@@ -108,14 +110,41 @@ static void bump_ended(void *argument)
     atomic_fetch_sub(&tokens->bumps, 1);
 }
 
+static void late_ended(void *argument)
+{
+    struct token_cache *tokens = argument;
+    atomic_store(&tokens->late_waits, false);
+    atomic_fetch_sub(&tokens->bumps, 1);
+}
+
+static bool write_generation(struct token_cache *tokens)
+{
+    char text[32];
+    int length = snprintf(text, sizeof(text), "%lld", (long long)clock_now_us());
+    return cache_set(tokens->cache, generation_key, text, (size_t)length, GENERATION_TTL_S);
+}
+
+/* Another keystone on the same database may have said for a second after the revocation that the token is good, and a service
+ * have kept that as of the new generation. One more generation, once all of them know, ends it. */
+static void bump_late(void *argument)
+{
+    struct token_cache *tokens = argument;
+    int64_t left_ms = (atomic_load(&tokens->late_us) - clock_monotonic_us()) / 1000;
+    if (left_ms > 0) { /* there was a later revocation */
+        work_submit_later(tokens->pool, left_ms + 1, bump_late, late_ended, tokens);
+        return;
+    }
+    atomic_store(&tokens->late_waits, false);
+    write_generation(tokens);
+    atomic_fetch_sub(&tokens->bumps, 1);
+}
+
 /* A server that is away now is told when it is back: what it kept itself may have survived. */
 static void bump(void *argument)
 {
     struct token_cache *tokens = argument;
-    char text[32];
     atomic_store(&tokens->bump_waits, false); /* what is revoked from here on bumps again */
-    int length = snprintf(text, sizeof(text), "%lld", (long long)clock_now_us());
-    if (!cache_set(tokens->cache, generation_key, text, (size_t)length, GENERATION_TTL_S) && !atomic_load(&tokens->ends) &&
+    if (!write_generation(tokens) && !atomic_load(&tokens->ends) &&
         atomic_fetch_add(&tokens->tries, 1) < BUMP_TRIES && !atomic_exchange(&tokens->bump_waits, true)) {
         work_submit_later(tokens->pool, BUMP_AGAIN_MS, bump, bump_ended, tokens);
         return;
@@ -129,6 +158,11 @@ void token_cache_revoked(struct app *app)
     if (tokens == NULL)
         return;
     atomic_store(&tokens->tries, 0);
+    atomic_store(&tokens->late_us, clock_monotonic_us() + (int64_t)BUMP_LATE_MS * 1000);
+    if (!atomic_exchange(&tokens->late_waits, true)) {
+        atomic_fetch_add(&tokens->bumps, 1);
+        work_submit_later(tokens->pool, BUMP_LATE_MS, bump_late, late_ended, tokens);
+    }
     if (atomic_exchange(&tokens->bump_waits, true))
         return;
     atomic_fetch_add(&tokens->bumps, 1);

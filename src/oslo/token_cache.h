@@ -3,10 +3,11 @@
  * token_cache: what keystone said of tokens, shared by processes through memcached, with keystonemiddleware's keys and values
  * (token_crypt.h): {"token": {...}}, the body of GET /v3/auth/tokens. Private to oslo: identity.c asks here after its own memory.
  *
- * Revocations. keystone writes a new generation into memcached after each (when its [cache] section names the same servers).
- * An entry of ours carries the generation of its time, read in the same round trip: an older one is none. Every process looks
- * once a second whether there was a new one, and then forgets what it keeps in memory. So a revoked token lives for about a
- * second; without memcached, or when a middleware in Python wrote the entry, for token_cache_time, as upstream.
+ * Revocations. keystone writes a new generation into memcached after each (when its [cache] section names the same servers),
+ * and another 1.2 s later, when no other keystone believes in what was revoked any more. An entry of ours carries the
+ * generation of its time, read in the same round trip: an older one is none. Every process looks once a second whether there
+ * was a new one, and then forgets what it keeps in memory. So a revoked token lives for about a second, with several
+ * keystones for two; without memcached, or when a middleware in Python wrote the entry, for token_cache_time, as upstream.
  *
  * Without memcache_security_strategy whoever reaches memcached can make tokens valid: it must be reachable by services alone.
  */

@@ -73,6 +73,11 @@ def mariadb():
 @pytest.fixture(scope="session", autouse=True)
 def _servers():
     yield
+    end_servers()
+
+
+def end_servers():
+    """Of all that the clouds of this process stood on."""
     if SERVER is not None:
         SERVER.dispose()
     if BROKER is not None:
@@ -274,6 +279,8 @@ class Cloud:
             time.sleep(every)
 
 
+OneProcess = Cloud
+collect_ignore = [] if FORM == "split" else ["test_pairs.py"]  # it is about that form
 if FORM == "split":
     Cloud = split.split_class(Cloud, BIN, split_database, split_transport, split_memcached)
 

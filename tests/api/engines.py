@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that tests start for themselves: MariaDB, alone or as a Galera cluster, and memcached; without systemd, as root or not, on
-ports and directories of their own. Each object is started by start() and ended by stop(), by its own process ids.
+"""Servers that tests start for themselves: MariaDB, alone or as a Galera cluster, and memcached; without systemd, as root or
+not, on ports and directories of their own. Each object is started by start() and ended by stop(), by its own process ids.
 """
 import os
 import pathlib

@@ -53,10 +53,12 @@ class Host:
 
     def furnish(self, image):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.state_dir / "id")], check=True)
-        self.made("compute", "/os-keypairs", {"keypair": {"name": "k", "public_key": (self.state_dir / "id.pub").read_text()}}, "keypair")
+        key = (self.state_dir / "id.pub").read_text()
+        self.made("compute", "/os-keypairs", {"keypair": {"name": "k", "public_key": key}}, "keypair")
         self.made("compute", "/flavors", {"flavor": {"name": "tiny", "id": "tiny", "ram": 128, "vcpus": 1, "disk": 1}}, "flavor")
         self.network = self.made("network", "/v2.0/networks", {"network": {"name": "n"}}, "network")["id"]
-        self.made("network", "/v2.0/subnets", {"subnet": {"network_id": self.network, "cidr": "198.18.90.0/24", "ip_version": 4}}, "subnet")
+        subnet = {"network_id": self.network, "cidr": "198.18.90.0/24", "ip_version": 4}
+        self.made("network", "/v2.0/subnets", {"subnet": subnet}, "subnet")
         project = self.get("identity", "/projects?name=admin").json()["projects"][0]["id"]
         group = self.get("network", f"/v2.0/security-groups?name=default&project_id={project}").json()["security_groups"][0]["id"]
         for protocol in ("tcp", "icmp"):
@@ -72,7 +74,8 @@ class Host:
     def create(self, name, **more):
         """(id, request id)"""
         answer = self.post("compute", "/servers", {"server": {
-            "name": name, "imageRef": self.image, "flavorRef": "tiny", "key_name": "k", "networks": [{"uuid": self.network}], **more}})
+            "name": name, "imageRef": self.image, "flavorRef": "tiny", "key_name": "k", "networks": [{"uuid": self.network}],
+            **more}})
         assert answer.status_code == 202, answer.text
         return answer.json()["server"]["id"], answer.headers["X-Openstack-Request-Id"]
 
@@ -110,8 +113,8 @@ class Host:
         return address
 
     def trace(self, request):
-        done = subprocess.run([BIN, "trace", request, "--state-dir", str(self.state_dir)], capture_output=True, text=True, timeout=60)
-        return done.stdout
+        return subprocess.run([BIN, "trace", request, "--state-dir", str(self.state_dir)], capture_output=True, text=True,
+                              timeout=60).stdout
 
     def guests(self):
         """The guests' processes."""

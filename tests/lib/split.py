@@ -23,6 +23,8 @@ FILES = {"keystone": ["keystone/keystone.conf"], "glance-api": ["glance/glance-a
          "neutron-openvswitch-agent": ["neutron/neutron.conf", "neutron/plugins/ml2/openvswitch_agent.ini"],
          "neutron-dhcp-agent": ["neutron/neutron.conf", "neutron/dhcp_agent.ini"],
          "neutron-metadata-agent": ["neutron/neutron.conf", "neutron/metadata_agent.ini"]}
+# A service's user is not a person: rules about passwords and absence do not lock it out.
+NEVER_STALE = {"ignore_password_expiry": True, "ignore_change_password_upon_first_use": True, "ignore_user_inactivity": True}
 CATALOG = [("keystone", "identity", 5000, "/v3"), ("glance", "image", 9292, ""), ("placement", "placement", 8778, ""),
            ("nova", "compute", 8774, "/v2.1"), ("neutron", "network", 9696, "")]
 # What an operator runs before anything starts; the programs' names are the binary's.
@@ -62,7 +64,8 @@ def write_files(etc, state, offset, database, transport, memcached="", passwords
             f"[token]\nprovider = fernet\n[fernet_tokens]\nkey_repository = {state}/keys/fernet-keys\n"
             f"[fernet_receipts]\nkey_repository = {state}/keys/fernet-keys\n"
             f"[credential]\nkey_repository = {state}/keys/credential-keys\n"
-            f"[oslo_messaging_notifications]\ntransport_url = {transport}\n",
+            f"[oslo_messaging_notifications]\ntransport_url = {transport}\n" +
+            (f"[cache]\nenabled = true\nbackend = oslo_cache.memcache_pool\nmemcache_servers = {memcached}\n" if memcached else ""),
         "glance/glance-api.conf":
             f"[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {9292 + offset}\ntransport_url = {transport}\n"
             f"[database]\nconnection = {connection('glance')}\n" + authtoken("glance") +
@@ -239,8 +242,8 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
                 roles_of["service"] = made(self.post("identity", "/roles", {"role": {"name": "service"}}), "role")
             project = made(self.post("identity", "/projects", {"project": {"name": "service", "domain_id": "default"}}), "project")
             for name, kind, port, path in CATALOG[1:]:
-                user = made(self.post("identity", "/users", {"user": {"name": name, "password": passwords[name],
-                                                                      "domain_id": "default"}}), "user")
+                user = made(self.post("identity", "/users", {"user": {
+                    "name": name, "password": passwords[name], "domain_id": "default", "options": NEVER_STALE}}), "user")
                 for role in ("admin", "service"):
                     put = self.call("PUT", "identity", f"/projects/{project}/users/{user}/roles/{roles_of[role]}")
                     assert put.status_code == 204, put.text
