@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * amqp_ceiling PORT USER PASSWORD COUNT: what librabbitmq alone needs: a message is published to a quorum queue on one connection
- * and consumed on another, one after the other; and published with its confirm awaited. Microseconds: "round p50 p99 confirm
- * p50 p99".
+ * amqp_ceiling PORT USER PASSWORD VHOST quorum|classic COUNT: what librabbitmq alone needs: a message is published to such a queue
+ * (both durable) on one connection and consumed on another, one after the other; and published with its confirm awaited.
+ * Microseconds: "round p50 p99 confirm p50 p99".
  */
 #include <amqp.h>
 #include <amqp_framing.h>
@@ -29,7 +29,7 @@ static amqp_connection_state_t open_connection(char **argv)
     amqp_socket_t *socket = amqp_tcp_socket_new(state);
     if (amqp_socket_open(socket, "127.0.0.1", atoi(argv[1])) != AMQP_STATUS_OK)
         exit(1);
-    check(amqp_login(state, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, argv[2], argv[3]), "login");
+    check(amqp_login(state, argv[4], 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, argv[2], argv[3]), "login");
     amqp_channel_open(state, 1);
     check(amqp_get_rpc_reply(state), "channel");
     return state;
@@ -67,14 +67,14 @@ static void consume(amqp_connection_state_t state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
+    if (argc != 7)
         return 1;
-    size_t count = (size_t)atoi(argv[4]);
+    size_t count = (size_t)atoi(argv[6]);
     int64_t *round = calloc(count, sizeof(*round)), *confirm = calloc(count, sizeof(*confirm));
     amqp_connection_state_t sender = open_connection(argv), receiver = open_connection(argv);
-    amqp_table_entry_t quorum = { .key = amqp_cstring_bytes("x-queue-type"), .value = { .kind = AMQP_FIELD_KIND_UTF8,
-        .value.bytes = amqp_cstring_bytes("quorum") } };
-    amqp_queue_declare(receiver, 1, amqp_cstring_bytes(QUEUE), 0, 1, 0, 0, (amqp_table_t){ 1, &quorum });
+    amqp_table_entry_t type = { .key = amqp_cstring_bytes("x-queue-type"), .value = { .kind = AMQP_FIELD_KIND_UTF8,
+        .value.bytes = amqp_cstring_bytes(argv[5]) } };
+    amqp_queue_declare(receiver, 1, amqp_cstring_bytes(QUEUE), 0, 1, 0, 0, (amqp_table_t){ 1, &type });
     check(amqp_get_rpc_reply(receiver), "declare");
     amqp_basic_consume(receiver, 1, amqp_cstring_bytes(QUEUE), amqp_empty_bytes, 0, 0, 0, amqp_empty_table);
     check(amqp_get_rpc_reply(receiver), "consume");

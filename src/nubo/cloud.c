@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SERVICES = 32, SLOW_THREADS = 24, SLOW_QUEUE = 512, MESSAGE_THREADS = 16, MESSAGE_QUEUE = 65536,
+enum { MAX_SERVICES = 32, SLOW_THREADS = 24, SLOW_QUEUE = 512, MESSAGE_THREADS = 16, MIN_MESSAGE_THREADS = 4, MESSAGE_QUEUE = 65536,
     PERIODIC_THREADS = 4, PERIODIC_QUEUE = 1024, OPEN_FILES = 65536, HEAP_KEPT = 8 << 20 };
 
 /* One process a state directory: the lock is held as long as the process lives. */
@@ -93,10 +93,22 @@ static struct fault *listen_all(struct arena *arena, struct cloud *cloud)
     return NULL;
 }
 
+/* The most that a service of the process asks for by executor_thread_pool_size; none: what suits small machines. */
+static unsigned message_threads(const struct cloud *cloud)
+{
+    int64_t most = 0;
+    for (struct app **app = cloud->apps; *app != NULL; app++)
+        if (config_has((*app)->config, "DEFAULT", "executor_thread_pool_size") &&
+            config_is_set((*app)->config, "DEFAULT", "executor_thread_pool_size") &&
+            config_int((*app)->config, "DEFAULT", "executor_thread_pool_size") > most)
+            most = config_int((*app)->config, "DEFAULT", "executor_thread_pool_size");
+    return most > MIN_MESSAGE_THREADS ? (unsigned)most : most > 0 ? MIN_MESSAGE_THREADS : MESSAGE_THREADS;
+}
+
 void cloud_pools(struct cloud *cloud)
 {
     cloud->slow = work_pool_create("slow", SLOW_THREADS, SLOW_QUEUE);
-    cloud->messages = work_pool_create("messages", MESSAGE_THREADS, MESSAGE_QUEUE);
+    cloud->messages = work_pool_create("messages", message_threads(cloud), MESSAGE_QUEUE);
     cloud->periodic = work_pool_create("periodic", PERIODIC_THREADS, PERIODIC_QUEUE);
 }
 
@@ -105,8 +117,8 @@ static struct fault *start(struct arena *arena, struct cloud *cloud, const struc
     TRY(trace_open(arena, arena_printf(arena, "%s/trace", cloud->state_dir)));
     if (settings->provider_interface == NULL && settings->fake_compute == 0)
         TRY(cloud_namespace(arena, cloud, data_plane_namespace(arena, settings->state_dir)));
-    cloud_pools(cloud);
     TRY(create_apps(arena, cloud));
+    cloud_pools(cloud);
     for (struct app **app = cloud->apps; *app != NULL; app++) {
         TRY(app_start(arena, *app));
         if (app == cloud->apps) /* keystone knows its users before anybody asks it */

@@ -365,8 +365,8 @@ static struct fault *prepare(struct program *p, struct cloud *cloud)
         cloud->netns_prefix = arena_printf(p->arena, "%s.", netns);
         TRY(cloud_namespace(p->arena, cloud, netns));
     }
-    cloud_pools(cloud);
     TRY(create_apps(p, cloud));
+    cloud_pools(cloud);
     return cloud_start(p->arena, cloud);
 }
 

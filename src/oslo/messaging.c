@@ -164,9 +164,9 @@ struct fault *rpc_serve(struct context *cx, const char *topic, const char *name,
 {
     struct transport *t;
     TRY(transport_of(cx, &t));
-    const char *most = text_option(cx->app, "executor_thread_pool_size");
-    if (most != NULL && (unsigned)atoi(most) < parallel)
-        parallel = (unsigned)atoi(most);
+    if (parallel > 1 && cx->app->config != NULL && config_has(cx->app->config, "DEFAULT", "executor_thread_pool_size") &&
+        config_is_set(cx->app->config, "DEFAULT", "executor_thread_pool_size"))
+        parallel = (unsigned)config_int(cx->app->config, "DEFAULT", "executor_thread_pool_size");
     struct server *server = server_add(cx->app, t, topic, name, methods, owner, parallel);
     if (t->driver != NULL)
         t->driver->serve(t->wire, t->exchange, topic, name, server);
@@ -214,10 +214,12 @@ struct fault *rpc_call(struct context *cx, const struct rpc_target *target, cons
     int timeout_ms, json_t **ret_result)
 {
     const struct rpc_message message = message_of(target, method, arguments);
+    int64_t begin_us = clock_monotonic_us();
     struct transport *t;
     TRY(transport_of(cx, &t));
     if (timeout_ms <= 0)
         timeout_ms = messaging_timeout_ms(cx->app);
+    timeout_ms -= (int)((clock_monotonic_us() - begin_us) / 1000); /* the first use opens the transport */
     struct server *server = server_find(t->driver != NULL ? cx->app : NULL, target->topic, target->server);
     if (server == NULL)
         return t->driver != NULL ? wire_call(cx, t, target, &message, timeout_ms, ret_result) : nobody(cx, target, method);

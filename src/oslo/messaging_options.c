@@ -19,8 +19,9 @@ static const struct option rows[] = {
     { "DEFAULT", "control_exchange", OPTION_STR, NULL,
         "The exchange under which topics are scoped. Not set: the service's name (nova, neutron, ...)." },
     { "DEFAULT", "rpc_response_timeout", OPTION_INT, "60", "Seconds to wait for a response from a call.", .min = 1, .max = 86400 },
-    { "DEFAULT", "executor_thread_pool_size", OPTION_INT, "64", "How many messages one server works on at the same time, at most.",
-        .min = 1, .max = 1024, .deprecated = OPTION_WORDS("rpc_thread_pool_size") },
+    { "DEFAULT", "executor_thread_pool_size", OPTION_INT, "64",
+        "How many messages one server works on at the same time, at most, and threads of the process for them. Not set: what suits the "
+        "server, and 16 threads (oslo.messaging: 64).", .min = 1, .max = 1024, .deprecated = OPTION_WORDS("rpc_thread_pool_size") },
     { "DEFAULT", "rpc_conn_pool_size", OPTION_INT, "30",
         "Accepted; one connection sends for the whole process, and confirms are awaited together.", .min = 1, .max = INT64_MAX },
     { "DEFAULT", "rpc_ping_enabled", OPTION_BOOL, "false", "Answer the method oslo_rpc_server_ping on every topic." },

@@ -10,6 +10,7 @@
 #include "oslo/json.h"
 #include "oslo/messaging/private.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,8 @@ static void note_free(struct note *note)
 static bool send_once(struct notifier *n, struct arena *arena, const struct note *note, int64_t patience_ms)
 {
     const struct wire_send send = { .kind = WIRE_NOTIFY, .exchange = n->transport->exchange, .topic = note->key, .body = note->body,
-        .length = strlen(note->body), .deadline_us = clock_monotonic_us() + patience_ms * 1000 };
+        .length = strlen(note->body), .deadline_us = clock_monotonic_us() + patience_ms * 1000,
+        .give_up_us = &n->transport->give_up_us };
     struct fault *fault = n->transport->driver->send(n->transport->wire, arena, &send);
     if (fault != NULL)
         log_warning("oslo.messaging", "a notification waits: %s", fault_text(arena, fault));
@@ -271,6 +273,8 @@ void notification_stop(struct app *app)
         return;
     pthread_mutex_lock(&n->lock);
     n->stop_us = clock_monotonic_us() + ENDING_MS * 1000LL;
+    if (n->own_transport) /* the app's gives up by messaging_stop() */
+        atomic_store(&n->transport->give_up_us, n->stop_us);
     pthread_cond_signal(&n->wake);
     pthread_mutex_unlock(&n->lock);
     if (n->thread != 0)

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from messages import Tool, until  # noqa: E402
-from rabbit import PORT, Proxy, Rabbit, SERVER  # noqa: E402
+from rabbit import PORT, Proxy, Rabbit, SERVER, certificates  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 
@@ -285,3 +285,42 @@ def test_notifications_are_heard_by_oslo_messaging(tools):
     heard = json.loads(listener.stdout.readline())
     assert heard == ["probe.host", "thing.create.end", {"id": 5}, "alice", ["message_id", "timestamp"]]
     listener.communicate("", timeout=30)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    """A broker that speaks TLS on PORT + 13, and asks its clients for certificates of its CA."""
+    folder = certificates(tmp_path_factory.mktemp("tls"))
+    broker = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT + 10, (
+        f"listeners.ssl.default = 127.0.0.1:{PORT + 13}\nssl_options.cacertfile = {folder}/ca.pem\n"
+        f"ssl_options.certfile = {folder}/server.pem\nssl_options.keyfile = {folder}/server.key\n"
+        "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n")).start()
+    broker.ctl("add_user", "nova", "secret")
+    broker.ctl("set_permissions", "nova", ".*", ".*", ".*")
+    yield folder
+    broker.destroy()
+
+
+def test_over_tls(encrypted, tmp_path):
+    made = []
+
+    def tool(query="", more=""):
+        made.append(Tool(tmp_path, f"rabbit://nova:secret@127.0.0.1:{PORT + 13}/{query}", FAST + more))
+        return made[-1]
+
+    def settings(ca="ca", own="client"):
+        return f"ssl_ca_file = {encrypted}/{ca}.pem\nssl_cert_file = {encrypted}/{own}.pem\nssl_key_file = {encrypted}/{own}.key\n"
+    try:
+        tool(more="ssl = true\n" + settings()).serve("t", "a")
+        words = "&".join(line.replace(" = ", "=") for line in settings().splitlines())
+        client = tool(query=f"?ssl=1&{words}")  # all of it in the URL
+        assert client.call("t", "echo", args={"x": 1})["result"] == {"x": 1}
+        for refused, why in ((tool(more="ssl = true\n" + settings(ca="other")), "ssl"),  # the broker's certificate is another CA's
+                             (tool(query="?ssl=1"), ""),  # no certificate of our own, which this broker asks for
+                             (tool(), "")):  # no TLS at all
+            answer = refused.call("t", "echo", timeout_ms=4000)
+            assert answer["fault"]["code"] == "MessagingTimeout" and answer["ms"] < 9000, answer
+            assert why in refused.text().lower(), refused.text()
+    finally:
+        for each in made:
+            each.stop()

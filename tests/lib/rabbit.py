@@ -40,10 +40,27 @@ def wait_port(port, seconds=60, host="127.0.0.1"):
     raise TimeoutError(f"nothing speaks AMQP on port {port}")
 
 
+def certificates(folder):
+    """A CA of its own, and certificates that it signed: for the broker at 127.0.0.1, and for a client; another, strange CA."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+    folder.mkdir(parents=True, exist_ok=True)
+    for ca in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-subj", f"/CN=test {ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+    for name, host in (("server", "127.0.0.1"), ("client", "nova")):
+        (folder / f"{name}.ext").write_text(f"subjectAltName={'IP:127.0.0.1' if name == 'server' else 'DNS:nova'}\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={host}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    return folder
+
+
 class Rabbit:
     """One broker. stop() and start() keep its queues, kill() is SIGKILL."""
 
-    def __init__(self, folder, port=PORT):
+    def __init__(self, folder, port=PORT, more=""):
         self.folder = pathlib.Path(folder)
         self.port = port
         self.process = None
@@ -54,7 +71,7 @@ class Rabbit:
         cookie.chmod(0o400)
         (self.folder / "rabbit.conf").write_text(
             "loopback_users = none\nvm_memory_high_watermark.absolute = 512MB\n"
-            "disk_free_limit.absolute = 50MB\nlog.file.level = info\n")
+            "disk_free_limit.absolute = 50MB\nlog.file.level = info\n" + more)
 
     def env(self):
         d = str(self.folder)

@@ -169,6 +169,6 @@ struct fault *wire_fanout(struct context *cx, struct transport *transport, const
 {
     const char *body = envelope_request(cx, message);
     const struct wire_send send = { .kind = WIRE_FANOUT, .exchange = transport->exchange, .topic = topic, .body = body,
-        .length = strlen(body), .deadline_us = cast_deadline(cx) };
+        .length = strlen(body), .deadline_us = cast_deadline(cx), .give_up_us = &transport->give_up_us };
     return transport->driver->send(transport->wire, cx->arena, &send);
 }

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DECLARE_PATIENCE_S = 10, IDLE_MS = 1000, QUEUES = 3, SICK_QUEUE_S = 60 };
+enum { DECLARE_PATIENCE_MS = 10000, READY_PATIENCE_MS = 1000, IDLE_MS = 1000, QUEUES = 3, SICK_QUEUE_S = 60 };
 
 /* One server: its queues topic, topic.server and topic_fanout_UUID. */
 struct binding {
@@ -300,9 +300,9 @@ static void run(void *argument)
 
 /* ---- from other threads ---- */
 
-static void wait_declared(struct consumer *c, const bool *what)
+static void wait_declared(struct consumer *c, const bool *what, int patience_ms)
 {
-    int64_t until_us = clock_monotonic_us() + DECLARE_PATIENCE_S * 1000000LL;
+    int64_t until_us = clock_monotonic_us() + patience_ms * 1000LL;
     while (!*what && clock_wait(&c->declared, &c->lock, until_us))
         continue;
 }
@@ -320,7 +320,7 @@ struct consumer *consumer_create(struct amqp_wire *wire)
     link_init(&c->link, wire->broker, "consumer");
     c->thread = work_thread_start("amqp-consumer", run, c);
     pthread_mutex_lock(&c->lock); /* answers need their queue before the first call leaves */
-    wait_declared(c, &c->ready);
+    wait_declared(c, &c->ready, READY_PATIENCE_MS); /* a caller may be waiting, and replies are tried again */
     pthread_mutex_unlock(&c->lock);
     return c;
 }
@@ -369,7 +369,7 @@ void consumer_serve(struct consumer *c, const char *exchange, const char *topic,
     b->next = c->bindings;
     c->bindings = b;
     link_wake(&c->link);
-    wait_declared(c, &b->declared);
+    wait_declared(c, &b->declared, DECLARE_PATIENCE_MS);
     bool declared = b->declared;
     pthread_mutex_unlock(&c->lock);
     if (!declared)

@@ -12,6 +12,8 @@
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #include <errno.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,13 +131,22 @@ bool link_ok(struct link *link, amqp_rpc_reply_t reply, const char *what)
     return false;
 }
 
-static bool prepare_tls(struct link *link, amqp_socket_t *socket)
+/* The certificate must be about the host that transport_url names, by its name or its address. */
+static bool expect_name(amqp_socket_t *socket, const char *host)
+{
+    X509_VERIFY_PARAM *expected = SSL_CTX_get0_param(amqp_ssl_socket_get_context(socket));
+    return X509_VERIFY_PARAM_set1_ip_asc(expected, host) == 1 || X509_VERIFY_PARAM_set1_host(expected, host, 0) == 1;
+}
+
+static bool prepare_tls(struct link *link, amqp_socket_t *socket, const char *host)
 {
     const struct broker *b = link->broker;
     amqp_ssl_socket_set_verify_peer(socket, b->ca_file != NULL);
-    amqp_ssl_socket_set_verify_hostname(socket, b->ca_file != NULL);
+    amqp_ssl_socket_set_verify_hostname(socket, 0); /* it knows no addresses: see expect_name() */
     if (b->ca_file != NULL && amqp_ssl_socket_set_cacert(socket, b->ca_file) != AMQP_STATUS_OK)
         return failed(link, "ssl_ca_file", "cannot be read");
+    if (b->ca_file != NULL && !expect_name(socket, host))
+        return failed(link, "connect", "the host cannot be told to OpenSSL");
     if (b->cert_file != NULL && b->key_file != NULL && amqp_ssl_socket_set_key(socket, b->cert_file, b->key_file) != AMQP_STATUS_OK)
         return failed(link, "ssl_cert_file and ssl_key_file", "cannot be read");
     return true;
@@ -147,7 +158,7 @@ static bool open_socket(struct link *link, const struct messaging_host *host)
     amqp_socket_t *socket = link->broker->tls ? amqp_ssl_socket_new(link->state) : amqp_tcp_socket_new(link->state);
     if (socket == NULL)
         return failed(link, "socket", "none to be had");
-    if (link->broker->tls && !prepare_tls(link, socket))
+    if (link->broker->tls && !prepare_tls(link, socket, host->host))
         return false;
     amqp_set_handshake_timeout(link->state, &rpc);
     amqp_set_rpc_timeout(link->state, &rpc);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_MS = 1000, AGAIN_MS = 250, SETTLING_S = 10, IN_FLIGHT = 2048, NAMES = 64, ENDING_MS = 2000 };
+enum { IDLE_MS = 1000, AGAIN_MS = 250, SETTLING_S = 10, IN_FLIGHT = 2048, NAMES = 64, ENDING_MS = 2000, LOOK_MS = 250 };
 
 enum outcome { UNDER_WAY, TAKEN, UNROUTABLE };
 
@@ -518,17 +518,26 @@ static void submit(struct publisher *p, struct outgoing *o)
     link_wake(&p->link);
 }
 
+/* The deadline, or an earlier one once the program ends. */
+static int64_t patience_end(const struct wire_send *send)
+{
+    int64_t give_up_us = send->give_up_us != NULL ? atomic_load(send->give_up_us) : 0;
+    return give_up_us != 0 && give_up_us < send->deadline_us ? give_up_us : send->deadline_us;
+}
+
 struct fault *publisher_send(struct publisher *p, struct arena *arena, const struct wire_send *send)
 {
     struct outgoing *o = outgoing_create(send);
     struct fault *fault = NULL;
-    bool in_time = true;
     o->waited_for = true;
     o->mandatory = send->kind == WIRE_TOPIC || send->kind == WIRE_SERVER;
     pthread_mutex_lock(&p->lock);
     submit(p, o);
-    while (o->outcome == UNDER_WAY && in_time)
-        in_time = clock_wait(&p->changed, &p->lock, send->deadline_us);
+    for (int64_t now_us = clock_monotonic_us(); o->outcome == UNDER_WAY && now_us < patience_end(send);
+        now_us = clock_monotonic_us()) {
+        int64_t look_us = now_us + LOOK_MS * 1000, end_us = patience_end(send);
+        clock_wait(&p->changed, &p->lock, look_us < end_us ? look_us : end_us);
+    }
     enum outcome outcome = o->outcome;
     o->abandoned = outcome == UNDER_WAY;
     if (outcome == UNDER_WAY)
