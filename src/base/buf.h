@@ -17,6 +17,7 @@ struct buf {
     size_t capacity;
 };
 
+/* Frees its memory; it is empty then and may be used again. */
 void buf_release(struct buf *buf);
 
 /* Empties it, keeps the memory. */
@@ -25,6 +26,7 @@ void buf_clear(struct buf *buf);
 /* Makes room for `more` bytes behind the present ones and returns where they go; the caller adds to length. */
 char *buf_reserve(struct buf *buf, size_t more);
 
+/* Append; a NUL stands behind the last byte, and is not counted. */
 void buf_append(struct buf *buf, const void *data, size_t length);
 void buf_puts(struct buf *buf, const char *text);
 void buf_putc(struct buf *buf, char c);

@@ -26,6 +26,7 @@ struct map {
     size_t entry_capacity;
 };
 
+/* Frees its memory, not what its values point to; it is empty then. */
 void map_release(struct map *map);
 
 /* The value, or NULL. */

@@ -12,6 +12,7 @@
 
 enum { UUID_TEXT = 37, UUID_HEX = 33 }; /* buffer sizes, NUL included */
 
+/* Fills `size` bytes from the kernel's generator; never fails, blocks only before the kernel has seeded it. */
 void random_bytes(void *ret_bytes, size_t size);
 
 /* Uniform in [0, limit). limit > 0. */

@@ -68,9 +68,7 @@ static struct fault *rule_list(struct request *rq)
             write_rule(rq, NULL, rows);
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

@@ -167,9 +167,7 @@ static struct fault *credential_list(struct request *rq)
     }
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

@@ -109,9 +109,7 @@ static struct fault *credential_list(struct request *rq)
         if (request_allowed(rq, "identity:get_credential",
                 POLICY_TARGET({ "target.credential.user_id", found[i].user_id })))
             write_one(rq, NULL, &found[i]);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

@@ -143,6 +143,13 @@ void keystone_collection_links(struct request *rq)
     json_end(&rq->json);
 }
 
+void keystone_collection_end(struct request *rq)
+{
+    json_end_array(&rq->json);
+    keystone_collection_links(rq);
+    json_end(&rq->json);
+}
+
 struct fault *keystone_role_named(struct tx *tx, struct context *cx, const char *name, const char **ret_id)
 {
     struct rows *rows;

@@ -90,9 +90,7 @@ static struct fault *credential_list(struct request *rq)
     json_begin_array(&rq->json, "credentials");
     for (size_t i = 0; i < count; i++)
         write_one(rq, NULL, &found[i]);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

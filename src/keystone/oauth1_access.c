@@ -68,9 +68,7 @@ static struct fault *token_list(struct request *rq)
     }
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 
@@ -122,9 +120,7 @@ static struct fault *role_list(struct request *rq)
             entity_write(rq, &role_entity, NULL, role);
     }
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

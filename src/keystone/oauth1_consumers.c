@@ -77,9 +77,7 @@ static struct fault *consumer_list(struct request *rq)
             .extra = rows_text(rows, 2) }, false);
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

@@ -102,7 +102,9 @@ struct fault *keystone_check(struct request *rq, const struct schema *schema, co
 
 /* The moment of a body's member that is to come; absent and null give 0. 400 when it is none, or is past. */
 struct fault *keystone_future(struct request *rq, const json_t *document, const char *name, int64_t *ret_us);
-/* "links" of a collection: next and previous null, self the request's URL. */
+/* Ends a collection whose document and array are open: "links" (next and previous null, self the request's URL) and both. A
+ * list that says `truncated` writes its links itself. */
+void keystone_collection_end(struct request *rq);
 void keystone_collection_links(struct request *rq);
 /* The id of the one role of this name: 404 when there is none, 400 when there are more. */
 struct fault *keystone_role_named(struct tx *tx, struct context *cx, const char *name, const char **ret_id);

@@ -172,9 +172,7 @@ static struct fault *trust_list(struct request *rq)
     }
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(&rq->json);
-    keystone_collection_links(rq);
-    json_end(&rq->json);
+    keystone_collection_end(rq);
     return NULL;
 }
 

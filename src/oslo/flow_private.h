@@ -13,6 +13,7 @@ const char *flow_process(struct arena *arena, const struct app *app);
 /* Whether nobody runs a record with this owner any more. `shared`: other machines use the database. */
 bool flow_owner_is_gone(struct arena *arena, const struct app *app, const char *process, int64_t beat, bool shared);
 
+/* How long a claim holds that is not renewed. */
 int64_t flow_lease_us(void);
 
 /* When the claims of this process were last renewed, monotonic. */

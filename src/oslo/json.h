@@ -20,6 +20,7 @@ struct json_writer {
     bool comma;
 };
 
+/* Members: `name` is NULL inside an array and for the whole document. Names and texts are escaped; commas come by themselves. */
 void json_begin(struct json_writer *w, const char *name);       /* { */
 void json_end(struct json_writer *w);                           /* } */
 void json_begin_array(struct json_writer *w, const char *name);       /* [ */

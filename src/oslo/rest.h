@@ -68,6 +68,7 @@ struct rest_response {
  * that does not answer is a fault 503. Spans are written on both sides. */
 struct fault *rest_call(struct context *cx, const struct rest *call, struct rest_response *ret);
 
+/* A header of the answer by its name, in any case; NULL: it has none. Lives in the response. */
 const char *rest_header(const struct rest_response *response, const char *name);
 
 /* What the other service said of its refusal, whatever its envelope, or NULL. Lives in the response. */

@@ -27,6 +27,7 @@ void session_limits(const struct app *app, const char *group, struct http_exchan
 /* Where keystone is by [group] auth_url: as session_endpoint()'s. NULL: the section has none. */
 const char *session_auth_base(struct context *cx, const char *group);
 
+/* Forgets the tokens of an app that ends, and frees what they were kept in. */
 void session_stop(struct app *app);
 
 #endif

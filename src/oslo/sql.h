@@ -128,6 +128,7 @@ struct fault *tx_serialize_on(struct tx *tx, const char *prefix, const char *id)
 struct fault *db_exec(struct arena *arena, struct db *db, const char *sql, const struct sql_value *values, size_t count,
     int64_t *ret_changed);
 
+/* The arena that the transaction was begun with: what it makes for its caller lives there. */
 struct arena *tx_arena(const struct tx *tx);
 
 /* A statement without rows. A violated unique key is a fault with status 409 and code SQL_DUPLICATE; a text that its column

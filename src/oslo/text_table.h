@@ -22,6 +22,7 @@ struct text_table *text_table_create(struct arena *arena, const char *const *hea
 /* Adds a row; the texts must live as long as the table. NULL is "None". */
 void text_table_add(struct text_table *table, const char *const *cells);
 
+/* Appends the table as text, a line break at the end. */
 void text_table_write(struct buf *out, const struct text_table *table);
 
 #endif

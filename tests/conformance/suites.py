@@ -13,7 +13,7 @@ class Suite:
     quick: str = ""     # which of the selected ones ./check runs; "" for none
     hosts: int = 4      # simulated compute hosts
     settings: tuple = ()  # options of the cloud, ("OS_GROUP__NAME", "value") each
-    newer: bool = False  # Debian's is of Zed and asks for what 2023.1 changed: only with NUBO_SUITES, a folder with the suite's 2023.1
+    newer: bool = False  # Debian's is of Zed and asks for what 2023.1 changed: NUBO_SUITES is a folder with the suite's 2023.1
 
 
 TEMPEST = "tempest/test_discover"

@@ -33,6 +33,7 @@ void transport_close(struct transport *transport);
 
 /* ---- server.c ---- */
 
+/* Serves a topic under a name, at most `parallel` messages at a time; the names are copied, the methods kept. */
 struct server *server_add(struct app *app, struct transport *transport, const char *topic, const char *name,
     const struct rpc_method *methods, void *owner, unsigned parallel);
 /* Ends the servers of an app (topic NULL: all), after what they work on. */
@@ -49,6 +50,7 @@ void server_fanout(struct context *cx, const char *topic, const struct rpc_messa
 
 /* ---- call.c: over a wire ---- */
 
+/* As rpc_call(), rpc_cast() and rpc_fanout() of messaging.h, to whoever is on the other end of the transport. */
 struct fault *wire_call(struct context *cx, struct transport *transport, const struct rpc_target *target,
     const struct rpc_message *message, int timeout_ms, json_t **ret_result);
 struct fault *wire_cast(struct context *cx, struct transport *transport, const struct rpc_target *target,
