@@ -14,15 +14,15 @@ from messages import TOOL, Tool  # noqa: E402
 PORT = rabbit.PORT + 200
 
 
-def show(what, client, ceiling, **more):
+def show(what, client, ceiling, many_of=4000, **more):
     def run(cast, count, threads):
         args = {"text": "x" * 200}
         done = client.do("bench", topic="b", method="echo", args=args, cast=cast, count=count, threads=threads, **more)
         assert done["failed"] == 0, done
         return done
     for name, cast in (("call", False), ("cast", True)):
-        one = run(cast, 500, 1)
-        many = run(cast, 5000, 32)
+        one = run(cast, many_of // 10, 1)
+        many = run(cast, many_of, 32)
         line(f"{what} {name}, one after the other", f"{one['p50_us']}", "us p50", f"p99 {one['p99_us']} us {ceiling.get(name, '')}")
         line(f"{what} {name}, 32 at a time", f"{many['rate']:.0f}", "/s", f"p50 {many['p50_us']} us, p99 {many['p99_us']} us")
 
@@ -30,7 +30,7 @@ def show(what, client, ceiling, **more):
 def ceiling_of(broker, kind):
     """Measured now, beside the figures that it is compared with: the machine is never the same twice."""
     tool = pathlib.Path(TOOL).parent / "amqp_ceiling"
-    numbers = subprocess.run([tool, str(broker.port), "bench", "bench", kind, kind, "500"], capture_output=True, text=True, check=True)
+    numbers = subprocess.run([tool, str(broker.port), "bench", "bench", kind, kind, "200"], capture_output=True, text=True, check=True)
     one, one_99, confirm, confirm_99 = numbers.stdout.split()
     return {"call": f"(bare: there and consumed {one} us, p99 {one_99}; a call is two)",
             "cast": f"(bare: confirmed {confirm} us, p99 {confirm_99})"}
@@ -44,7 +44,7 @@ def over_rabbit(folder, broker, kind):
     server, client = Tool(folder, url, more).serve("b", "a", parallel=16), Tool(folder, url, more)
     try:
         client.do("bench", topic="b", method="echo", args={}, cast=False, count=50, threads=1)  # connections and queues are there
-        show(f"rabbit, {kind} queues,", client, ceiling_of(broker, kind))
+        show(f"rabbit, {kind} queues,", client, ceiling_of(broker, kind), many_of=2000)
     finally:
         client.stop()
         server.stop()

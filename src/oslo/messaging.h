@@ -33,7 +33,8 @@ struct rpc_target {
 };
 
 /* Serves a topic as `server`. Handlers run on the cloud's message pool, at most `parallel` at a time for this server
- * (unless [DEFAULT] executor_thread_pool_size says another number; 1 always holds); a method table ends with a NULL name. Served until the app stops. */
+ * (unless [DEFAULT] executor_thread_pool_size says another number; 1 always holds); a method table ends with a NULL name.
+ * Served until the app stops. */
 struct fault *rpc_serve(struct context *cx, const char *topic, const char *server, const struct rpc_method *methods,
     void *owner, unsigned parallel);
 

@@ -36,7 +36,8 @@ def apart(request, tmp_path_factory):
     it.extra = {"nova/nova.conf": NOVA}
     try:
         it.start()
-        assert it.post("compute", "/flavors", {"flavor": {"name": "f", "id": "f", "ram": 64, "vcpus": 1, "disk": 1}}).status_code == 200
+        flavor = {"flavor": {"name": "f", "id": "f", "ram": 64, "vcpus": 1, "disk": 1}}
+        assert it.post("compute", "/flavors", flavor).status_code == 200
         image = it.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
         octets = {"Content-Type": "application/octet-stream"}
         assert it.call("PUT", "image", f"/v2/images/{image}/file", data=b"x" * 512, headers=octets).status_code == 204
