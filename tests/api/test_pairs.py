@@ -52,7 +52,8 @@ def test_what_one_makes_the_other_shows(pair):
     assert ask(pair, 1, "compute", f"/os-aggregates/{group}").json()["aggregate"]["name"] == "b"
     assert ask(pair, 0, "compute", "/flavors/f", "DELETE").status_code == 202
     assert ask(pair, 1, "compute", "/flavors/f").status_code == 404
-    image = ask(pair, 0, "image", "/v2/images", "POST", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
+    body = {"name": "i", "disk_format": "raw", "container_format": "bare"}
+    image = ask(pair, 0, "image", "/v2/images", "POST", body).json()["id"]
     url = f"http://127.0.0.1:{pair.port_of('glance-api', 1)}/v2/images/{image}/file"
     put = requests.put(url, data=b"x" * 512, headers={"X-Auth-Token": pair.token(), "Content-Type": "application/octet-stream"})
     assert put.status_code == 204
@@ -60,9 +61,11 @@ def test_what_one_makes_the_other_shows(pair):
     assert ask(pair, 0, "image", f"/v2/images/{image}/file").content == b"x" * 512
     network = ask(pair, 0, "network", "/v2.0/networks", "POST", {"network": {"name": "n"}}).json()["network"]["id"]
     assert ask(pair, 1, "network", f"/v2.0/networks/{network}").status_code == 200
-    provider = ask(pair, 0, "placement", "/resource_providers", "POST", {"name": "p"}, OpenStack_API_Version="placement 1.20").json()
+    provider = ask(pair, 0, "placement", "/resource_providers", "POST", {"name": "p"},
+                   OpenStack_API_Version="placement 1.20").json()
     for name in ("CUSTOM_PAIR", "CUSTOM_SECOND"):  # names are kept in memory
-        assert ask(pair, 0, "placement", f"/resource_classes/{name}", "PUT", OpenStack_API_Version="placement 1.20").status_code == 201
+        made = ask(pair, 0, "placement", f"/resource_classes/{name}", "PUT", OpenStack_API_Version="placement 1.20")
+        assert made.status_code == 201
         assert ask(pair, 1, "placement", f"/resource_classes/{name}", OpenStack_API_Version="placement 1.20").status_code == 200
     body = {"resource_provider_generation": 0, "inventories": {"CUSTOM_PAIR": {"total": 3}}}
     for which, status in ((1, 200), (0, 409)):  # the second try comes with an old generation
@@ -153,8 +156,8 @@ class Load(threading.Thread):
 
 
 def reads(i):
-    return [("GET", "compute", "/servers/detail", None), ("GET", "network", "/v2.0/ports", None), ("GET", "image", "/v2/images", None),
-            ("GET", "placement", "/resource_providers", None), ("GET", "identity", "/users", None)][i % 5]
+    return [("GET", "compute", "/servers/detail", None), ("GET", "network", "/v2.0/ports", None),
+            ("GET", "image", "/v2/images", None), ("GET", "placement", "/resource_providers", None), ("GET", "identity", "/users", None)][i % 5]
 
 
 def writes(mark, i):
