@@ -30,7 +30,8 @@ def show(what, client, ceiling, many_of=4000, **more):
 def ceiling_of(broker, kind):
     """Measured now, beside the figures that it is compared with: the machine is never the same twice."""
     tool = pathlib.Path(TOOL).parent / "amqp_ceiling"
-    numbers = subprocess.run([tool, str(broker.port), "bench", "bench", kind, kind, "200"], capture_output=True, text=True, check=True)
+    numbers = subprocess.run([tool, str(broker.port), "bench", "bench", kind, kind, "200"],
+                             capture_output=True, text=True, check=True)
     one, one_99, confirm, confirm_99 = numbers.stdout.split()
     return {"call": f"(bare: there and consumed {one} us, p99 {one_99}; a call is two)",
             "cast": f"(bare: confirmed {confirm} us, p99 {confirm_99})"}

@@ -21,7 +21,8 @@ static const struct option rows[] = {
     { "DEFAULT", "rpc_response_timeout", OPTION_INT, "60", "Seconds to wait for a response from a call.", .min = 1, .max = 86400 },
     { "DEFAULT", "executor_thread_pool_size", OPTION_INT, "64",
         "How many messages one server works on at the same time, at most, and threads of the process for them. Not set: "
-        "what suits the server, and 16 threads (oslo.messaging: 64).", .min = 1, .max = 1024, .deprecated = OPTION_WORDS("rpc_thread_pool_size") },
+        "what suits the server, and 16 threads (oslo.messaging: 64).", .min = 1, .max = 1024,
+        .deprecated = OPTION_WORDS("rpc_thread_pool_size") },
     { "DEFAULT", "rpc_conn_pool_size", OPTION_INT, "30",
         "Accepted; one connection sends for the whole process, and confirms are awaited together.", .min = 1, .max = INT64_MAX },
     { "DEFAULT", "rpc_ping_enabled", OPTION_BOOL, "false", "Answer the method oslo_rpc_server_ping on every topic." },
@@ -38,7 +39,8 @@ static const struct option rows[] = {
     { RABBIT, "ssl_cert_file", OPTION_STR, "", "SSL cert file (valid only if SSL enabled).",
         .deprecated = OPTION_WORDS("kombu_ssl_certfile") },
     { RABBIT, "ssl_ca_file", OPTION_STR, "",
-        "SSL certification authority file (valid only if SSL enabled). With one, the broker's certificate is checked, name or address included.",
+        "SSL certification authority file (valid only if SSL enabled). With one, the broker's certificate"
+        " is checked, name or address included.",
         .deprecated = OPTION_WORDS("kombu_ssl_ca_certs") },
     { RABBIT, "ssl_enforce_fips_mode", OPTION_BOOL, "false", "Accepted; the system's OpenSSL configuration decides." },
     { RABBIT, "heartbeat_in_pthread", OPTION_BOOL, "false", "Accepted; heartbeats always come from a thread of their own." },

@@ -145,8 +145,8 @@ class Load(threading.Thread):
         while not self.stopped.is_set():
             begin, method, service, path, body = time.time(), *self.what(self.count)
             try:
-                answer = self.session.request(method, self.pair.url(service, path), json=body, timeout=60,
-                                              headers={"X-Auth-Token": self.pair.token(), "OpenStack-API-Version": "placement 1.20"})
+                headers = {"X-Auth-Token": self.pair.token(), "OpenStack-API-Version": "placement 1.20"}
+                answer = self.session.request(method, self.pair.url(service, path), json=body, timeout=60, headers=headers)
                 why = None if answer.ok else f"{answer.status_code} {answer.text[:200]}"
             except requests.RequestException as error:
                 why = str(error)
@@ -157,7 +157,8 @@ class Load(threading.Thread):
 
 def reads(i):
     return [("GET", "compute", "/servers/detail", None), ("GET", "network", "/v2.0/ports", None),
-            ("GET", "image", "/v2/images", None), ("GET", "placement", "/resource_providers", None), ("GET", "identity", "/users", None)][i % 5]
+            ("GET", "image", "/v2/images", None), ("GET", "placement", "/resource_providers", None),
+            ("GET", "identity", "/users", None)][i % 5]
 
 
 def writes(mark, i):
