@@ -302,7 +302,8 @@ def dispose(cloud):
 
 
 @pytest.fixture(scope="session")
-def cloud():
+def cloud(_servers):
+    """What it stands on is named, so that it ends after it: pytest's own order is that of the last test."""
     it = new_cloud().start()
     yield it
     dispose(it)
