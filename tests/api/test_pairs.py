@@ -25,6 +25,7 @@ ROLES = {"identity": "keystone", "placement": "placement-api", "image": "glance-
 def pair():
     parts = lib_parts.Parts()
     cloud = parts.split(conftest.OneProcess, conftest.BIN, pairs=True)(tempfile.mkdtemp(prefix="nubo-pairs-"), fake_compute=2)
+    cloud.parts = parts
     try:
         yield cloud.start()
         assert cloud.stop() == 0
@@ -245,3 +246,12 @@ def test_one_of_each_is_killed_under_load(pair, role):
     wrong = [one for load in loads for one in load.failed if not one[1] <= killed <= one[2] or one[0].startswith("GET ")]
     assert not wrong, f"killed at {killed}: {wrong}"
     assert all(load.count > start + 20 for load, start in zip(loads, before))
+
+
+def test_programs_end_while_the_broker_is_away(pair):
+    """The last test: what waits for the broker gives up when its program is to end."""
+    pair.parts.broker.stop()
+    time.sleep(3)
+    begin = time.time()
+    assert pair.stop() == 0
+    assert time.time() - begin < 25
