@@ -228,7 +228,7 @@ static struct fault *make_directory(struct arena *arena, const char *directory, 
 
     if (access(directory, F_OK) == 0)
         return NULL;
-    log_info(MODULE_UTILS, "%s does not appear to exist; attempting to create it", directory);
+    log_info(MODULE_UTILS, "%s does not appear to exist; attempting to create it", path);
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
