@@ -41,14 +41,14 @@ def serve(peer):
     while len(told) < size and (part := peer.recv(size - len(told))):
         told += part
     said = told.decode("utf-8", "surrogateescape").split("\0")
-    end = said.index("", 2)
+    end = 2 + int(said[1])
     os.chdir(said[0])
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     os.environ.clear()
-    os.environ.update(row.partition("=")[::2] for row in said[end + 1:])
-    sys.argv = said[1:end]
+    os.environ.update(row.partition("=")[::2] for row in said[end:])
+    sys.argv = said[2:end]
     app.App.NAME = os.path.basename(sys.argv[0])  # cliff takes it from the arguments at its import
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
