@@ -77,7 +77,8 @@ class Host:
             "name": name, "imageRef": self.image, "flavorRef": "tiny", "key_name": "k", "networks": [{"uuid": self.network}],
             **more}})
         assert answer.status_code == 202, answer.text
-        return answer.json()["server"]["id"], answer.headers["X-Openstack-Request-Id"]
+        self.last_request = answer.headers["X-Openstack-Request-Id"]
+        return answer.json()["server"]["id"], self.last_request
 
     def server(self, server):
         return self.get("compute", f"/servers/{server}").json()["server"]
@@ -85,7 +86,7 @@ class Host:
     def wait_active(self, server, seconds=90):
         def active():
             now = self.server(server)
-            assert now["status"] != "ERROR", f"{now['fault']}\n{self.tail()}"
+            assert now["status"] != "ERROR", f"{now['fault']}\n{self.trace(self.last_request)}"
             return now["status"] == "ACTIVE"
         self.wait(active, seconds, 0.2)
 

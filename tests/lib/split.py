@@ -296,7 +296,13 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
 
         def computes_are_up(self):
             hosts = self.get("compute", "/os-hypervisors/detail").json().get("hypervisors", [])
-            return len(hosts) >= max(self.fake_compute, 1) and all(h["state"] == "up" for h in hosts)
+            return len(hosts) >= max(self.fake_compute, 1) and all(h["state"] == "up" and self.is_offered(h) for h in hosts)
+
+        def is_offered(self, host):
+            """A host's traits are the last that placement is told, as upstream does it."""
+            provider = self.get("placement", f"/resource_providers?name={host['hypervisor_hostname']}").json()["resource_providers"]
+            return provider and self.get("placement", f"/resource_providers/{provider[0]['uuid']}/traits",
+                                         headers={"OpenStack-API-Version": "placement 1.20"}).json().get("traits")
 
         def stop(self):
             """An orderly end, all at once as a host's shutdown does it; the first status that is not 0."""
