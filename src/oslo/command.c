@@ -2,7 +2,9 @@
  * command: from a command line to a call. See command.h; the texts of usage and help are in command_usage.c. */
 #include "oslo/command.h"
 
+#include "oslo/http_client.h"
 #include "oslo/log_options.h"
+#include "oslo/session.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -344,6 +346,8 @@ static struct fault *read_config(struct parser *p, const struct level *common, s
 static void end_app(void *object)
 {
     struct app *app = object;
+    session_stop(app);
+    http_client_stop();
     db_close(app->db);
     config_destroy(app->config);
 }
