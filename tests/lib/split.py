@@ -292,6 +292,7 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
                     self.start_role(role, env)
             if "nova-compute" in self.roles:
                 self.wait(self.computes_are_up, 60)
+                self.run("nova-manage", "nova-api", ["cell_v2", "discover_hosts"])
             return self
 
         def computes_are_up(self):

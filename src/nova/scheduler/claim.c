@@ -153,6 +153,11 @@ static struct fault *explain(const struct selection *selection, struct buf *out)
 const char *explain_placement(struct selection *selection)
 {
     BUF_CLEANUP struct buf text = { 0 };
+    if (selection->unmapped_count > 0) {
+        buf_printf(&text, "Cells: removed %zu hosts that would do; %s is in no cell: nova-manage cell_v2 discover_hosts maps it.\n",
+            selection->unmapped_count, selection->unmapped);
+        return arena_strdup(selection->cx->arena, buf_text(&text));
+    }
     struct fault *fault = explain(selection, &text);
     if (fault != NULL)
         buf_printf(&text, "Placement could not be asked why: %s\n", fault->message);

@@ -171,8 +171,13 @@ struct fault *load_hosts(struct selection *selection, const json_t *candidates, 
     for (size_t i = 0; fault == NULL && i < json_array_size(requests); i++) {
         const json_t *request = json_array_get(requests, i);
         const struct compute_node *node = node_of(&nodes, request);
-        if (node == NULL || (!all && !map_has(schedulable, node->host)))
-            continue; /* a provider that is no host of ours, or not yet */
+        if (node == NULL)
+            continue; /* a provider that is no host of ours */
+        if (!all && !map_has(schedulable, node->host)) {
+            selection->unmapped_count++;
+            selection->unmapped = arena_strdup(arena, node->host);
+            continue;
+        }
         map_remove(&nodes, node->uuid); /* one way to allocate on each host is enough */
         fill(selection, &facts, node, request, json_object_get(summaries, node->uuid), &hosts[count++]);
     }

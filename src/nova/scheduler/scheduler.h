@@ -42,6 +42,8 @@ struct selection {
     const char *group_policy;          /* of the server group, or NULL */
     int64_t max_server_per_host;
     struct map *group_hosts;           /* host -> count of members there, as intptr_t; with group_policy */
+    size_t unmapped_count;             /* hosts that placement offered and that no cell has yet */
+    const char *unmapped;              /* one of them */
 };
 
 struct host {
