@@ -27,6 +27,7 @@ enum {
     THREADS = 4,              /* epoll threads a port */
     CONNECTION_MEMORY = 32768, /* request line and headers; MHD answers 431 above */
     CONNECTIONS = 4096,
+    QUIET_US = 50000,         /* without a request, before the end */
     IDLE_SECONDS = 75,
     SLOT = 256 * 1024,
 };
@@ -569,9 +570,14 @@ static void drain_workers(struct http_server *server)
 /* Requests under way come to their end, as oslo.service lets them, but not for ever. */
 static void finish_requests(struct http_server *server, int grace_s)
 {
-    int64_t end_us = clock_monotonic_us() + (int64_t)grace_s * 1000000;
-    while (atomic_load(&server->active) > 0 && (grace_s == 0 || clock_monotonic_us() < end_us))
+    int64_t now_us = clock_monotonic_us(), end_us = now_us + (int64_t)grace_s * 1000000, quiet_us = now_us;
+    /* Quiet for a moment: who was just accepted has not said its request yet. */
+    while (now_us - quiet_us < QUIET_US && (grace_s == 0 || now_us < end_us)) {
         usleep(2000);
+        now_us = clock_monotonic_us();
+        if (atomic_load(&server->active) > 0)
+            quiet_us = now_us;
+    }
 }
 
 void http_server_destroy(struct http_server *server, int grace_s)

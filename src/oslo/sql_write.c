@@ -116,13 +116,14 @@ static struct fault *settle(struct arena *arena, struct db *db, const char *mark
     for (int attempt = 1;; attempt++) {
         struct pooled *pooled;
         struct fault *fault = sql_pool_take(arena, db, SQL_MODE_WRITE, &pooled);
+        bool away = fault != NULL; /* and was waited for already */
         if (fault == NULL) {
             fault = db->driver->settle(arena, pooled->connection, marker, ret_committed);
             sql_pool_give(db, pooled, fault == NULL);
         }
         if (fault == NULL)
             return NULL;
-        if (!fault->retry || fault->status == 503 || attempt > db->settings.db_max_retries)
+        if (away || !fault->retry || attempt > db->settings.db_max_retries)
             return fault_because(fault_new(arena, 503, NULL,
                 "The database went away while the change was committed; it is not known whether it took place."), fault);
         clock_sleep_ms(sql_pause_ms(db, attempt, true));

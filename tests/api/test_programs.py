@@ -148,7 +148,7 @@ def test_secrets_never_print(program, tmp_path):
         "[database]\nconnection = mysql+pymysql://nova:dbpw@nowhere.invalid/nova\nmax_retries = 0\nretry_interval = 0\n"
         "[keystone_authtoken]\npassword = tokenpw\nmemcache_secret_key = cachekey\n[placement]\npassword = placementpw\n"
         "[neutron]\nmetadata_proxy_shared_secret = sharedpw\nendpoint_override = http://user:urlpw@host/\n")
-    text = program("nova-compute").stderr
+    text = program("nova-conductor").stderr
     for secret in ("rabbitpw", "otherpw", "dbpw", "tokenpw", "cachekey", "placementpw", "sharedpw", "urlpw"):
         assert secret not in text, secret
     assert "keystone_authtoken.password = ****" in text and "neutron.endpoint_override = http://user:***@host/" in text
