@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "keystone/credentials.h"
+#include "keystone/credential/credentials.h"
 #include "keystone/reference.h"
 #include "oslo/notification.h"
 #include "oslo/options.h"

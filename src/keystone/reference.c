@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystone/reference.h"
 
-#include "keystone/federation.h"
-#include "keystone/model.h"
-#include "keystone/templated.h"
 #include "base/clock.h"
+#include "keystone/catalog/templated.h"
+#include "keystone/federation/federation.h"
+#include "keystone/model.h"
 #include "oslo/options.h"
 
 #include <pthread.h>

@@ -6,7 +6,7 @@
 #ifndef KEYSTONE_REFERENCE_H
 #define KEYSTONE_REFERENCE_H
 
-#include "keystone/endpoint_filter.h"
+#include "keystone/catalog/endpoint_filter.h"
 #include "keystone/state.h"
 #include "oslo/json.h"
 

@@ -2,15 +2,15 @@
  *
  * The identity service's row of the cloud, and its start.
  */
-#include "keystone/commands.h"
-#include "keystone/directories.h"
-#include "keystone/fernet.h"
-#include "keystone/jws.h"
+#include "keystone/auth/login.h"
+#include "keystone/catalog/templated.h"
+#include "keystone/command/commands.h"
+#include "keystone/identity/directories.h"
 #include "keystone/keystone.h"
-#include "keystone/login.h"
 #include "keystone/reference.h"
-#include "keystone/templated.h"
-#include "keystone/token.h"
+#include "keystone/token/fernet.h"
+#include "keystone/token/jws.h"
+#include "keystone/token/token.h"
 #include "oslo/identity.h"
 #include "oslo/options.h"
 

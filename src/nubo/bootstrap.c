@@ -4,8 +4,8 @@
 
 #include "base/buf.h"
 #include "base/random.h"
-#include "keystone/fernet.h"
 #include "keystone/keystone.h"
+#include "keystone/token/fernet.h"
 #include "nubo/files.h"
 #include "nubo/services.h"
 

@@ -2,7 +2,7 @@
  *
  * Fuzz target: signed requests to EC2, as JSON, and what S3 clients sign.
  */
-#include "keystone/ec2_signature.h"
+#include "keystone/credential/ec2_signature.h"
 #include "oslo/json.h"
 
 #include <stdint.h>

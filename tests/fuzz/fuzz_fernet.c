@@ -2,7 +2,7 @@
  *
  * Fuzz target: sealed tokens, and what our key would have sealed.
  */
-#include "keystone/fernet.h"
+#include "keystone/token/fernet.h"
 
 #include <stdlib.h>
 #include <string.h>

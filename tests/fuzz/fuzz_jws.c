@@ -2,7 +2,7 @@
  *
  * Fuzz target: JWS texts.
  */
-#include "keystone/jws.h"
+#include "keystone/token/jws.h"
 
 #include <stdint.h>
 

@@ -3,7 +3,7 @@
  * Fuzz target: a condition of LDAP from any text has exactly one pair of parentheses, its own, and no asterisk.
  */
 #include "base/arena.h"
-#include "keystone/directory_filter.h"
+#include "keystone/identity/directory_filter.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  * Fuzz target: mappings of federation: the rules up to the first line's end, the assertion behind it; and lists as text.
  */
-#include "keystone/mapping.h"
+#include "keystone/federation/mapping.h"
 #include "oslo/json.h"
 
 #include <stdint.h>

@@ -2,8 +2,8 @@
  *
  * Fuzz target: what OAuth clients send: signed headers, forms, Basic credentials, certificates.
  */
-#include "keystone/oauth1_signature.h"
-#include "keystone/oauth2.h"
+#include "keystone/oauth/oauth1_signature.h"
+#include "keystone/oauth/oauth2.h"
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
  *
  * Fuzz target: token payloads. What was read is packed again and must read the same.
  */
-#include "keystone/token_payload.h"
+#include "keystone/token/token_payload.h"
 
 #include <stdlib.h>
 

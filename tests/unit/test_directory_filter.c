@@ -2,7 +2,7 @@
  *
  * Filters of LDAP from texts of strangers: whatever they are, they stand for themselves.
  */
-#include "keystone/directory_filter.h"
+#include "keystone/identity/directory_filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

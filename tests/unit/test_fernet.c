@@ -3,8 +3,8 @@
  * fernet and token_payload: the specification's example, the key repository, every payload version there and back.
  */
 #include "base/clock.h"
-#include "keystone/fernet.h"
-#include "keystone/token_payload.h"
+#include "keystone/token/fernet.h"
+#include "keystone/token/token_payload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,9 +5,9 @@
  */
 #include "base/clock.h"
 #include "keystone/entity.h"
-#include "keystone/projects.h"
 #include "keystone/reference.h"
-#include "keystone/revocation.h"
+#include "keystone/resource/projects.h"
+#include "keystone/token/revocation.h"
 #include "oslo/options.h"
 
 #include <setjmp.h>

@@ -2,10 +2,10 @@
  *
  * What proves somebody: signatures of EC2 and S3, one-time passwords, receipts, JWS; and which requests access rules allow.
  */
-#include "keystone/ec2_signature.h"
-#include "keystone/jws.h"
-#include "keystone/token_payload.h"
-#include "keystone/totp.h"
+#include "keystone/auth/totp.h"
+#include "keystone/credential/ec2_signature.h"
+#include "keystone/token/jws.h"
+#include "keystone/token/token_payload.h"
 #include "oslo/access_rules.h"
 #include "oslo/json.h"
 

@@ -2,7 +2,7 @@
  *
  * The mapping language of federation: one row a rule, an assertion, and what comes out of them.
  */
-#include "keystone/mapping.h"
+#include "keystone/federation/mapping.h"
 #include "oslo/json.h"
 
 #include <setjmp.h>

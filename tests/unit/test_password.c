@@ -2,7 +2,7 @@
  *
  * password: hashes that passlib 1.7.4 made are verified, ours too; wrong ones are not.
  */
-#include "keystone/password.h"
+#include "keystone/identity/password.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  *     token_tool pack KEY-REPOSITORY < payload.json     prints the token
  *     token_tool unpack KEY-REPOSITORY TOKEN            prints the payload and when it was issued
  */
-#include "keystone/token_payload.h"
+#include "keystone/token/token_payload.h"
 
 #include <jansson.h>
 #include <stdio.h>

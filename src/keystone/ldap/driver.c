@@ -3,8 +3,8 @@
  * Users and groups of a directory, as [ldap] says where they are and what their attributes mean
  * (keystone/identity/backends/ldap).
  */
-#include "keystone/directory_driver.h"
-#include "keystone/directory_filter.h"
+#include "keystone/identity/directory_driver.h"
+#include "keystone/identity/directory_filter.h"
 #include "keystone/ldap/directory.h"
 
 #include "oslo/json.h"

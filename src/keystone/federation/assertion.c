@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keystone/federation/assertion.h"
+
+#include "oslo/options.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+struct reading {
+    struct request *rq;
+    const char *prefix;
+    json_t *variables;
+};
+
+/* '-' and '_' are one, as are capitals and small letters. */
+static bool begins_with(const char *name, const char *prefix)
+{
+    for (; *prefix != '\0'; name++, prefix++) {
+        char a = *name == '-' ? '_' : (char)tolower((unsigned char)*name);
+        char b = *prefix == '-' ? '_' : (char)tolower((unsigned char)*prefix);
+        if (a != b)
+            return false;
+    }
+    return true;
+}
+
+/* A header's value is UTF-8, or ISO-8859-1 as RFC 7230 has it. */
+static json_t *value_of(struct arena *arena, const char *value)
+{
+    json_t *text = json_string(value);
+
+    if (text != NULL)
+        return text;
+    char *wide = arena_alloc(arena, strlen(value) * 2 + 1), *end = wide;
+    for (const unsigned char *c = (const unsigned char *)value; *c != '\0'; c++) {
+        if (*c < 0x80) {
+            *end++ = (char)*c;
+        } else {
+            *end++ = (char)(0xc0 | *c >> 6);
+            *end++ = (char)(0x80 | (*c & 0x3f));
+        }
+    }
+    return json_string(wide);
+}
+
+static void take(void *argument, const char *name, const char *value)
+{
+    struct reading *reading = argument;
+    struct arena *arena = reading->rq->cx.arena;
+
+    if (!begins_with(name, reading->prefix) || strlen(name) > 256)
+        return;
+    char *wsgi = arena_printf(arena, "HTTP_%s", name), *bare = arena_strdup(arena, name + strlen(reading->prefix));
+    for (char *c = wsgi; *c != '\0'; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    for (char *c = bare; *c != '\0'; c++)
+        if (*c == '-')
+            *c = '_';
+    json_object_set_new(reading->variables, wsgi, value_of(arena, value));
+    if (strcasecmp(bare, "REMOTE_USER") == 0)
+        bare = "REMOTE_USER";
+    if (bare[0] != '\0')
+        json_object_set_new(reading->variables, bare, value_of(arena, value));
+}
+
+static json_t *variables(struct request *rq)
+{
+    const struct config *config = rq->cx.app->config;
+    const char *prefix = config_str(config, "federation", "trusted_header_prefix"), *peer = request_peer(rq);
+    struct reading reading = { rq, prefix, json_keep(rq->cx.arena, json_object()) };
+    bool trusted = false;
+
+    if (prefix == NULL || prefix[0] == '\0' || peer == NULL)
+        return reading.variables;
+    const char *const *address = config_list(config, "federation", "trusted_front_addresses", NULL);
+    for (; *address != NULL; address++)
+        trusted |= strcmp(*address, peer) == 0;
+    if (trusted)
+        request_headers(rq, take, &reading);
+    return reading.variables;
+}
+
+json_t *assertion_read(struct request *rq)
+{
+    const char *prefix = config_str(rq->cx.app->config, "federation", "assertion_prefix"), *name;
+    json_t *all = variables(rq), *value;
+    void *next;
+
+    if (prefix == NULL || prefix[0] == '\0')
+        return all;
+    json_object_foreach_safe(all, next, name, value) {
+        if (strncmp(name, prefix, strlen(prefix)) != 0)
+            json_object_del(all, name);
+    }
+    return all;
+}
+
+const char *assertion_variable(struct request *rq, const char *name)
+{
+    return json_string_value(json_object_get(variables(rq), name));
+}
