@@ -3,7 +3,7 @@
  * dhcp_rpc: which networks a host's DHCP agent serves, and the ports that it serves them from.
  */
 #include "base/log.h"
-#include "neutron/agent_rpc.h"
+#include "neutron/agent/agent_rpc.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * options: what neutron.conf, ml2_conf.ini and the agents' files may say.
  * Names and defaults: neutron 2023.1. What has another or no meaning here says so.
  */
-#include "neutron/agent.h"
+#include "neutron/agent/agent.h"
 #include "oslo/middleware.h"
 
 /* neutron.conf */

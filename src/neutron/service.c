@@ -2,8 +2,8 @@
  *
  * service: neutron as tables.
  */
-#include "neutron/agent.h"
-#include "neutron/agent_rpc.h"
+#include "neutron/agent/agent.h"
+#include "neutron/agent/agent_rpc.h"
 #include "neutron/commands.h"
 #include "neutron/security_groups.h"
 

@@ -4,9 +4,9 @@
  */
 #include "nova/nova.h"
 
-#include "nova/api.h"
+#include "nova/api/api.h"
 #include "nova/cells.h"
-#include "nova/commands.h"
+#include "nova/command/commands.h"
 #include "nova/migrations.h"
 #include "nova/roles.h"
 #include "oslo/middleware.h"

@@ -2,7 +2,7 @@
  *
  * policies: who may do what, with the names and defaults of nova 2023.1. A rule whose API is not here has no row.
  */
-#include "nova/api.h"
+#include "nova/api/api.h"
 
 #define ADMIN  "rule:context_is_admin"
 #define MEMBER "rule:project_member_or_admin"

@@ -15,7 +15,7 @@
 #ifndef OSLO_REST_H
 #define OSLO_REST_H
 
-#include "oslo/auth_options.h"
+#include "oslo/rest/auth_options.h"
 #include "oslo/context.h"
 #include "oslo/http.h"
 #include "oslo/http_client.h"

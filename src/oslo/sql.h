@@ -66,7 +66,7 @@ struct sql_value sql_text(const char *text); /* NULL gives SQL NULL */
 #define BIND(...)     (const struct sql_value[]){ __VA_ARGS__ }, (sizeof((struct sql_value[]){ __VA_ARGS__ }) / sizeof(struct sql_value))
 #define NO_BIND       NULL, 0
 
-/* What [database] says, with oslo.db's names and meaning (sql_options.c has the rows). */
+/* What [database] says, with oslo.db's names and meaning (sql/options.c has the rows). */
 struct db_settings {
     const char *connection;  /* "sqlite:////path/file.db" (SQLAlchemy's spelling: three slashes for a relative path, four for
                               * an absolute one), "sqlite://" (a temporary file), or mysql+pymysql://, mysql://,

@@ -49,7 +49,7 @@ json_t *trace_spans(const char *path, const char *request_id);
 /* Prints the tree that spans of any number of rings make; a span that came twice is printed once. False: there is none. */
 bool trace_print(const json_t *spans, FILE *out);
 
-/* ---- all hosts (trace_gather.c) ---- */
+/* ---- all hosts (trace/gather.c) ---- */
 
 /* GET /nubo/trace/REQUEST-ID of every API: {"spans": [...]} of its own ring and of those that its service's other processes
  * answer by RPC within TRACE_GATHER_MS. For admins. */

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "neutron/dhcp/dnsmasq.h"
-#include "neutron/link.h"
+#include "neutron/agent/link.h"
 #include "neutron/metadata/listener.h"
 #include "neutron/ovs/daemon.h"
 #include "neutron/ovs/flows.h"

@@ -2,7 +2,7 @@
  *
  * Fuzz target: policy files, with their check strings.
  */
-#include "oslo/policy_tree.h"
+#include "oslo/policy/tree.h"
 
 #include <stdint.h>
 

@@ -3,7 +3,7 @@
  * Fuzz target: payloads of auth receipts; and paths of access rules.
  */
 #include "keystone/token/token_payload.h"
-#include "oslo/access_rules.h"
+#include "oslo/identity/access_rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

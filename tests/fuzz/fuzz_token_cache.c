@@ -4,7 +4,7 @@
  */
 #include "oslo/catalog.h"
 #include "oslo/json.h"
-#include "oslo/token_crypt.h"
+#include "oslo/identity/token_crypt.h"
 
 #include <stdint.h>
 #include <stdlib.h>

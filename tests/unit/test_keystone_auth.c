@@ -6,7 +6,7 @@
 #include "keystone/credential/ec2_signature.h"
 #include "keystone/token/jws.h"
 #include "keystone/token/token_payload.h"
-#include "oslo/access_rules.h"
+#include "oslo/identity/access_rules.h"
 #include "oslo/json.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * log: formats, levels of loggers, files that move, what options and logging configuration files make of it. */
-#include "oslo/log_options.h"
+#include "oslo/log/options.h"
 
 #include "base/arena.h"
 

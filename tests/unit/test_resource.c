@@ -2,7 +2,7 @@
  *
  * test_resource: the resource engine on an in-memory database, below HTTP: requests are filled by hand.
  */
-#include "oslo/resource_private.h"
+#include "oslo/resource/private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

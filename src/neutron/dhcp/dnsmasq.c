@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/random.h"
-#include "neutron/link.h"
+#include "neutron/agent/link.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/work.h"
-#include "neutron/link.h"
+#include "neutron/agent/link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

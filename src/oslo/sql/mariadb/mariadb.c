@@ -6,7 +6,7 @@
  * use, so that it costs none either; COMMIT costs one, marker included. Results are read whole when a statement
  * executes: that frees the connection for a query inside a query, and leaves nothing to be lost in the middle. */
 #include "oslo/sql/mariadb/url.h"
-#include "oslo/sql_driver.h"
+#include "oslo/sql/driver.h"
 
 #include "base/buf.h"
 #include "base/clock.h"

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * netns: named network namespaces as iproute2 keeps them. See link.h.
+ *
+ * A name is a file under /run/netns onto which the namespace is bind-mounted. */
+#include "neutron/agent/link.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NETNS_DIR "/run/netns"
+
+static bool name_valid(const char *netns)
+{
+    return netns[0] != '\0' && netns[0] != '.' && strchr(netns, '/') == NULL && strlen(netns) < 200;
+}
+
+static const char *netns_path(struct arena *arena, const char *netns)
+{
+    return arena_printf(arena, NETNS_DIR "/%s", netns);
+}
+
+static struct fault *failed(struct arena *arena, const char *what, const char *netns)
+{
+    return fault_new(arena, 500, NULL, "%s network namespace %s: %s.", what, netns, strerror(errno));
+}
+
+struct fault *netns_enter(struct arena *arena, const char *netns, int *ret_home)
+{
+    *ret_home = -1;
+    if (netns == NULL)
+        return NULL;
+    int there = open(netns_path(arena, netns), O_RDONLY | O_CLOEXEC);
+    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    bool done = there >= 0 && home >= 0 && setns(there, CLONE_NEWNET) == 0;
+    int why = errno;
+    if (there >= 0)
+        close(there);
+    if (!done) {
+        if (home >= 0)
+            close(home);
+        errno = why;
+        return failed(arena, "Cannot enter", netns);
+    }
+    *ret_home = home;
+    return NULL;
+}
+
+void netns_leave(int home)
+{
+    if (home < 0)
+        return;
+    if (setns(home, CLONE_NEWNET) != 0)
+        abort();
+    close(home);
+}
+
+/* The folder must be a shared mount point, else other mount namespaces would never see a name come or go. */
+static struct fault *prepare_dir(struct arena *arena)
+{
+    if (mkdir(NETNS_DIR, 0755) != 0 && errno != EEXIST)
+        return failed(arena, "No folder for", NETNS_DIR);
+    if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) == 0)
+        return NULL;
+    if (mount(NETNS_DIR, NETNS_DIR, "none", MS_BIND | MS_REC, NULL) != 0 ||
+        mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) != 0)
+        return failed(arena, "Cannot share", NETNS_DIR);
+    return NULL;
+}
+
+static bool make_and_bind(const char *path)
+{
+    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0)
+        return false;
+    if (unshare(CLONE_NEWNET) != 0) {
+        close(home);
+        return false;
+    }
+    bool bound = mount("/proc/thread-self/ns/net", path, "none", MS_BIND, NULL) == 0;
+    int why = errno;
+    netns_leave(home);
+    errno = why;
+    return bound;
+}
+
+struct fault *netns_create(struct arena *arena, const char *netns)
+{
+    if (!name_valid(netns))
+        return fault_new(arena, 500, NULL, "'%s' cannot name a network namespace.", netns);
+    if (netns_exists(netns))
+        return link_set(arena, netns, "lo", &(struct link_settings){ .up = true });
+    TRY(prepare_dir(arena));
+    const char *path = netns_path(arena, netns);
+    int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+    if (fd < 0)
+        return failed(arena, "Cannot create", netns);
+    close(fd);
+    if (!make_and_bind(path)) {
+        struct fault *fault = failed(arena, "Cannot create", netns);
+        unlink(path);
+        return fault;
+    }
+    return link_set(arena, netns, "lo", &(struct link_settings){ .up = true });
+}
+
+struct fault *netns_delete(struct arena *arena, const char *netns)
+{
+    if (!name_valid(netns))
+        return fault_new(arena, 500, NULL, "'%s' cannot name a network namespace.", netns);
+    const char *path = netns_path(arena, netns);
+    umount2(path, MNT_DETACH); /* a name without a mount is what a crash left */
+    if (unlink(path) != 0 && errno != ENOENT)
+        return failed(arena, "Cannot delete", netns);
+    return NULL;
+}
+
+bool netns_exists(const char *netns)
+{
+    char path[256];
+    struct stat file, dir;
+    snprintf(path, sizeof(path), NETNS_DIR "/%s", netns);
+    /* a file that nothing is mounted on lies on the folder's own device */
+    return stat(path, &file) == 0 && stat(NETNS_DIR, &dir) == 0 && file.st_dev != dir.st_dev;
+}
+
+const char *const *netns_list(struct arena *arena, const char *prefix)
+{
+    size_t count = 0, capacity = 16;
+    const char **names = ARENA_ARRAY(arena, const char *, capacity + 1);
+    DIR *dir = opendir(NETNS_DIR);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        if (count == capacity) {
+            const char **more = ARENA_ARRAY(arena, const char *, 2 * capacity + 1);
+            memcpy(more, names, count * sizeof(*names));
+            names = more;
+            capacity *= 2;
+        }
+        names[count++] = arena_strdup(arena, entry->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return names;
+}

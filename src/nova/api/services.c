@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * services: nova's own programs: which report, which are disabled. API reference: Compute services.
+ */
+#include "nova/api/api.h"
+#include "nova/cells.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The API's own programs report, too, but are not listed (as nova). */
+#define API_BINARY "nova-osapi_compute"
+
+struct view {
+    struct service_row *services;
+    size_t count;
+    struct aggregate *aggregates;
+    size_t aggregate_count;
+    const char *default_zone, *internal_zone;
+    int64_t down_time;
+};
+
+static struct fault *load(struct request *rq, const char *host, const char *binary, struct view *ret)
+{
+    const struct config *config = rq->cx.app->config;
+    struct tx *tx;
+
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    struct fault *fault = service_list(tx, host, binary, &ret->services, &ret->count);
+    if (fault == NULL)
+        fault = aggregate_list(tx, &ret->aggregates, &ret->aggregate_count);
+    tx_end(tx);
+    ret->default_zone = config_str(config, "DEFAULT", "default_availability_zone");
+    ret->internal_zone = config_str(config, "DEFAULT", "internal_service_availability_zone");
+    ret->down_time = config_int(config, "DEFAULT", "service_down_time");
+    return fault;
+}
+
+static const char *zone_of(const struct view *view, const struct service_row *service)
+{
+    if (strcmp(service->topic, "compute") != 0)
+        return view->internal_zone;
+    return host_zone(view->aggregates, view->aggregate_count, service->host, view->default_zone);
+}
+
+static void write_service(struct request *rq, const struct view *view, const struct service_row *service, const char *name)
+{
+    struct json_writer *w = &rq->json;
+
+    json_begin(w, name);
+    if (rq->version >= 53)
+        json_text(w, "id", service->uuid);
+    else
+        json_int(w, "id", service->id);
+    json_text(w, "binary", service->binary);
+    json_text(w, "host", service->host);
+    json_text(w, "zone", zone_of(view, service));
+    json_text(w, "status", service->disabled ? "disabled" : "enabled");
+    json_text(w, "state", service_is_up(service, view->down_time) ? "up" : "down");
+    json_text(w, "updated_at", api_time_us(rq, service->last_seen_up));
+    json_text(w, "disabled_reason", service->disabled_reason);
+    if (rq->version >= 11)
+        json_bool(w, "forced_down", service->forced_down);
+    json_end(w);
+}
+
+static struct fault *services_index(struct request *rq)
+{
+    static const char *const allowed[] = { "host", "binary", NULL };
+    struct view view;
+
+    TRY(api_query_check(rq, allowed, rq->version >= 75));
+    TRY(load(rq, request_query(rq, "host"), request_query(rq, "binary"), &view));
+    json_begin(&rq->json, NULL);
+    json_begin_array(&rq->json, "services");
+    for (size_t i = 0; i < view.count; i++)
+        if (strcmp(view.services[i].binary, API_BINARY) != 0)
+            write_service(rq, &view, &view.services[i], NULL);
+    json_end_array(&rq->json);
+    json_end(&rq->json);
+    return NULL;
+}
+
+static struct fault *find_service(struct request *rq, struct view *view, const char *host, const char *binary, const char *id,
+    struct service_row **ret)
+{
+    TRY(load(rq, host, binary, view));
+    for (size_t i = 0; i < view->count; i++)
+        if (id == NULL || strcmp(id, view->services[i].uuid) == 0 || (rq->version < 53 && atoll(id) == view->services[i].id)) {
+            *ret = &view->services[i];
+            return NULL;
+        }
+    if (id != NULL)
+        return NOT_FOUND(rq, "Service %s could not be found.", id);
+    return NOT_FOUND(rq, "Could not find binary %s on host %s.", binary, host);
+}
+
+static struct fault *save_service(struct request *rq, const struct service_row *s)
+{
+    return db_exec(rq->cx.arena, rq->cx.app->db,
+        "UPDATE services SET disabled=?,disabled_reason=?,forced_down=?,updated_at=? WHERE id=?",
+        BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(clock_now_us()), INT(s->id)), NULL);
+}
+
+static const struct schema reason = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
+static const struct schema status = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("enabled", "disabled") };
+static const struct schema update_53 = SCHEMA_CLOSED({ "status", &status }, { "disabled_reason", &reason },
+    { "forced_down", &nova_schema_boolean });
+static const struct schema by_name = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("host", "binary"),
+    .properties = SCHEMA_PROPERTIES({ "host", &nova_schema_text255 }, { "binary", &nova_schema_text255 },
+        { "disabled_reason", &reason }, { "forced_down", &nova_schema_boolean }) };
+
+static struct fault *services_update(struct request *rq)
+{
+    struct view view;
+    struct service_row *service;
+
+    TRY(request_validate(rq, &update_53));
+    if (json_object_size(rq->body) == 0)
+        return BAD_REQUEST(rq, "No updates were requested. Fields 'status' or 'forced_down' should be specified.");
+    const char *wanted = json_text_at(rq->body, "status"), *why = json_text_at(rq->body, "disabled_reason");
+    const json_t *down = json_object_get(rq->body, "forced_down");
+    if (why != NULL && (wanted == NULL || strcmp(wanted, "disabled") != 0))
+        return BAD_REQUEST(rq, "Specifying disabled_reason requires that status is 'disabled'.");
+    TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
+    if (strcmp(service->binary, "nova-compute") != 0)
+        return BAD_REQUEST(rq, "Updating a %s service is not supported. Only nova-compute services can be updated.",
+            service->binary);
+    if (wanted != NULL) {
+        service->disabled = strcmp(wanted, "disabled") == 0;
+        service->disabled_reason = why;
+    }
+    if (down != NULL)
+        service->forced_down = json_truth(down);
+    TRY(save_service(rq, service));
+    json_begin(&rq->json, NULL);
+    write_service(rq, &view, service, "service");
+    json_end(&rq->json);
+    return NULL;
+}
+
+/* PUT /os-services/enable and its sisters, up to 2.52. */
+static struct fault *services_act(struct request *rq)
+{
+    const char *act = request_argument(rq, "id");
+    struct view view;
+    struct service_row *service;
+
+    bool enable = strcmp(act, "enable") == 0, disable = strcmp(act, "disable") == 0, log = strcmp(act, "disable-log-reason") == 0,
+         force = strcmp(act, "force-down") == 0 && rq->version >= 11;
+    if (!enable && !disable && !log && !force)
+        return NOT_FOUND(rq, "Unknown action");
+    TRY(request_validate(rq, &by_name));
+    TRY(find_service(rq, &view, json_text_at(rq->body, "host"), json_text_at(rq->body, "binary"), NULL, &service));
+    if (log && json_text_at(rq->body, "disabled_reason") == NULL)
+        return BAD_REQUEST(rq, "Missing disabled reason field");
+    if (force) {
+        service->forced_down = json_truth(json_object_get(rq->body, "forced_down"));
+    } else {
+        service->disabled = !enable;
+        service->disabled_reason = log ? json_text_at(rq->body, "disabled_reason") : NULL;
+    }
+    TRY(save_service(rq, service));
+    json_begin(&rq->json, NULL);
+    json_begin(&rq->json, "service");
+    json_text(&rq->json, "host", service->host);
+    json_text(&rq->json, "binary", service->binary);
+    if (force)
+        json_bool(&rq->json, "forced_down", service->forced_down);
+    else
+        json_text(&rq->json, "status", enable ? "enabled" : "disabled");
+    if (log)
+        json_text(&rq->json, "disabled_reason", service->disabled_reason);
+    json_end(&rq->json);
+    json_end(&rq->json);
+    return NULL;
+}
+
+static struct fault *run_delete(struct tx *tx, void *argument)
+{
+    const struct service_row *service = argument;
+    int64_t left;
+
+    TRY(sql_int_of(tx, &left, 0, "SELECT COUNT(*) FROM instances WHERE host=? AND deleted=0", BIND(TEXT(service->host))));
+    if (left > 0 && strcmp(service->binary, "nova-compute") == 0)
+        return fault_new(tx_arena(tx), 409, NULL, "Unable to delete compute service that is hosting instances. Migrate or delete "
+            "the instances first.");
+    if (strcmp(service->binary, "nova-compute") == 0)
+        TRY(sql_exec(tx, "DELETE FROM compute_nodes WHERE host=?", BIND(TEXT(service->host))));
+    return sql_exec(tx, "DELETE FROM services WHERE id=?", BIND(INT(service->id)));
+}
+
+static struct fault *services_delete(struct request *rq)
+{
+    struct view view;
+    struct service_row *service;
+
+    TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, service));
+    if (strcmp(service->binary, "nova-compute") == 0)
+        TRY(cells_unmap_host(rq->cx.arena, cells_db(rq->cx.app), service->host));
+    return api_empty(rq, 204);
+}
+
+static const struct route service_rows[] = {
+    ROUTE(GET,    "/v2.1/os-services",      "os_compute_api:os-services:list",   services_index),
+    ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_act,    .max_version = 52),
+    ROUTE(PUT,    "/v2.1/os-services/{id}", "os_compute_api:os-services:update", services_update, .min_version = 53),
+    ROUTE(DELETE, "/v2.1/os-services/{id}", "os_compute_api:os-services:delete", services_delete),
+};
+const struct route_table nova_service_routes = ROUTES(service_rows);
