@@ -52,7 +52,9 @@ class Parts:
         """haproxy on the catalog's ports; backends: {port: [port, ...]}. It asks every half second who is there; a request whose
         server is gone goes to the other one, when it was not sent yet or a second try does no harm."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nubo-haproxy-"))
-        text = ("defaults\n mode http\n timeout connect 5s\n timeout client 90s\n timeout server 90s\n option http-keep-alive\n"
+        text = (f"global\n stats socket {self.folder}/stats\n"
+                "defaults\n mode http\n timeout connect 5s\n timeout client 90s\n timeout server 90s\n timeout check 5s\n"
+                " option http-keep-alive\n"
                 " option redispatch 1\n retries 3\n retry-on conn-failure empty-response\n http-reuse safe\n"
                 " default-server check inter 500ms fall 1 rise 1\n")
         for port, behind in backends.items():
@@ -68,6 +70,20 @@ class Parts:
             except ConnectionRefusedError:
                 assert self.proxy.poll() is None, "haproxy ended at its start"
                 time.sleep(0.05)
+
+    def wait_balanced(self, port, which):
+        """Until haproxy knows that a server is there."""
+        end = time.time() + 30
+        while True:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(self.folder / "stats"))
+                s.sendall(b"show stat\n")
+                rows = [line.split(",") for line in s.makefile().read().splitlines()]
+            column = rows[0].index("status")
+            if any(row[:2] == [f"p{port}", f"s{which}"] and row[column] == "UP" for row in rows):
+                return
+            assert time.time() < end, f"haproxy does not see server {which} of port {port}"
+            time.sleep(0.05)
 
     def dispose(self):
         if self.proxy is not None:
@@ -94,6 +110,8 @@ def paired(base, binary, parts):
                 program = self.start_one(role, which, env)
             if parts.proxy is None:
                 parts.balance(self.offset, {port: [self.port_of(name, i) for i in range(2)] for name, (port, _) in APIS.items()})
+            for which in range(2):
+                parts.wait_balanced(APIS[role][0], which)
             return program
 
         def start_one(self, role, which, env=None):
