@@ -56,6 +56,9 @@ struct entity {
     const char *path;                       /* of its links below /v3: "OS-EP-FILTER/endpoint_groups"; NULL: plural */
     const char *missing;                    /* "Could not find %s ID": "registered limit for"; NULL: name and a colon */
     const char *limit_group;                /* section whose list_limit its lists obey, before [DEFAULT]'s; NULL: none */
+    /* Writes what a list's row has beside its columns; NULL: nothing. */
+    void (*write_more)(struct json_writer *w, const char *id, const void *argument);
+    const void *more_argument;
 };
 
 /* One more condition of a list: our own text with bound values. */

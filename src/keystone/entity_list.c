@@ -261,6 +261,8 @@ static void write_row(struct list *list, struct rows *rows)
         column++;
     }
     write_extra(w, rows_text(rows, 0));
+    if (entity->write_more != NULL)
+        entity->write_more(w, id, entity->more_argument);
     if (entity->options_table != NULL) {
         json_t *options = map_get(&list->options, id);
         if (options != NULL)

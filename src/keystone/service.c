@@ -91,6 +91,18 @@ static struct fault *keystone_start(struct context *cx)
     return open_keys(cx, keystone);
 }
 
+/* Where users are in a directory, whatever asks who somebody is waits for it; but not the validation of what was validated. */
+static bool keystone_waits(const struct request *rq)
+{
+    struct keystone *keystone = keystone_of(RQ(rq));
+    const char *token = request_header(rq, "X-Auth-Token"), *subject = request_header(rq, "X-Subject-Token");
+
+    if (keystone->directories == NULL)
+        return false;
+    return strcmp(rq->path, "/v3/auth/tokens") != 0 || token == NULL || subject == NULL || !token_is_kept(keystone, token) ||
+        !token_is_kept(keystone, subject);
+}
+
 static const struct route_table *const routes[] = {
     &version_routes, &auth_routes, &region_routes, &service_routes, &endpoint_routes, &domain_routes, &project_routes,
     &project_tag_routes, &user_routes, &group_routes, &role_routes, &implied_role_routes,
@@ -134,4 +146,5 @@ const struct service keystone_service = {
     .start = keystone_start,
     .stop = keystone_stop,
     .authenticate = keystone_authenticate,
+    .waits = keystone_waits,
 };

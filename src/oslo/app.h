@@ -58,6 +58,8 @@ struct service {
     void (*stop)(struct app *app);
     /* Tokens: keystone checks its own; every other service leaves this NULL and asks keystone. */
     struct fault *(*authenticate)(struct context *cx, const char *token, struct caller **ret);
+    /* Whether a request waits for others where its route does not say so: then it runs on the slow pool; may be NULL. */
+    bool (*waits)(const struct request *rq);
     const struct rest_target *targets;                   /* which section is about which other service (rest.h); may be NULL */
     /* More ports with routes of their own (the metadata API), NULL-terminated, may be NULL. */
     const struct listener *listeners;

@@ -412,15 +412,31 @@ def test_idle_users_are_disabled(aging):
         day = now("%Y-%m-%d", days=-days)
         aging.execute("keystone", f"UPDATE user SET last_active_at = '{day}' WHERE id = '{user['id']}'")
 
+    def shown(user):
+        lists = [aging.get("identity", path).json()["users"] for path in (f"/users?name={user['name']}", f"/groups/{group}/users")]
+        return [aging.get("identity", f"/users/{user['id']}").json()["user"]["enabled"], *(users[0]["enabled"] for users in lists)]
     options = {"ignore_change_password_upon_first_use": True}
     user = make(aging, "users", name=name("user"), password="first1", options=options)
+    group = make(aging, "groups", name=name("group"))["id"]
+    ok(aging.call("PUT", "identity", f"/groups/{group}/users/{user['id']}"), 204)
     ok(login(aging, password=password_part(user)), 201)
     idle(user, 29)
     ok(login(aging, password=password_part(user)), 201)
+    assert shown(user) == [True, True, True]
     idle(user, 30)
     ok(login(aging, password=password_part(user)), 401)
+    assert shown(user) == [False, False, False]
+    # a filter sees what is stored, as the reference's does
+    assert aging.get("identity", f"/users?name={user['name']}&enabled=false").json()["users"] == []
+    assert aging.get("identity", f"/users?name={user['name']}&enabled=true").json()["users"][0]["enabled"] is False
     ok(aging.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"enabled": True}}), 200)
+    assert shown(user) == [True, True, True]
     ok(login(aging, password=password_part(user)), 201)
+    idle(user, 30)
+    # any other change makes it so for good
+    assert aging.call("PATCH", "identity", f"/users/{user['id']}", {"user": {"email": "x"}}).json()["user"]["enabled"] is False
+    assert aging.get("identity", f"/users?name={user['name']}&enabled=true").json()["users"] == []
     exempt = make(aging, "users", name=name("user"), password="first1", options={**options, "ignore_user_inactivity": True})
     idle(exempt, 90)
+    assert aging.get("identity", f"/users/{exempt['id']}").json()["user"]["enabled"] is True
     ok(login(aging, password=password_part(exempt)), 201)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logins by an identity provider elsewhere: what a trusted front server asserts, mapped to users, groups and projects."""
+import datetime
 import uuid
 
 import pytest
@@ -99,7 +100,25 @@ def test_memberships_that_end(front):
     text = it.login(REMOTE_USER="eve").headers["X-Subject-Token"]
     body = {"auth": {"identity": {"methods": ["token"], "token": {"id": text}}, "scope": {"project": {"id": project}}}}
     assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 201
-    front.call("PATCH", "identity", f"/OS-FEDERATION/identity_providers/{it.id}", {"identity_provider": {"authorization_ttl": 0}})
+    # and it is shown: with its end in the list of his groups, not among the group's own members
+    user = front.get("identity", "/auth/tokens", headers={"X-Subject-Token": text}).json()["token"]["user"]["id"]
+    (shown,) = front.get("identity", f"/users/{user}/groups").json()["groups"]
+    end = datetime.datetime.strptime(shown["membership_expires_at"], "%Y-%m-%dT%H:%M:%S.%f")
+    assert shown["id"] == group and 500 < (end - datetime.datetime.utcnow()).total_seconds() <= 600
+    assert front.get("identity", f"/users/{user}/groups?name={shown['name']}").json()["groups"] == [shown]
+    assert front.get("identity", f"/users/{user}/groups?name=another").json()["groups"] == []
+    assert front.get("identity", f"/groups/{group}/users").json()["users"] == []
+    path = f"/groups/{group}/users/{user}"
+    assert front.get("identity", path).status_code == 204 and front.call("DELETE", "identity", path).status_code == 404
+    assert front.call("PUT", "identity", path).status_code == 204
+    assert front.get("identity", f"/users/{user}/groups").json()["groups"][0]["membership_expires_at"] is None
+    assert front.call("DELETE", "identity", path).status_code == 204
+    text = it.login(REMOTE_USER="eve").headers["X-Subject-Token"]
+    body["auth"]["identity"]["token"]["id"] = text
+    assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 201
+    front.execute("keystone", f"UPDATE expiring_user_group_membership SET last_verified = '2020-01-01' WHERE user_id = '{user}'")
+    assert front.get("identity", f"/users/{user}/groups").json()["groups"] == []
+    assert front.get("identity", path).status_code == 404
     assert requests.post(front.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 401
 
 

@@ -26,6 +26,9 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {home}/pid
 sizelimit 1000
+TLSCACertificateFile {home}/ca.pem
+TLSCertificateFile {home}/server.pem
+TLSCertificateKeyFile {home}/server.key
 database mdb
 directory {home}/db
 suffix "{suffix}"
@@ -67,25 +70,47 @@ def content():
     return "\n".join(rows)
 
 
+def make_certificates(home):
+    """An authority, a certificate of it for 127.0.0.1, and another authority that nobody knows."""
+    for name in ("ca", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", home / f"{name}.key", "-out",
+                        home / f"{name}.pem", "-days", "2", "-subj", f"/CN=test {name}"], check=True, capture_output=True)
+    (home / "names").write_text("subjectAltName = IP:127.0.0.1\n")
+    subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", home / "server.key", "-out", home / "csr",
+                    "-subj", "/CN=directory"], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", home / "csr", "-CA", home / "ca.pem", "-CAkey", home / "ca.key",
+                    "-CAcreateserial", "-out", home / "server.pem", "-days", "2", "-extfile", home / "names"], check=True,
+                   capture_output=True)
+
+
+def free_port(base):
+    for port in range(base + os.getpid() % 500, base + 699):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise RuntimeError("no free port")
+
+
 class Directory:
-    """A slapd of the test's own."""
+    """A slapd of the test's own, in the clear (StartTLS is there) and with TLS, there also by an address that its certificate
+    does not name."""
 
     def __init__(self, home):
         self.home = home
         (home / "db").mkdir()
+        make_certificates(home)
         (home / "conf").write_text(CONFIG.format(home=home, suffix=SUFFIX))
         (home / "ldif").write_text(content())
         subprocess.run(["/usr/sbin/slapadd", "-f", home / "conf", "-l", home / "ldif"], check=True, capture_output=True)
-        for self.port in range(28300 + os.getpid() % 500, 28999):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", self.port)) != 0:
-                    break
-        self.url = f"ldap://127.0.0.1:{self.port}"
+        self.port = free_port(28300)
+        tls_port = free_port(29000)
+        self.url, self.tls_url, self.misnamed_url = (
+            f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{tls_port}", f"ldaps://127.0.0.2:{tls_port}")
         self.process = None
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(["/usr/sbin/slapd", "-f", self.home / "conf", "-h", self.url, "-d", "0"],
+        self.process = subprocess.Popen(["/usr/sbin/slapd", "-f", self.home / "conf", "-h", f"{self.url} {self.tls_url} {self.misnamed_url}", "-d", "0"],
                                         stderr=subprocess.DEVNULL)
         for _ in range(200):
             with socket.socket() as s:
@@ -97,6 +122,11 @@ class Directory:
     def stop(self):
         self.process.terminate()
         self.process.wait(20)
+
+    def change(self, ldif):
+        self.stop()
+        subprocess.run(["/usr/sbin/slapmodify", "-f", self.home / "conf"], input=ldif, text=True, check=True, capture_output=True)
+        self.start()
 
     def options(self):
         return {"url": self.url, "user": f"cn=reader,{SUFFIX}", "password": "readsecret", "suffix": SUFFIX,
@@ -249,6 +279,76 @@ def test_a_directory_that_went_away_and_came_back(corp, directory):
     finally:
         directory.start()
     assert login(corp, "ann").status_code == 201 and len(listed(corp, f"/users?domain_id={corp.domain}")) == 123
+
+
+@pytest.mark.parametrize("way", ["ldaps", "start tls"])
+def test_tls(corp, directory, way):
+    ca, other = str(directory.home / "ca.pem"), str(directory.home / "other.pem")
+    base = {**directory.options(), **({"url": directory.tls_url} if way == "ldaps" else {"use_tls": "true"})}
+    cases = [({"tls_cacertfile": ca}, 200), ({"tls_cacertfile": ca, "tls_req_cert": "demand", "use_pool": "false"}, 200),
+             ({"tls_cacertfile": other}, 500), ({"tls_cacertfile": other, "tls_req_cert": "allow"}, 200),
+             ({"tls_req_cert": "never"}, 200), ({}, 500), ({"tls_cacertfile": ca + ".none"}, 500)]
+    if way == "ldaps":
+        cases += [({"tls_cacertfile": ca, "url": directory.misnamed_url}, 500),
+                  ({"tls_cacertfile": ca, "use_tls": "true"}, 500)]  # one or the other
+    for case, status in cases:
+        name = "tls " + os.urandom(4).hex()
+        write_config(corp.folder, name, {**base, "pool_retry_max": "1", **case})
+        domain = corp.post("identity", "/domains", {"domain": {"name": name}}).json()["domain"]["id"]
+        assert corp.get("identity", f"/users?domain_id={domain}&name=ann").status_code == status, case
+        assert login(corp, "ann", domain=name).status_code == (201 if status == 200 else 500), case
+        if status == 200:
+            assert login(corp, "ann", "wrong", domain=name).status_code == 401
+
+
+def test_a_directory_that_wants_tls(corp, directory):
+    """In the clear nothing is had of it: so the others of these tests really speak TLS."""
+    directory.stop()
+    text = (directory.home / "conf").read_text()
+    (directory.home / "conf").write_text(text.replace("database mdb", "security tls=1\ndatabase mdb"))
+    directory.start()
+    try:
+        assert login(corp, "ann").status_code == 500
+        write_config(corp.folder, "secure", {**directory.options(), "use_tls": "true", "tls_cacertfile": directory.home / "ca.pem"})
+        corp.post("identity", "/domains", {"domain": {"name": "secure"}})
+        assert login(corp, "ann", domain="secure").status_code == 201
+    finally:
+        directory.stop()
+        (directory.home / "conf").write_text(text)
+        directory.start()
+
+
+def test_who_is_disabled_or_gone_in_the_directory_has_no_token(corp, directory):
+    def check(token):
+        return corp.get("identity", "/auth/tokens", headers={"X-Subject-Token": token}).status_code
+
+    def ended(token):
+        """As fast as other processes hear of a revocation."""
+        end = time.time() + 1.2
+        while (status := check(token)) == 200:
+            assert time.time() < end
+            time.sleep(0.1)
+        return status == 404 and corp.get("identity", "/auth/projects", token=token).status_code == 401
+    group = listed(corp, f"/groups?domain_id={corp.domain}", "groups")["Operations"]["id"]
+    project = corp.post("identity", "/projects", {"project": {"name": "left", "domain_id": corp.domain}}).json()["project"]["id"]
+    member = corp.get("identity", "/roles?name=member").json()["roles"][0]["id"]
+    assert corp.call("PUT", "identity", f"/projects/{project}/groups/{group}/roles/{member}").status_code == 204
+    tokens = [login(corp, "u001", scope=scope).headers["X-Subject-Token"] for scope in (None, {"project": {"id": project}})]
+    mine = corp.get("identity", f"/users/{listed(corp, f'/users?domain_id={corp.domain}&name=u001')['u001']['id']}/groups")
+    assert all(g["membership_expires_at"] is None for g in mine.json()["groups"]) and mine.json()["groups"]
+    assert [check(t) for t in tokens] == [200, 200]
+    who = f"dn: uid=u001,ou=people,{SUFFIX}\nchangetype: "
+    directory.change(f"dn: cn=ops,ou=groups,{SUFFIX}\nchangetype: modify\ndelete: member\n"
+                     f"member: uid=u001,ou=people,{SUFFIX}\n")
+    assert ended(tokens[1]) and check(tokens[0]) == 200  # of the group he had his role on the project
+    directory.change(who + "modify\nreplace: employeeType\nemployeeType: FALSE\n")
+    assert ended(tokens[0])
+    directory.change(who + "modify\nreplace: employeeType\nemployeeType: TRUE\n")
+    time.sleep(1.1)
+    assert check(tokens[0]) == 200  # disabling in a directory revokes nothing
+    directory.change(who + "delete\n")
+    assert ended(tokens[0])
+    directory.change(person("u001", "User 001", employeeType="TRUE").replace("\n", "\nchangetype: add\n", 1))
 
 
 def test_configuration_from_the_database(directory):

@@ -15,10 +15,12 @@
 struct fault *actor_of(struct context *cx, const char *user_id, struct actor *ret)
 {
     const char *const *lists[3] = { NULL };
+    struct directory_state state;
     size_t count = 0;
     struct tx *tx;
 
-    TRY(directory_groups(cx, user_id, &lists[0]));
+    TRY(directory_state(cx, user_id, &state));
+    lists[0] = state.group_ids;
     TRY(db_read(cx->arena, cx->app->db, &tx));
     struct fault *fault = expiring_groups(tx, cx->app->config, user_id, &lists[1]);
     tx_end(tx);

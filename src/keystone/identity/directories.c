@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GROUPS_AGE_US = 60000000, REMEMBERED = 10000 };
+enum { USER_AGE_US = 1000000, REMEMBERED = 10000 };
 
 struct directory_of_domain {
     char *domain_id;
@@ -25,10 +25,10 @@ struct directory_of_domain {
     const struct config *settings;
 };
 
-struct groups_of_user {
+struct known_user {
     int64_t read_us;
     struct arena *arena;
-    const char *const *ids;
+    struct directory_state state;
 };
 
 struct directories {
@@ -36,7 +36,7 @@ struct directories {
     struct map domains;           /* id to struct directory_of_domain */
     struct directory_of_domain **old; /* replaced ones: somebody may still be in them */
     size_t old_count;
-    struct map groups;            /* user id to struct groups_of_user */
+    struct map users;             /* id to struct known_user */
     bool specific, from_database, by_default;
     const char *folder, *default_domain;
 };
@@ -72,10 +72,10 @@ static void directory_destroy(struct directory_of_domain *directory)
     free(directory);
 }
 
-static void groups_destroy(struct groups_of_user *groups)
+static void known_user_destroy(struct known_user *user)
 {
-    arena_destroy(groups->arena);
-    free(groups);
+    arena_destroy(user->arena);
+    free(user);
 }
 
 void directories_destroy(struct directories *directories)
@@ -86,13 +86,13 @@ void directories_destroy(struct directories *directories)
         return;
     for (size_t at = 0; (entry = map_next(&directories->domains, &at)) != NULL;)
         directory_destroy(entry->value);
-    for (size_t at = 0; (entry = map_next(&directories->groups, &at)) != NULL;)
-        groups_destroy(entry->value);
+    for (size_t at = 0; (entry = map_next(&directories->users, &at)) != NULL;)
+        known_user_destroy(entry->value);
     for (size_t i = 0; i < directories->old_count; i++)
         directory_destroy(directories->old[i]);
     free(directories->old);
     map_release(&directories->domains);
-    map_release(&directories->groups);
+    map_release(&directories->users);
     pthread_mutex_destroy(&directories->lock);
     free(directories);
 }
@@ -410,74 +410,95 @@ struct fault *directory_login(struct context *cx, struct directory_of_domain *di
     return NULL;
 }
 
-/* ---- Groups ---- */
+/* ---- What it says of a user now ---- */
 
-static const char *const *remembered(struct context *cx, struct directories *directories, const char *user_id)
+static const char *const none[] = { NULL };
+
+static const char *const *copy_ids(struct arena *arena, const char *const *ids)
 {
-    const char *const *ids = NULL;
+    size_t count = 0;
 
-    pthread_mutex_lock(&directories->lock);
-    const struct groups_of_user *groups = map_get(&directories->groups, user_id);
-    if (groups != NULL && clock_monotonic_us() - groups->read_us < GROUPS_AGE_US) {
-        size_t count = 0;
-        while (groups->ids[count] != NULL)
-            count++;
-        const char **copy = ARENA_ARRAY(cx->arena, const char *, count + 1);
-        for (size_t i = 0; i < count; i++)
-            copy[i] = arena_strdup(cx->arena, groups->ids[i]);
-        ids = copy;
-    }
-    pthread_mutex_unlock(&directories->lock);
-    return ids;
+    while (ids[count] != NULL)
+        count++;
+    const char **copy = ARENA_ARRAY(arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = arena_strdup(arena, ids[i]);
+    return copy;
 }
 
-static void remember(struct directories *directories, const char *user_id, const struct directory_entry *entries, size_t count)
+static bool remembered(struct context *cx, struct directories *directories, const char *user_id, struct directory_state *ret)
 {
-    struct groups_of_user *groups = calloc(1, sizeof(*groups));
+    bool found = false;
 
-    if (groups == NULL)
-        abort();
-    groups->arena = arena_create();
-    groups->read_us = clock_monotonic_us();
-    const char **ids = ARENA_ARRAY(groups->arena, const char *, count + 1);
-    for (size_t i = 0; i < count; i++)
-        ids[i] = arena_strdup(groups->arena, entries[i].id);
-    groups->ids = ids;
     pthread_mutex_lock(&directories->lock);
-    if (directories->groups.count >= REMEMBERED) {
-        struct map_entry *entry;
-        for (size_t at = 0; (entry = map_next(&directories->groups, &at)) != NULL;)
-            groups_destroy(entry->value);
-        map_release(&directories->groups);
-        directories->groups = (struct map){ 0 };
+    const struct known_user *user = map_get(&directories->users, user_id);
+    if (user != NULL && clock_monotonic_us() - user->read_us < USER_AGE_US) {
+        *ret = user->state;
+        ret->group_ids = copy_ids(cx->arena, user->state.group_ids);
+        found = true;
     }
-    struct groups_of_user *before = map_set(&directories->groups, user_id, groups);
+    pthread_mutex_unlock(&directories->lock);
+    return found;
+}
+
+static void remember(struct directories *directories, const char *user_id, const struct directory_state *state)
+{
+    struct known_user *user = calloc(1, sizeof(*user));
+
+    if (user == NULL)
+        abort();
+    user->arena = arena_create();
+    user->read_us = clock_monotonic_us();
+    user->state = *state;
+    user->state.group_ids = copy_ids(user->arena, state->group_ids);
+    pthread_mutex_lock(&directories->lock);
+    if (directories->users.count >= REMEMBERED) {
+        struct map_entry *entry;
+        for (size_t at = 0; (entry = map_next(&directories->users, &at)) != NULL;)
+            known_user_destroy(entry->value);
+        map_release(&directories->users);
+        directories->users = (struct map){ 0 };
+    }
+    struct known_user *before = map_set(&directories->users, user_id, user);
     pthread_mutex_unlock(&directories->lock);
     if (before != NULL)
-        groups_destroy(before);
+        known_user_destroy(before);
 }
 
-struct fault *directory_groups(struct context *cx, const char *user_id, const char *const **ret)
+static struct fault *ask(struct context *cx, const char *user_id, struct directory_state *ret)
 {
-    static const char *const none[] = { NULL };
-    struct directories *directories = keystone_of(cx)->directories;
     struct directory_of_domain *directory;
     struct directory_entry *entries;
     const char *local_id;
     size_t count;
 
-    *ret = none;
-    if (directories == NULL || (*ret = remembered(cx, directories, user_id)) != NULL)
-        return NULL;
-    *ret = none;
     TRY(directory_behind(cx, DIRECTORY_USERS, user_id, &directory, &local_id));
     if (directory == NULL)
         return NULL;
+    ret->known = true;
+    TRY(directory_find(cx, directory, DIRECTORY_USERS, DIRECTORY_BY_ID, local_id, &entries, &count));
+    ret->there = count > 0;
+    ret->enabled = count > 0 && entries[0].enabled;
+    if (!ret->enabled)
+        return NULL;
     TRY(directory_find(cx, directory, DIRECTORY_GROUPS, DIRECTORY_OF_USER, local_id, &entries, &count));
     TRY(directory_publish(cx, directory, DIRECTORY_GROUPS, entries, count));
-    remember(directories, user_id, entries, count);
-    *ret = remembered(cx, directories, user_id);
-    if (*ret == NULL)
-        *ret = none;
+    const char **ids = ARENA_ARRAY(cx->arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = entries[i].id;
+    ret->group_ids = ids;
+    return NULL;
+}
+
+struct fault *directory_state(struct context *cx, const char *user_id, struct directory_state *ret)
+{
+    struct directories *directories = keystone_of(cx)->directories;
+
+    *ret = (struct directory_state){ .group_ids = none };
+    if (directories == NULL || remembered(cx, directories, user_id, ret))
+        return NULL;
+    TRY(ask(cx, user_id, ret));
+    if (ret->known)
+        remember(directories, user_id, ret);
     return NULL;
 }

@@ -5,7 +5,8 @@
  * [identity] driver = ldap gives the default domain one; with domain_specific_drivers_enabled each domain may have one, by
  * its file keystone.NAME.conf or, with domain_configurations_from_database, by its stored configuration. A public id stands
  * in the table id_mapping, as upstream writes it; a user who logs in gets a row of its own (nonlocal_user), so that tokens
- * are built from the database alone. Which groups he is in is asked of the directory, and remembered for a minute.
+ * have rows to stand on. Whether he is still there and enabled, and which groups he is in, is asked of the directory whenever
+ * a token is read, and remembered for a second.
  *
  * None of these may be called while a transaction is open: they wait for the directory.
  */
@@ -47,7 +48,12 @@ int64_t directory_list_limit(const struct context *cx, const struct directory_of
 struct fault *directory_login(struct context *cx, struct directory_of_domain *directory, bool by_id, const char *user,
     const char *password, const char **ret_id);
 
-/* Public ids of the groups that a user of a directory is in, NULL-terminated; none for all others. */
-struct fault *directory_groups(struct context *cx, const char *user_id, const char *const **ret);
+/* What a directory says of a user. */
+struct directory_state {
+    bool known;                   /* he is of a directory; else nothing below is said */
+    bool there, enabled;
+    const char *const *group_ids; /* public ids of the groups that he is in, NULL-terminated, never NULL */
+};
+struct fault *directory_state(struct context *cx, const char *user_id, struct directory_state *ret);
 
 #endif

@@ -190,6 +190,12 @@ struct fault *directory_members_respond(struct request *rq, enum directory_kind 
     *ret_done = true;
     TRY(directory_find(RQ(rq), directory, kind, kind == DIRECTORY_USERS ? DIRECTORY_OF_GROUP : DIRECTORY_OF_USER, entry->id,
         &entries, &count));
+    if (kind == DIRECTORY_GROUPS) /* a directory's memberships have no end */
+        for (size_t i = 0; i < count; i++) {
+            json_t *more = json_keep(rq->cx.arena, entries[i].more != NULL ? json_copy(entries[i].more) : json_object());
+            json_object_set_new(more, "membership_expires_at", json_null());
+            entries[i].more = more;
+        }
     return write_list(rq, directory, kind, entries, count);
 }
 

@@ -5,13 +5,17 @@
 #include "keystone/edit.h"
 #include "keystone/identity/directory_api.h"
 #include "keystone/identity/groups.h"
+#include "keystone/identity/shadow_users.h"
 #include "keystone/identity/users.h"
 #include "keystone/model.h"
 #include "keystone/resource/projects.h"
 #include "keystone/schemas.h"
 #include "keystone/token/revocation.h"
 
+#include "base/clock.h"
 #include "oslo/policy.h"
+
+#include <string.h>
 
 static const struct attribute attributes[] = {
     { "id",          "id" },
@@ -203,7 +207,66 @@ static struct fault *members_list(struct request *rq)
     if (group == NULL)
         return keystone_not_found(RQ(rq), "group", id);
     TRY(directory_members_respond(rq, DIRECTORY_USERS, id, &done));
-    return done ? NULL : entity_list(rq, &user_entity, members);
+    return done ? NULL : entity_list(rq, user_entity_shown(RQ(rq)), members);
+}
+
+/* ---- The groups of a user ---- */
+
+struct memberships {
+    struct arena *arena;
+    struct expiring_membership *rows; /* end_us 0: he is a member for good besides */
+    size_t count;
+};
+
+static void write_end(struct json_writer *w, const char *id, const void *argument)
+{
+    const struct memberships *given = argument;
+    int64_t end_us = 0;
+
+    for (size_t i = 0; i < given->count; i++)
+        if (strcmp(given->rows[i].group_id, id) == 0 && given->rows[i].end_us > end_us)
+            end_us = given->rows[i].end_us;
+    json_text(w, "membership_expires_at", end_us > 0 ? clock_text(given->arena, end_us, CLOCK_ISO_US) : NULL);
+}
+
+static struct fault *read_memberships(struct tx *tx, const struct config *config, const char *user_id, struct memberships *ret)
+{
+    struct rows *rows;
+
+    TRY(expiring_memberships(tx, config, user_id, &ret->rows, &ret->count));
+    if (ret->count == 0)
+        return NULL;
+    TRY(sql_query(tx, &rows, "SELECT group_id FROM user_group_membership WHERE user_id = ?", BIND(TEXT(user_id))));
+    while (rows_next(rows))
+        for (size_t i = 0; i < ret->count; i++)
+            if (strcmp(ret->rows[i].group_id, rows_text(rows, 0)) == 0)
+                ret->rows[i].end_us = 0;
+    return rows_fault(rows);
+}
+
+struct fault *groups_of_user_respond(struct request *rq, const char *user_id, const char *domain_id)
+{
+    struct memberships given = { .arena = rq->cx.arena };
+    struct entity entity = group_entity;
+    struct tx *tx;
+
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    struct fault *fault = read_memberships(tx, rq->cx.app->config, user_id, &given);
+    tx_end(tx);
+    if (fault != NULL)
+        return fault;
+    struct sql_value *values = ARENA_ARRAY(rq->cx.arena, struct sql_value, given.count + 1);
+    const struct sql_value domain[] = { TEXT(domain_id) };
+    values[0] = TEXT(user_id);
+    for (size_t i = 0; i < given.count; i++)
+        values[i + 1] = TEXT(given.rows[i].group_id);
+    const char *sql = arena_printf(rq->cx.arena, "id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?)%s%s%s",
+        given.count > 0 ? " OR id IN (" : "", given.count > 0 ? sql_marks(rq->cx.arena, given.count) : "", given.count > 0 ? ")" : "");
+    const struct condition his[] = { { sql, values, given.count + 1 }, { domain_id != NULL ? "domain_id = ?" : NULL, domain, 1 },
+        { 0 } };
+    entity.write_more = write_end;
+    entity.more_argument = &given;
+    return entity_list(rq, &entity, his);
 }
 
 /* The pair of the path: both are there, and *ret_member says whether the one is in the other. */
@@ -211,6 +274,7 @@ static struct fault *find_pair(struct request *rq, bool *ret_member)
 {
     struct group *group;
     struct user *user;
+    const char *const *expiring = NULL;
     struct tx *tx;
     int64_t count;
     bool done;
@@ -229,8 +293,13 @@ static struct fault *find_pair(struct request *rq, bool *ret_member)
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM user_group_membership WHERE user_id = ? AND group_id = ?",
         BIND(TEXT(user->id), TEXT(group->id))));
-    tx_end(tx);
     *ret_member = count > 0;
+    /* a mapping's membership shows, but it is not one that can be taken away here */
+    if (count == 0 && (rq->method == GET || rq->method == HEAD))
+        TRY(expiring_groups(tx, rq->cx.app->config, user->id, &expiring));
+    tx_end(tx);
+    for (; expiring != NULL && *expiring != NULL && !*ret_member; expiring++)
+        *ret_member = strcmp(*expiring, group->id) == 0;
     return NULL;
 }
 

@@ -86,26 +86,42 @@ static struct fault *verify_membership(struct tx *tx, const struct federated_log
         " (?, ?, ?, ?)", BIND(TEXT(user_id), TEXT(group_id), TEXT(login->idp_id), TEXT(now)));
 }
 
-struct fault *expiring_groups(struct tx *tx, const struct config *config, const char *user_id, const char *const **ret)
+struct fault *expiring_memberships(struct tx *tx, const struct config *config, const char *user_id,
+    struct expiring_membership **ret, size_t *ret_count)
 {
     int64_t minutes = config_int(config, "federation", "default_authorization_ttl"), now = clock_now_us(), count;
-    size_t found = 0;
     struct rows *rows;
 
+    *ret_count = 0;
     TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM expiring_user_group_membership WHERE user_id = ?",
         BIND(TEXT(user_id))));
-    const char **ids = ARENA_ARRAY(tx_arena(tx), const char *, (size_t)count + 1);
-    *ret = ids;
+    *ret = ARENA_ARRAY(tx_arena(tx), struct expiring_membership, (size_t)count + 1);
     if (count == 0)
         return NULL;
     TRY(sql_query(tx, &rows, "SELECT m.group_id, m.last_verified, p.authorization_ttl FROM expiring_user_group_membership m"
         " JOIN identity_provider p ON p.id = m.idp_id WHERE m.user_id = ?", BIND(TEXT(user_id))));
-    while (found < (size_t)count && rows_next(rows)) {
-        int64_t ttl = rows_null(rows, 2) ? minutes : rows_int(rows, 2), verified;
-        if (clock_parse(rows_text(rows, 1), &verified) && verified + ttl * 60000000 > now)
-            ids[found++] = rows_text(rows, 0);
+    while (*ret_count < (size_t)count && rows_next(rows)) {
+        int64_t ttl = rows_int(rows, 2), verified; /* 0 and null: the default */
+        if (!clock_parse(rows_text(rows, 1), &verified))
+            continue;
+        int64_t end = verified + (ttl != 0 ? ttl : minutes) * 60000000;
+        if (end > now)
+            (*ret)[(*ret_count)++] = (struct expiring_membership){ rows_text(rows, 0), end };
     }
     rows_end(rows);
+    return NULL;
+}
+
+struct fault *expiring_groups(struct tx *tx, const struct config *config, const char *user_id, const char *const **ret)
+{
+    struct expiring_membership *memberships;
+    size_t count;
+
+    TRY(expiring_memberships(tx, config, user_id, &memberships, &count));
+    const char **ids = ARENA_ARRAY(tx_arena(tx), const char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = memberships[i].group_id;
+    *ret = ids;
     return NULL;
 }
 

@@ -20,7 +20,14 @@ struct federated_login {
  * another domain. */
 struct fault *shadow_user(struct tx *tx, struct context *cx, const struct federated_login *login, const char **ret_id);
 
-/* The groups that a mapping made the user a member of and that still hold, NULL-terminated. */
+/* The memberships that a mapping gave the user and that still hold; a group is there twice when two providers say so. */
+struct expiring_membership {
+    const char *group_id;
+    int64_t end_us;
+};
+struct fault *expiring_memberships(struct tx *tx, const struct config *config, const char *user_id,
+    struct expiring_membership **ret, size_t *ret_count);
+/* Their groups alone, NULL-terminated. */
 struct fault *expiring_groups(struct tx *tx, const struct config *config, const char *user_id, const char *const **ret);
 
 /* The member "federated" of a user, [{"idp_id", "protocols": [{"protocol_id", "unique_id"}]}]: puts it in the place of what he

@@ -93,6 +93,28 @@ static const struct schema password_schema = {
     .properties = SCHEMA_PROPERTIES({ "original_password", &schema_text }, { "password", &schema_text }),
     .required = SCHEMA_WORDS("original_password", "password"), .closed = true };
 
+const struct entity *user_entity_shown(const struct context *cx)
+{
+    const int64_t day_us = 86400LL * 1000000;
+    int64_t days = config_int(cx->app->config, "security_compliance", "disable_user_account_days_inactive");
+
+    if (days == 0)
+        return &user_entity;
+    struct entity *entity = ARENA_NEW(cx->arena, struct entity);
+    struct attribute *columns = ARENA_ARRAY(cx->arena, struct attribute, user_entity.count);
+    *entity = user_entity;
+    memcpy(columns, attributes, sizeof(attributes));
+    for (size_t i = 0; i < user_entity.count; i++)
+        if (strcmp(columns[i].name, "enabled") == 0) {
+            columns[i].filter = columns[i].column; /* as the reference: it filters by what is stored */
+            columns[i].column = arena_printf(cx->arena, "CASE WHEN COALESCE(DATE(u.last_active_at), DATE(u.created_at)) <= '%.10s'"
+                " AND NOT EXISTS (SELECT 1 FROM user_option o WHERE o.user_id = u.id AND o.option_id = '1004' AND"
+                " o.option_value = 'true') THEN 0 ELSE u.enabled END", clock_text(cx->arena, clock_now_us() - days * day_us, CLOCK_SQL));
+        }
+    entity->attributes = columns;
+    return entity;
+}
+
 /* The user of the path as the policy's target; nothing when he is not there. */
 static struct fault *enforce(struct request *rq, struct user **ret)
 {
@@ -163,7 +185,7 @@ static struct fault *user_list(struct request *rq)
     count += conditions[count].sql != NULL;
     if (domain_id != NULL)
         conditions[count] = (struct condition){ "u.domain_id = ?", domain, 1 };
-    return entity_list(rq, &user_entity, conditions);
+    return entity_list(rq, user_entity_shown(RQ(rq)), conditions);
 }
 
 static struct fault *user_show(struct request *rq)
@@ -178,7 +200,7 @@ static struct fault *user_show(struct request *rq)
     if (done)
         return NULL;
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(entity_load(tx, &user_entity, id, &document));
+    TRY(entity_load(tx, user_entity_shown(RQ(rq)), id, &document));
     if (document != NULL)
         TRY(federated_objects_add(tx, id, document));
     tx_end(tx);
@@ -190,10 +212,7 @@ static struct fault *user_show(struct request *rq)
 
 static struct fault *user_groups(struct request *rq)
 {
-    const char *id = request_argument(rq, "user_id"), *domain_id = rq->cx.caller->domain_id;
-    const struct sql_value values[] = { TEXT(id) }, domain[] = { TEXT(domain_id) };
-    const struct condition his[] = { { "id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?)", values, 1 },
-        { domain_id != NULL ? "domain_id = ?" : NULL, domain, 1 }, { 0 } };
+    const char *id = request_argument(rq, "user_id");
     struct user *user;
     bool done;
 
@@ -201,7 +220,7 @@ static struct fault *user_groups(struct request *rq)
     if (user == NULL)
         return keystone_not_found(RQ(rq), "user", id);
     TRY(directory_members_respond(rq, DIRECTORY_GROUPS, id, &done));
-    return done ? NULL : entity_list(rq, &group_entity, his);
+    return done ? NULL : groups_of_user_respond(rq, id, rq->cx.caller->domain_id);
 }
 
 static struct fault *user_projects(struct request *rq)
@@ -326,7 +345,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
         TRY(revocation_write(tx, config, &(struct revocation){ .user_id = edit->id }));
     TRY(federated_objects_store(tx, RQ(edit->rq), edit->id, json_text_at(edit->document, "name"),
         json_object_get(edit->given, "federated")));
-    TRY(entity_load(tx, &user_entity, edit->id, &stored));
+    TRY(entity_load(tx, user_entity_shown(RQ(edit->rq)), edit->id, &stored));
     TRY(federated_objects_add(tx, edit->id, stored));
     edit->document = stored;
     return NULL;
@@ -346,8 +365,8 @@ static struct fault *user_update(struct request *rq)
     TRY(entity_same_id(rq, given, id));
     TRY(directory_refuse_change(rq, DIRECTORY_USERS, id, NULL));
     TRY(hash_given(rq, given, &hash));
-    return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = id, .given = given, .more = hash }, update_run,
-        true);
+    return edit_commit(&(struct edit){ .rq = rq, .entity = user_entity_shown(RQ(rq)), .id = id, .given = given,
+        .more = hash }, update_run, true);
 }
 
 struct fault *user_delete(struct tx *tx, struct context *cx, const char *id)

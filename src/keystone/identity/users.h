@@ -8,6 +8,8 @@
 #include "keystone/entity.h"
 
 extern const struct entity user_entity;
+/* The same for showing: who was idle for too long is not enabled. */
+const struct entity *user_entity_shown(const struct context *cx);
 
 /* An enabled local user without extra members. */
 struct fault *user_make(struct tx *tx, const struct config *config, const char *id, const char *domain_id,

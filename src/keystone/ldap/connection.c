@@ -47,7 +47,7 @@ static int set_tls(const struct directory *directory, LDAP *ld)
     int zero = 0;
     bool start = config_bool(directory->config, "ldap", "use_tls");
 
-    if (!start && strstr(directory->urls, "ldaps://") == NULL)
+    if (!start && strcasestr(directory->urls, "ldaps://") == NULL)
         return LDAP_SUCCESS;
     if (file != NULL)
         ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, file);
@@ -55,7 +55,7 @@ static int set_tls(const struct directory *directory, LDAP *ld)
         ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTDIR, folder);
     ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
     ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &zero);
-    return start && strncasecmp(directory->urls, "ldaps://", 8) != 0 ? ldap_start_tls_s(ld, NULL, NULL) : LDAP_SUCCESS;
+    return start ? ldap_start_tls_s(ld, NULL, NULL) : LDAP_SUCCESS;
 }
 
 static void set_options(const struct directory *directory, LDAP *ld)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <strings.h>
 
 #define IN_CHAIN "1.2.840.113556.1.4.1941" /* Active Directory's rule for groups within groups */
 
@@ -34,6 +36,26 @@ static void open_pool(const struct directory *directory, struct ldap_pool *pool,
 
     pool->size = wanted > POOL_ROOM ? POOL_ROOM : (int)wanted;
     pool->lifetime_us = config_int(directory->config, "ldap", lifetime) * 1000000;
+}
+
+static void driver_close(void *handle);
+
+/* What cannot work, in the reference's words. */
+static struct fault *check_tls(const struct directory *directory, struct arena *arena)
+{
+    const char *file = ldap_setting(directory, "tls_cacertfile"), *folder = ldap_setting(directory, "tls_cacertdir");
+    bool start = config_bool(directory->config, "ldap", "use_tls"), whole = strcasestr(directory->urls, "ldaps://") != NULL;
+    struct stat about;
+
+    if (start && whole)
+        return fault_new(arena, 500, NULL, "Invalid TLS / LDAPS combination");
+    if (!start && !whole)
+        return NULL;
+    if (file != NULL && (stat(file, &about) != 0 || !S_ISREG(about.st_mode)))
+        return fault_new(arena, 500, NULL, "tls_cacertfile %s not found or is not a file", file);
+    if (file == NULL && folder != NULL && (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode)))
+        return fault_new(arena, 500, NULL, "tls_cacertdir %s not found or is not a directory", folder);
+    return NULL;
 }
 
 static struct fault *driver_open(struct arena *arena, const struct config *config, void **ret)
@@ -60,8 +82,12 @@ static struct fault *driver_open(struct arena *arena, const struct config *confi
     open_pool(directory, &directory->logins, "use_auth_pool", "auth_pool_size", "auth_pool_connection_lifetime");
     if (level > 0)
         ldap_set_option(NULL, LDAP_OPT_DEBUG_LEVEL, &level);
-    *ret = directory;
-    return NULL;
+    struct fault *fault = check_tls(directory, arena);
+    if (fault != NULL)
+        driver_close(directory);
+    else
+        *ret = directory;
+    return fault;
 }
 
 static void driver_close(void *handle)

@@ -69,7 +69,7 @@ static struct fault *add_distant_groups(struct context *cx, struct tx *tx, const
 
     TRY(expiring_groups(tx, cx->app->config, actor->user_id, &more));
     add_groups(tx_arena(tx), actor, more);
-    add_groups(tx_arena(tx), actor, token->directory_groups);
+    add_groups(tx_arena(tx), actor, token->directory.group_ids);
     return NULL;
 }
 
@@ -218,7 +218,9 @@ static struct fault *user_read(struct context *cx, struct tx *tx, struct token *
     TRY(user_and_domain(cx, tx, token->claims.user_id, &user, &domain));
     if (!domain->enabled)
         return FAULT(cx, 404, NULL, "Unable to validate token because domain %s is disabled", domain->id);
-    if (!user->enabled)
+    if (token->directory.known && !token->directory.there)
+        return keystone_not_found(cx, "user", user->id);
+    if (!user->enabled || (token->directory.known && !token->directory.enabled))
         return keystone_unauthorized(cx, "user %s is disabled", user->id);
     token->user = user;
     token->user_domain = domain;
@@ -264,7 +266,7 @@ struct fault *token_build(struct context *cx, struct arena *arena, const struct 
 
     token->claims = *claims;
     TRY(reference_get(cx, &reference));
-    TRY(directory_groups(cx, claims->user_id, &token->directory_groups));
+    TRY(directory_state(cx, claims->user_id, &token->directory));
     struct fault *fault = db_read(arena, cx->app->db, &tx);
     if (fault == NULL) {
         fault = token_read(cx, tx, reference, token, ret_revoked);

@@ -5,6 +5,7 @@
 #ifndef KEYSTONE_TOKEN_H
 #define KEYSTONE_TOKEN_H
 
+#include "keystone/identity/directories.h"
 #include "keystone/model.h"
 #include "keystone/reference.h"
 
@@ -43,7 +44,7 @@ struct token {
     const struct trust *trust;
     const struct user *trustor, *trustee;           /* of the trust; `user` is the one whom it lets act */
     const struct app_cred *app_cred;
-    const char *const *directory_groups;            /* of a user of a directory */
+    struct directory_state directory;               /* of the user, when a directory has him */
     const char *consumer_id;                        /* of the OAuth1 access token */
 };
 
@@ -53,6 +54,7 @@ struct validated {
     uint64_t generation;
     int64_t read_us;
     const struct token *token;
+    bool brief;                     /* its user is of a directory, which tells nobody when it changes */
     const char *body, *body_without_catalog;
     size_t body_length, body_without_catalog_length;
 };
@@ -70,6 +72,8 @@ void token_write(struct json_writer *w, const struct token *token, const struct 
  * or revoked. *ret is counted: the context's arena releases it. */
 struct fault *token_validate(struct context *cx, const char *text, int64_t window_s, struct caller **ret);
 const struct validated *token_details(const struct caller *caller);
+/* Whether the text was validated a moment ago, so that validating it again waits for nothing. */
+bool token_is_kept(struct keystone *keystone, const char *text);
 /* Whether the caller acts by an OAuth1 access token. */
 bool token_is_oauth(const struct caller *caller);
 /* Whether what validates the token must understand access rules (and may not be told that it is valid otherwise). */

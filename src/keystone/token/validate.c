@@ -80,7 +80,7 @@ static size_t set_of(const unsigned char *digest)
 static bool current(const struct keystone *keystone, const struct validated *validated)
 {
     return validated->generation == atomic_load(&keystone->generation) &&
-        (!keystone->shared || clock_monotonic_us() - validated->read_us < SHARED_MAX_AGE_US);
+        ((!keystone->shared && !validated->brief) || clock_monotonic_us() - validated->read_us < SHARED_MAX_AGE_US);
 }
 
 /* A counted caller, or NULL. */
@@ -98,6 +98,18 @@ static struct caller *cache_get(struct keystone *keystone, const unsigned char *
     }
     pthread_mutex_unlock(&keystone->tokens->locks[set % LOCKS]);
     return found;
+}
+
+bool token_is_kept(struct keystone *keystone, const char *text)
+{
+    unsigned char digest[32];
+
+    if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
+        return false;
+    struct caller *caller = cache_get(keystone, digest);
+    if (caller != NULL)
+        caller_unref(caller);
+    return caller != NULL;
 }
 
 static void cache_put(struct keystone *keystone, struct caller *caller)
@@ -203,6 +215,7 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
         return FAULT(cx, 404, NULL, "Failed to validate token");
     TRY(reference_get(cx, &reference));
     validated->token = token;
+    validated->brief = token->directory.known;
     render(arena, token, reference, &validated->body, &validated->body_length);
     render(arena, token, NULL, &validated->body_without_catalog, &validated->body_without_catalog_length);
     struct caller *caller = caller_create(arena);

@@ -462,5 +462,7 @@ bool request_is_slow(const struct request *rq, const struct router *router)
     const struct route *route = router_find(router, &probe, &allow);
     if (route == NULL || (route->flags & (SLOW | STREAM)) != 0)
         return route != NULL || identity_waits(rq);
+    if (rq->cx.app->service->waits != NULL && rq->cx.app->service->waits(&probe))
+        return true;
     return (route->flags & NO_TOKEN) == 0 && identity_waits(rq);
 }
