@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -273,28 +274,13 @@ struct fault *process_spawn(struct arena *arena, const struct process *process, 
     return NULL;
 }
 
-static bool read_small_file(const char *path, char *to, size_t size, size_t *ret_length)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, to, size - 1);
-    close(fd);
-    if (n < 0)
-        return false;
-    to[n] = '\0';
-    *ret_length = (size_t)n;
-    return true;
-}
-
 bool process_alive(pid_t pid, const char *word)
 {
     char path[64], text[4096];
-    size_t length;
     if (pid <= 0)
         return false;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    if (!read_small_file(path, text, sizeof(text), &length))
+    if (file_peek(path, text, sizeof(text)) < 0)
         return false;
     const char *state = strrchr(text, ')');
     if (state == NULL || state[1] == '\0' || state[2] == 'Z' || state[2] == 'X')
@@ -302,7 +288,8 @@ bool process_alive(pid_t pid, const char *word)
     if (word == NULL)
         return true;
     snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-    return read_small_file(path, text, sizeof(text), &length) && memmem(text, length, word, strlen(word)) != NULL;
+    ssize_t length = file_peek(path, text, sizeof(text));
+    return length >= 0 && memmem(text, (size_t)length, word, strlen(word)) != NULL;
 }
 
 bool process_end(pid_t pid, int grace_ms)
@@ -327,6 +314,5 @@ bool process_end(pid_t pid, int grace_ms)
 pid_t process_read_pid(const char *path)
 {
     char text[64];
-    size_t length;
-    return read_small_file(path, text, sizeof(text), &length) ? (pid_t)atol(text) : 0;
+    return file_peek(path, text, sizeof(text)) >= 0 ? (pid_t)atol(text) : 0;
 }

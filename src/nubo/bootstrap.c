@@ -3,10 +3,10 @@
 #include "nubo/bootstrap.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "keystone/keystone.h"
 #include "keystone/token/fernet.h"
-#include "nubo/files.h"
 #include "nubo/services.h"
 
 #include <string.h>
@@ -55,8 +55,8 @@ static struct fault *write_metadata_secret(struct arena *arena, const struct set
         if (strcmp(metadata_secret[i].service, service) != 0)
             continue;
         if (!file_exists(path))
-            TRY(file_write(arena, path, 0600, random_password(arena, PASSWORD_LENGTH)));
-        TRY(file_read(arena, path, &secret));
+            TRY(file_write(arena, path, random_password(arena, PASSWORD_LENGTH), PASSWORD_LENGTH, 0600, FILE_SYNC));
+        TRY(file_load(arena, path, STATE_FILE_LIMIT, &secret));
         buf_printf(text, "\n[%s]\nmetadata_proxy_shared_secret = %s\n", metadata_secret[i].group, secret);
     }
     return NULL;
@@ -82,14 +82,14 @@ static struct fault *write_config(struct arena *arena, const struct settings *se
             random_password(arena, PASSWORD_LENGTH));
     }
     TRY(write_metadata_secret(arena, settings, service, &text));
-    return file_write(arena, path, 0600, buf_text(&text));
+    return file_write(arena, path, text.data, text.length, 0600, FILE_SYNC);
 }
 
 struct fault *bootstrap_files(struct arena *arena, const struct settings *settings)
 {
-    TRY(directory_make(arena, settings->state_dir, 0755));
+    TRY(folder_make(arena, settings->state_dir, 0755, 0755));
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
-        TRY(directory_make(arena, arena_printf(arena, "%s/%s", settings->state_dir, directories[i].name), directories[i].mode));
+        TRY(folder_make(arena, arena_printf(arena, "%s/%s", settings->state_dir, directories[i].name), 0755, directories[i].mode));
     for (int i = 0; services[i] != NULL; i++)
         TRY(write_config(arena, settings, services[i]->name));
     /* What keystone-manage fernet_setup and credential_setup do; keys that are there stay. */
@@ -112,7 +112,7 @@ static struct fault *write_openrc(struct arena *arena, const struct cloud *cloud
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         buf_printf(&text, "export %s=%s\n", lines[i][0], lines[i][1]);
-    return file_write(arena, arena_printf(arena, "%s/openrc", cloud->state_dir), 0600, buf_text(&text));
+    return file_write(arena, arena_printf(arena, "%s/openrc", cloud->state_dir), text.data, text.length, 0600, FILE_SYNC);
 }
 
 static struct fault *write_clouds_yaml(struct arena *arena, const struct cloud *cloud, const char *password)
@@ -122,7 +122,7 @@ static struct fault *write_clouds_yaml(struct arena *arena, const struct cloud *
         "      username: admin\n      password: %s\n      project_name: admin\n      user_domain_name: Default\n"
         "      project_domain_name: Default\n",
         cloud->region, app_url(arena, cloud->apps[0]), password);
-    return file_write(arena, arena_printf(arena, "%s/clouds.yaml", cloud->state_dir), 0600, text);
+    return file_write(arena, arena_printf(arena, "%s/clouds.yaml", cloud->state_dir), text, strlen(text), 0600, FILE_SYNC);
 }
 
 /* The password that openrc holds, or a new one. */
@@ -130,7 +130,7 @@ static struct fault *admin_password(struct arena *arena, const char *state_dir, 
 {
     static const char marker[] = "OS_PASSWORD=";
     const char *text;
-    TRY(file_read(arena, arena_printf(arena, "%s/openrc", state_dir), &text));
+    TRY(file_load(arena, arena_printf(arena, "%s/openrc", state_dir), STATE_FILE_LIMIT, &text));
     const char *at = text != NULL ? strstr(text, marker) : NULL;
     *ret = at == NULL ? random_password(arena, PASSWORD_LENGTH)
                       : arena_strndup(arena, at + strlen(marker), strcspn(at + strlen(marker), "\n"));
@@ -164,7 +164,7 @@ struct fault *bootstrap_identity(struct arena *arena, struct cloud *cloud)
     const char *done_path = arena_printf(arena, "%s/run/bootstrapped", cloud->state_dir);
     const char *done;
     const char *now = fingerprint(arena, cloud);
-    TRY(file_read(arena, done_path, &done));
+    TRY(file_load(arena, done_path, STATE_FILE_LIMIT, &done));
     if (done != NULL && strcmp(done, now) == 0)
         return NULL;
     const char *password;
@@ -179,5 +179,5 @@ struct fault *bootstrap_identity(struct arena *arena, struct cloud *cloud)
         .admin_url = url, .public_url = url, .internal_url = url }));
     for (struct app **app = cloud->apps + 1; *app != NULL; app++)
         TRY(register_service(&cx, *app));
-    return file_write(arena, done_path, 0600, now);
+    return file_write(arena, done_path, now, strlen(now), 0600, FILE_SYNC);
 }

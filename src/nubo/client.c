@@ -3,7 +3,8 @@
 #include "nubo/client.h"
 
 #include "base/buf.h"
-#include "nubo/files.h"
+#include "base/file.h"
+#include "nubo/cloud.h"
 #include "oslo/catalog.h"
 #include "oslo/http_client.h"
 #include "oslo/json.h"
@@ -145,7 +146,7 @@ static struct fault *log_in(struct arena *arena, const char *text, struct client
 struct fault *client_login(struct arena *arena, const char *state_dir, struct client **ret)
 {
     const char *text;
-    TRY(file_read(arena, arena_printf(arena, "%s/openrc", state_dir), &text));
+    TRY(file_load(arena, arena_printf(arena, "%s/openrc", state_dir), STATE_FILE_LIMIT, &text));
     if (text == NULL)
         return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first, or set OS_AUTH_URL and its like.",
             state_dir);

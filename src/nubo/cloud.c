@@ -2,10 +2,10 @@
  * cloud: start, wait for a signal, stop. See cloud.h. */
 #include "nubo/cloud.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "nubo/bootstrap.h"
-#include "nubo/files.h"
 #include "nubo/notify.h"
 #include "nubo/services.h"
 #include "oslo/http_client.h"
@@ -243,8 +243,9 @@ int cloud_run(const struct settings *settings)
         unlink(ready);
         fault = start(arena, &cloud, settings);
     }
+    const char *pid = arena_printf(arena, "%d\n", (int)getpid());
     if (fault == NULL)
-        fault = file_write(arena, ready, 0644, arena_printf(arena, "%d\n", (int)getpid()));
+        fault = file_write(arena, ready, pid, strlen(pid), 0644, FILE_NO_SYNC);
     if (fault != NULL) {
         log_error("nubo", "the cloud did not start: %s", fault_text(arena, fault));
     } else {

@@ -17,6 +17,8 @@
 
 #include <stdbool.h>
 
+enum { STATE_FILE_LIMIT = 1 << 20 }; /* bytes of a file of ours in the state directory */
+
 struct settings {
     const char *state_dir;
     const char *bind;

@@ -4,10 +4,10 @@
 #include "nubo/commands.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "neutron/ovs/daemon.h"
 #include "nova/virt/libvirt/daemon.h"
-#include "nubo/files.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -2,9 +2,9 @@
  * program: the command line of a program and its run. See programs.h. */
 #include "nubo/programs.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "nubo/cloud.h"
-#include "nubo/files.h"
 #include "nubo/notify.h"
 #include "nubo/program_config.h"
 #include "nubo/services.h"

@@ -2,7 +2,7 @@
  * program_config: oslo.config's find_config_files and find_config_dirs. See program_config.h. */
 #include "nubo/program_config.h"
 
-#include "nubo/files.h"
+#include "base/file.h"
 
 #include <stdlib.h>
 #include <string.h>

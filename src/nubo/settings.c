@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * settings: where the state lies and what the first start was told. See cloud.h. */
 #include "nubo/cloud.h"
-#include "nubo/files.h"
 
+#include "base/file.h"
 #include "base/process.h"
 #include "oslo/json.h"
 
@@ -42,7 +42,7 @@ struct fault *settings_load(struct arena *arena, const char *state_dir, const st
     struct settings *ret)
 {
     const char *text = NULL;
-    TRY(file_read(arena, arena_printf(arena, "%s/cloud.json", state_dir), &text));
+    TRY(file_load(arena, arena_printf(arena, "%s/cloud.json", state_dir), STATE_FILE_LIMIT, &text));
     json_t *saved = json_parse_own(arena, text);
     const char *bind = json_text_at(saved, "bind");
     const char *interface = json_text_at(saved, "provider_interface");
@@ -60,7 +60,8 @@ struct fault *settings_save(struct arena *arena, const struct settings *settings
 {
     json_t *json = json_keep(arena, json_pack("{s:s, s:i, s:i, s:s?}", "bind", settings->bind, "port_offset",
         settings->port_offset, "fake_compute", settings->fake_compute, "provider_interface", settings->provider_interface));
-    return file_write(arena, arena_printf(arena, "%s/cloud.json", settings->state_dir), 0600, json_dump(arena, json));
+    const char *text = json_dump(arena, json);
+    return file_write(arena, arena_printf(arena, "%s/cloud.json", settings->state_dir), text, strlen(text), 0600, FILE_SYNC);
 }
 
 int cloud_pid(struct arena *arena, const char *state_dir)

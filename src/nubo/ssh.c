@@ -2,8 +2,8 @@
  * ssh: `nubo ssh SERVER [COMMAND...]`: into the guest, from the namespace of its network's DHCP server. */
 #include "nubo/commands.h"
 
+#include "base/file.h"
 #include "nubo/client.h"
-#include "nubo/files.h"
 #include "oslo/json.h"
 #include "oslo/rest.h"
 

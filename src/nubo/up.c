@@ -5,9 +5,9 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "nubo/client.h"
-#include "nubo/files.h"
 #include "oslo/json.h"
 
 #include <limits.h>
@@ -94,8 +94,8 @@ static struct fault *start_cloud(struct up *up)
     const char *state = up->settings.state_dir;
     if (cloud_pid(arena, state) != 0 && file_exists(arena_printf(arena, "%s/run/ready", state)))
         return NULL;
-    TRY(directory_make(arena, arena_printf(arena, "%s/log", state), 0750));
-    TRY(directory_make(arena, arena_printf(arena, "%s/run", state), 0755));
+    TRY(folder_make(arena, arena_printf(arena, "%s/log", state), 0755, 0750));
+    TRY(folder_make(arena, arena_printf(arena, "%s/run", state), 0755, 0755));
     TRY(settings_save(arena, &up->settings));
     const char *log = arena_printf(arena, "%s/log/nubo.log", state);
     const char *ready = arena_printf(arena, "%s/run/ready", state);
@@ -173,7 +173,7 @@ static struct fault *image_file(struct up *up, const char **ret)
         *ret = arena_printf(up->arena, "%s/run/empty.raw", up->settings.state_dir);
         char *text = arena_alloc(up->arena, 513);
         memset(text, ' ', 512);
-        return file_write(up->arena, *ret, 0644, text);
+        return file_write(up->arena, *ret, text, strlen(text), 0644, FILE_NO_SYNC);
     }
     if (*ret == NULL)
         *ret = arena_printf(up->arena, "%s/guest/nubo-guest.qcow2", up->settings.state_dir);
@@ -260,11 +260,13 @@ static struct fault *make_key(struct up *up)
     const char *text;
     json_t *key;
     if (!file_exists(file)) {
-        TRY(directory_make(arena, arena_printf(arena, "%s/ssh", up->settings.state_dir), 0700));
+        TRY(folder_make(arena, arena_printf(arena, "%s/ssh", up->settings.state_dir), 0755, 0700));
         TRY(process_run(arena, &(struct process){
             .argv = ARGV("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nubo", "-f", file) }, NULL));
     }
-    TRY(file_read(arena, arena_printf(arena, "%s.pub", file), &text));
+    TRY(file_load(arena, arena_printf(arena, "%s.pub", file), STATE_FILE_LIMIT, &text));
+    if (text == NULL)
+        return fault_new(arena, 500, NULL, "%s.pub is gone: remove %s too, and nubo up makes a new pair.", file, file);
     TRY(find(up, "compute", "/os-keypairs", "keypairs", key_name, &key));
     if (key != NULL)
         return NULL;

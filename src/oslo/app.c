@@ -4,13 +4,13 @@
 
 #include "oslo/flow.h"
 #include "oslo/identity.h"
+#include "oslo/identity/token_cache.h"
 #include "oslo/log/options.h"
 #include "oslo/messaging.h"
 #include "oslo/middleware.h"
 #include "oslo/notification.h"
 #include "oslo/policy/remote.h"
 #include "oslo/rest.h"
-#include "oslo/identity/token_cache.h"
 #include "oslo/trace.h"
 
 #include <assert.h>

@@ -15,10 +15,10 @@
 #ifndef OSLO_REST_H
 #define OSLO_REST_H
 
-#include "oslo/rest/auth_options.h"
 #include "oslo/context.h"
 #include "oslo/http.h"
 #include "oslo/http_client.h"
+#include "oslo/rest/auth_options.h"
 
 /* A row of a service's `targets`: which section is about services of a catalog type. The section gets keystoneauth's options;
  * where a service's default of one is another, its own option tables have a row of that name. */

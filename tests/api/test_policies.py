@@ -140,7 +140,7 @@ class World:
     # -- one route
 
     def argument(self, service, path, name):
-        """The real object's id that a placeholder of a path stands for."""
+        """The id of a real object for a {name} in a path."""
         ids, right = self.ids, self.projects["right"]
         if service == "neutron":
             kinds = {"networks": "network", "subnets": "subnet", "ports": "port", "security-groups": "group",

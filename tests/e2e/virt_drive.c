@@ -7,10 +7,10 @@
  *     virt_drive STATE_DIR NETNS end             ends guests and libvirtd, whatever is left of them
  */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "base/random.h"
 #include "nova/virt/config_drive.h"
-#include "nova/virt/files.h"
 #include "nova/virt/image_cache.h"
 #include "nova/virt/libvirt/daemon.h"
 #include "nova/virt/load.h"
@@ -205,7 +205,7 @@ static long age_ms(pid_t pid)
 {
     struct timespec now;
     unsigned long long started = 0;
-    const char *text = files_read(arena, arena_printf(arena, "/proc/%d/stat", (int)pid), 4096);
+    const char *text = file_read(arena, arena_printf(arena, "/proc/%d/stat", (int)pid), 4096, NULL);
     const char *at = text != NULL ? strrchr(text, ')') : NULL;
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');

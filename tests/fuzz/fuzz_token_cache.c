@@ -3,8 +3,8 @@
  * Fuzz target: what another program may have put into memcached, and a catalog that leads anywhere.
  */
 #include "oslo/catalog.h"
-#include "oslo/json.h"
 #include "oslo/identity/token_crypt.h"
+#include "oslo/json.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
  * rest: the catalog, the protection of tokens in memcached, the cache in memory. */
 #include "base/arena.h"
 #include "base/clock.h"
-#include "oslo/rest/auth_options.h"
 #include "oslo/cache.h"
 #include "oslo/catalog.h"
 #include "oslo/identity/token_crypt.h"
+#include "oslo/rest/auth_options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

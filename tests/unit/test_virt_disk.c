@@ -3,11 +3,11 @@
  * image_header, image_cache, disk, config_drive and files, with files that mean harm.
  */
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "nova/virt/config_drive.h"
 #include "nova/virt/disk.h"
 #include "nova/virt/driver.h"
-#include "nova/virt/files.h"
 #include "nova/virt/image_cache.h"
 
 #include <setjmp.h>
@@ -40,7 +40,7 @@ static int make_root(void **state)
 static int remove_root(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    return files_remove_tree(arena, root) == NULL ? 0 : -1;
+    return folder_remove(arena, root) == NULL ? 0 : -1;
 }
 
 static void put(unsigned char *at, size_t bytes, uint64_t value)
@@ -139,7 +139,7 @@ static void other_formats(void **state)
 
 static bool installed(const char *path)
 {
-    if (files_exists(path))
+    if (file_exists(path))
         return true;
     print_message("skipped: %s is not installed\n", path);
     return false;
@@ -152,7 +152,7 @@ static const char *cached_qcow2(struct arena *arena, const char *id)
     assert_null(image_cache_part(arena, root, id, &part));
     assert_null(process_run(arena, &(struct process){ .argv = ARGV("qemu-img", "create", "-q", "-f", "qcow2", part, "2G") }, NULL));
     assert_null(image_cache_add(arena, root, id, "qcow2", part, &entry));
-    assert_false(files_exists(part));
+    assert_false(file_exists(part));
     assert_int_equal(entry.header.virtual_size, INT64_C(2) << 30);
     return entry.path;
 }
@@ -172,7 +172,7 @@ static void a_disk(void **state)
     assert_string_equal(fault->code, "FlavorDiskSmallerThanImage");
     assert_string_equal(fault->message, "Flavor's disk is too small for requested image. Flavor disk is 1073741824 bytes, image is "
                                         "2147483648 bytes.");
-    assert_false(files_exists(disk));
+    assert_false(file_exists(disk));
     assert_null(disk_create_root(arena, disk, base, 5));
     assert_null(disk_create_root(arena, disk, base, 5));
     assert_null(image_header_read(arena, disk, &header));
@@ -193,18 +193,18 @@ static void the_sweep(void **state)
         skip();
     const char *unused = cached_qcow2(arena, "two");
     assert_null(image_cache_part(arena, root, "three", &part));
-    assert_null(files_write(arena, part, "cut off", 7, 0600));
+    assert_null(file_write(arena, part, "cut off", 7, 0600, FILE_NO_SYNC));
     assert_null(image_cache_sweep(arena, root, 3600, &removed));
     assert_int_equal(removed, 0);
     assert_null(image_cache_sweep(arena, root, 0, &removed));
     assert_int_equal(removed, 2);
-    assert_false(files_exists(unused));
+    assert_false(file_exists(unused));
     assert_true(image_cache_find(arena, root, "one", "qcow2", &entry)); /* a_disk's disk stands on it */
     assert_false(image_cache_find(arena, root, "one", "raw", &entry));
     assert_null(image_cache_part(arena, root, "four", &part));
-    assert_null(files_write(arena, part, "KDMV", 4, 0600));
+    assert_null(file_write(arena, part, "KDMV", 4, 0600, FILE_NO_SYNC));
     assert_non_null(image_cache_add(arena, root, "four", "vmdk", part, &entry));
-    assert_false(files_exists(part));
+    assert_false(file_exists(part));
 }
 
 static void iso_drives(void **state)
@@ -256,20 +256,13 @@ static void config_drive_paths(void **state)
     }
     struct fault *fault = config_drive_create(arena, drive, "ext4", "nubo", NULL, 0);
     assert_string_equal(fault->message, "Unknown config drive format ext4. Select one of iso9660 or vfat.");
-    assert_false(files_exists(drive));
+    assert_false(file_exists(drive));
 }
 
-static void trees(void **state)
+static void instance_folders_stay_in_their_place(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    const char *outside = arena_printf(arena, "%s/outside", root), *tree = arena_printf(arena, "%s/tree", root), *folder;
-    assert_null(files_make_folder(arena, arena_printf(arena, "%s/a/b", tree), 0700));
-    assert_null(files_write(arena, outside, "x", 1, 0600));
-    assert_int_equal(symlink(root, arena_printf(arena, "%s/a/link", tree)), 0);
-    assert_null(files_remove_tree(arena, tree));
-    assert_null(files_remove_tree(arena, tree));
-    assert_false(files_exists(tree));
-    assert_true(files_exists(outside));
+    const char *folder;
     assert_non_null(virt_instance_folder(arena, root, "../../etc", &folder));
 }
 
@@ -279,7 +272,7 @@ int main(void)
         cmocka_unit_test(headers),       cmocka_unit_test(reaching_outside),   cmocka_unit_test(other_formats),
         cmocka_unit_test(a_disk),        cmocka_unit_test(the_sweep),          cmocka_unit_test(iso_drives),
         cmocka_unit_test(vfat_drives),
-        cmocka_unit_test(config_drive_paths), cmocka_unit_test(trees),
+        cmocka_unit_test(config_drive_paths), cmocka_unit_test(instance_folders_stay_in_their_place),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }

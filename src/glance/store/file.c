@@ -2,6 +2,7 @@
  *
  * file: images as files named after their ids in one directory; on their way in as ".ID.part".
  */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "glance/store/store.h"
@@ -45,7 +46,7 @@ static void part_name(const char *id, char name[64])
     snprintf(name, 64, ".%s.part", id);
 }
 
-static struct fault *file_begin(struct arena *arena, struct image_store *store, const char *image_id,
+static struct fault *store_begin(struct arena *arena, struct image_store *store, const char *image_id,
     struct image_writer **ret)
 {
     char name[64];
@@ -72,7 +73,7 @@ static struct fault *file_begin(struct arena *arena, struct image_store *store, 
     return NULL;
 }
 
-static struct fault *file_write(struct arena *arena, struct image_writer *writer, const void *data, size_t size)
+static struct fault *store_write(struct arena *arena, struct image_writer *writer, const void *data, size_t size)
 {
     for (size_t done = 0; done < size;) {
         ssize_t n = write(writer->fd, (const char *)data + done, size - done);
@@ -85,7 +86,7 @@ static struct fault *file_write(struct arena *arena, struct image_writer *writer
     return NULL;
 }
 
-static struct fault *file_keep(struct arena *arena, struct image_writer *writer, const char **ret_url)
+static struct fault *store_keep(struct arena *arena, struct image_writer *writer, const char **ret_url)
 {
     char name[64];
     part_name(writer->id, name);
@@ -100,7 +101,7 @@ static struct fault *file_keep(struct arena *arena, struct image_writer *writer,
     return NULL;
 }
 
-static void file_end(struct image_writer *writer)
+static void store_end(struct image_writer *writer)
 {
     if (writer == NULL)
         return;
@@ -123,7 +124,7 @@ static const char *name_of(const struct image_store *store, const char *url)
     return strchr(name, '/') == NULL && *name != '.' && *name != '\0' ? name : NULL;
 }
 
-static struct fault *file_open(struct arena *arena, struct image_store *store, const char *url, int *ret_fd,
+static struct fault *store_open(struct arena *arena, struct image_store *store, const char *url, int *ret_fd,
     off_t *ret_size)
 {
     struct stat status;
@@ -139,7 +140,7 @@ static struct fault *file_open(struct arena *arena, struct image_store *store, c
     return NULL;
 }
 
-static void file_remove(struct image_store *store, const char *url)
+static void store_remove(struct image_store *store, const char *url)
 {
     const char *name = name_of(store, url);
     if (name != NULL && unlinkat(store->fd, name, 0) != 0 && errno != ENOENT)
@@ -157,7 +158,7 @@ static void remove_unlocked(struct image_store *store, const char *name)
     close(fd);
 }
 
-static struct fault *file_sweep(struct arena *arena, struct image_store *store,
+static struct fault *store_sweep(struct arena *arena, struct image_store *store,
     bool (*known)(void *owner, const char *image_id), void *owner)
 {
     int copy = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,7 +175,7 @@ static struct fault *file_sweep(struct arena *arena, struct image_store *store,
     return NULL;
 }
 
-static bool file_busy(struct image_store *store, const char *image_id)
+static bool store_busy(struct image_store *store, const char *image_id)
 {
     char name[64];
     part_name(image_id, name);
@@ -190,7 +191,7 @@ static bool file_busy(struct image_store *store, const char *image_id)
     return false;
 }
 
-static void file_destroy(struct image_store *store)
+static void store_destroy(struct image_store *store)
 {
     if (store == NULL)
         return;
@@ -201,22 +202,14 @@ static void file_destroy(struct image_store *store)
 
 struct fault *file_store_create(struct arena *arena, const char *directory, struct image_store **ret)
 {
-    char *path = arena_strdup(arena, directory);
-    for (char *at = path + 1; *at != '\0'; at++) {
-        if (*at != '/')
-            continue;
-        *at = '\0';
-        mkdir(path, 0750);
-        *at = '/';
-    }
-    mkdir(path, 0750);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    TRY(folder_make(arena, directory, 0750, 0750));
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return fault_new(arena, 500, NULL, "The image directory %s cannot be opened: %s", path, strerror(errno));
+        return fault_new(arena, 500, NULL, "The image directory %s cannot be opened: %s", directory, strerror(errno));
     struct image_store *store = calloc(1, sizeof(*store));
     if (store == NULL)
         abort();
-    store->directory = strdup(path);
+    store->directory = strdup(directory);
     store->fd = fd;
     *ret = store;
     return NULL;
@@ -224,13 +217,13 @@ struct fault *file_store_create(struct arena *arena, const char *directory, stru
 
 const struct image_store_driver file_store_driver = {
     .scheme = "file",
-    .begin = file_begin,
-    .write = file_write,
-    .keep = file_keep,
-    .end = file_end,
-    .open = file_open,
-    .remove = file_remove,
-    .sweep = file_sweep,
-    .busy = file_busy,
-    .destroy = file_destroy,
+    .begin = store_begin,
+    .write = store_write,
+    .keep = store_keep,
+    .end = store_end,
+    .open = store_open,
+    .remove = store_remove,
+    .sweep = store_sweep,
+    .busy = store_busy,
+    .destroy = store_destroy,
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystone/catalog/templated.h"
 
+#include "base/file.h"
 #include "oslo/options.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,20 +54,6 @@ void templated_parse(struct arena *arena, const char *text, const struct templat
     *ret_count = count;
 }
 
-static const char *read_file(struct arena *arena, const char *path)
-{
-    BUF_CLEANUP struct buf text = { 0 };
-    ssize_t got;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return NULL;
-    while (text.length < LONGEST_FILE && (got = read(fd, buf_reserve(&text, 65536), 65536)) > 0)
-        text.length += (size_t)got;
-    close(fd);
-    return arena_strndup(arena, text.length > 0 ? text.data : "", text.length);
-}
-
 struct fault *templated_create(struct context *cx, struct templated **ret)
 {
     const struct config *config = cx->app->config;
@@ -76,9 +62,9 @@ struct fault *templated_create(struct context *cx, struct templated **ret)
     *ret = NULL;
     if (strcmp(config_str(config, "catalog", "driver"), "templated") != 0)
         return NULL;
-    const char *text = read_file(cx->arena, file);
+    const char *text = file_read(cx->arena, file, LONGEST_FILE, NULL);
     if (text == NULL && file[0] != '/')
-        text = read_file(cx->arena, arena_printf(cx->arena, "/etc/keystone/%s", file));
+        text = file_read(cx->arena, arena_printf(cx->arena, "/etc/keystone/%s", file), LONGEST_FILE, NULL);
     if (text == NULL)
         return FAULT(cx, 500, NULL, "Unable to open template file %s", file);
     struct templated *templated = calloc(1, sizeof(*templated));

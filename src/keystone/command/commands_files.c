@@ -4,6 +4,7 @@
  */
 #include "keystone/command/commands.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "keystone/federation/mapping.h"
 #include "keystone/resource/domain_config.h"
@@ -20,24 +21,6 @@
 
 enum { FILE_LIMIT = 1 << 20 };
 
-/* The whole of a file; NULL, with errno, when it cannot be read or is longer than the limit. */
-static const char *read_file(struct arena *arena, const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *text = arena_alloc(arena, FILE_LIMIT + 1);
-    size_t length = file != NULL ? fread(text, 1, FILE_LIMIT + 1, file) : 0;
-
-    if (file == NULL)
-        return NULL;
-    fclose(file);
-    if (length > FILE_LIMIT) {
-        errno = EFBIG;
-        return NULL;
-    }
-    text[length] = '\0';
-    return text;
-}
-
 /* ---- domain_config_upload ---- */
 
 const struct argument keystone_domain_config_arguments[] = {
@@ -49,7 +32,7 @@ const struct argument keystone_domain_config_arguments[] = {
 /* {"group": {"option": "value"}} of an INI file; NULL when it is none. */
 static json_t *parse_config(struct command_call *call, const char *path)
 {
-    const char *text = read_file(call->arena, path);
+    const char *text = file_read(call->arena, path, FILE_LIMIT, NULL);
     struct config_entry *first = NULL, **tail = &first;
     json_t *config = json_keep(call->arena, json_object());
 
@@ -230,7 +213,7 @@ static json_t *parse_assertion(struct command_call *call, const char *path, cons
 struct fault *keystone_mapping_engine(struct command_call *call)
 {
     const char *rules_path = command_text(call, "--rules"), *input_path = command_text(call, "--input"), *why = "";
-    const char *rules_text = read_file(call->arena, rules_path), *input = NULL;
+    const char *rules_text = file_read(call->arena, rules_path, FILE_LIMIT, NULL), *input = NULL;
     struct mapped mapped;
 
     if (rules_text == NULL)
@@ -242,7 +225,7 @@ struct fault *keystone_mapping_engine(struct command_call *call)
         rules = json_keep(call->arena, json_pack("{s:O}", "rules", rules));
     if (!mapping_check(call->arena, rules, &why))
         return fault_new(call->arena, 400, NULL, "%s", why);
-    input = read_file(call->arena, input_path);
+    input = file_read(call->arena, input_path, FILE_LIMIT, NULL);
     if (input == NULL)
         return command_fail(call, 1, "Error while opening file %s: %s", input_path, strerror(errno));
     json_t *assertion = parse_assertion(call, input_path, input);

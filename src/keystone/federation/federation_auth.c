@@ -9,6 +9,7 @@
 #include "keystone/federation/federation.h"
 #include "keystone/resource/projects.h"
 
+#include "base/file.h"
 #include "oslo/options.h"
 
 #include <fcntl.h>
@@ -82,21 +83,6 @@ static struct fault *check_origin(struct request *rq, const char **ret)
     return keystone_unauthorized(RQ(rq), "%s is not a trusted dashboard host", origin);
 }
 
-/* A small file; NULL when it cannot be read. */
-static const char *read_file(struct arena *arena, const char *path)
-{
-    BUF_CLEANUP struct buf text = { 0 };
-    ssize_t got;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return NULL;
-    while (text.length < LONGEST_FILE && (got = read(fd, buf_reserve(&text, 65536), 65536)) > 0)
-        text.length += (size_t)got;
-    close(fd);
-    return arena_strndup(arena, text.length > 0 ? text.data : "", text.length);
-}
-
 /* For operators without a page of their own. */
 static const char default_page[] =
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Signing in</title></head>\n"
@@ -126,7 +112,8 @@ static void fill_page(struct buf *out, const char *page, const char *host, const
 
 static struct fault *hand_over(struct request *rq, const char *idp_id, const char *host)
 {
-    const char *page = read_file(rq->cx.arena, config_str(rq->cx.app->config, "federation", "sso_callback_template")), *text;
+    const char *path = config_str(rq->cx.app->config, "federation", "sso_callback_template"), *text;
+    const char *page = file_read(rq->cx.arena, path, LONGEST_FILE, NULL);
     struct token *token;
 
     TRY(federated_token(rq, idp_id, request_argument(rq, "protocol_id"), &token, &text));
@@ -185,7 +172,8 @@ static struct fault *sso(struct request *rq)
 
 static struct fault *metadata(struct request *rq)
 {
-    const char *path = config_str(rq->cx.app->config, "saml", "idp_metadata_path"), *text = read_file(rq->cx.arena, path);
+    const char *path = config_str(rq->cx.app->config, "saml", "idp_metadata_path");
+    const char *text = file_read(rq->cx.arena, path, LONGEST_FILE, NULL);
 
     if (text == NULL)
         return fault_detail(rq->cx.arena, FAULT(RQ(rq), 404, NULL, "This cloud is no identity provider: it has no metadata file."),

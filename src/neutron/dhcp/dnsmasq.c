@@ -3,6 +3,7 @@
 #include "neutron/dhcp/dnsmasq.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/random.h"
@@ -17,13 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { STOP_GRACE_MS = 5000, START_TIMEOUT_MS = 5000, START_POLL_MS = 2, FILE_LIMIT = 64 * 1024 * 1024 };
-
-static const char *const names[] = { "host", "addn_hosts", "opts", "leases", "interface", "pid", "command", "log" };
 
 static const char *file(struct arena *arena, const struct dhcp_config *config, const char *network_id, const char *name)
 {
@@ -62,45 +60,14 @@ bool dhcp_alive(const struct dhcp_config *config, const char *network_id)
     return running(arena, config, network_id) != 0;
 }
 
-static char *read_file(struct arena *arena, const char *path)
-{
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    char *text = NULL;
-    if (fstat(fd, &info) == 0 && info.st_size < FILE_LIMIT) {
-        text = arena_alloc(arena, (size_t)info.st_size + 1);
-        if (read(fd, text, (size_t)info.st_size) != info.st_size)
-            text = NULL;
-    }
-    close(fd);
-    return text;
-}
-
-/* Writes beside and renames, so that dnsmasq never reads half a file. */
+/* dnsmasq never reads half a file. */
 static struct fault *replace_file(struct arena *arena, const char *path, const char *text, bool *ret_changed)
 {
-    const char *present = read_file(arena, path);
+    const char *present = file_read(arena, path, FILE_LIMIT, NULL);
     if (present != NULL && strcmp(present, text) == 0)
         return NULL;
     *ret_changed = true;
-    const char *beside = arena_printf(arena, "%s.new", path);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    size_t length = strlen(text);
-    bool good = fd >= 0 && write(fd, text, length) == (ssize_t)length;
-    if (fd >= 0)
-        good = close(fd) == 0 && good;
-    if (good && rename(beside, path) == 0)
-        return NULL;
-    return fault_new(arena, 500, NULL, "Cannot write %s: %s.", path, strerror(errno));
-}
-
-static struct fault *make_dir(struct arena *arena, const char *path)
-{
-    if (mkdir(path, 0755) == 0 || errno == EEXIST)
-        return NULL;
-    return fault_new(arena, 500, NULL, "Cannot make the folder %s: %s.", path, strerror(errno));
+    return file_write(arena, path, text, strlen(text), 0644, FILE_NO_SYNC);
 }
 
 static struct fault *write_files(struct arena *arena, const struct dhcp_config *config, const struct dhcp_network *network,
@@ -114,8 +81,7 @@ static struct fault *write_files(struct arena *arena, const struct dhcp_config *
         { "addn_hosts", dhcp_text_addn_hosts },
         { "opts",       dhcp_text_options },
     };
-    TRY(make_dir(arena, config->dir));
-    TRY(make_dir(arena, file(arena, config, network->id, "")));
+    TRY(folder_make(arena, arena_printf(arena, "%s/%s", config->dir, network->id), 0755, 0755));
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         BUF_CLEANUP struct buf text = { 0 };
         files[i].write(arena, config, network, &text);
@@ -276,7 +242,7 @@ static bool lease_wanted(const struct dhcp_network *network, const char *mac, co
 static bool has_stale_lease(struct arena *arena, const struct dhcp_config *config, const struct dhcp_network *network)
 {
     char mac[64], ip[64];
-    const char *line = read_file(arena, file(arena, config, network->id, "leases"));
+    const char *line = file_read(arena, file(arena, config, network->id, "leases"), FILE_LIMIT, NULL);
     for (; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
         if (read_lease(line, &mac, &ip) && !lease_wanted(network, mac, ip))
             return true;
@@ -288,7 +254,7 @@ static void keep_ipv6_leases(struct arena *arena, const struct dhcp_config *conf
     struct buf *text)
 {
     char mac[64], ip[64];
-    const char *line = read_file(arena, file(arena, config, network->id, "leases"));
+    const char *line = file_read(arena, file(arena, config, network->id, "leases"), FILE_LIMIT, NULL);
     for (; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
         bool lease = read_lease(line, &mac, &ip);
         if (strncmp(line, "duid ", 5) == 0 || (lease && strchr(ip, ':') != NULL && lease_wanted(network, mac, ip)))
@@ -370,7 +336,7 @@ struct fault *dhcp_disable(struct arena *arena, const struct dhcp_config *config
 {
     TRY(check_id(arena, network_id));
     const char *netns = dhcp_netns(arena, config, network_id);
-    const char *inner = read_file(arena, file(arena, config, network_id, "interface"));
+    const char *inner = file_read(arena, file(arena, config, network_id, "interface"), FILE_LIMIT, NULL);
     TRY(stop(arena, config, network_id));
     if (inner != NULL && strncmp(inner, "ns-", 3) == 0 && strlen(inner) <= LINK_NAME_MAX) {
         const char *outer = arena_printf(arena, "tap%s", inner + 3);
@@ -378,13 +344,7 @@ struct fault *dhcp_disable(struct arena *arena, const struct dhcp_config *config
         TRY(link_delete(arena, config->root_netns, outer));
     }
     TRY(netns_delete(arena, netns));
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        unlink(file(arena, config, network_id, names[i]));
-        unlink(arena_printf(arena, "%s.new", file(arena, config, network_id, names[i])));
-    }
-    if (rmdir(file(arena, config, network_id, "")) != 0 && errno != ENOENT)
-        return fault_new(arena, 500, NULL, "Cannot remove the DHCP folder of network %s: %s.", network_id, strerror(errno));
-    return NULL;
+    return folder_remove(arena, arena_printf(arena, "%s/%s", config->dir, network_id));
 }
 
 const char *const *dhcp_networks(struct arena *arena, const struct dhcp_config *config)

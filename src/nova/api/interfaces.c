@@ -3,8 +3,8 @@
  * interfaces: the ports of a server, its diagnostics. API reference: Port interfaces, Servers diagnostics.
  */
 #include "nova/action.h"
-#include "nova/rpcapi.h"
 #include "nova/api/server_actions.h"
+#include "nova/rpcapi.h"
 #include "oslo/messaging.h"
 #include "oslo/rest.h"
 

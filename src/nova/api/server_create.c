@@ -9,9 +9,9 @@
 #include "base/random.h"
 #include "nova/action.h"
 #include "nova/api/flavor.h"
+#include "nova/api/server_check.h"
 #include "nova/quota.h"
 #include "nova/rpcapi.h"
-#include "nova/api/server_check.h"
 #include "oslo/messaging.h"
 
 #include <ctype.h>

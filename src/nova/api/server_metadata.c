@@ -2,8 +2,8 @@
  *
  * server_metadata: the metadata of a server. API reference: Server metadata.
  */
-#include "nova/quota.h"
 #include "nova/api/server_actions.h"
+#include "nova/quota.h"
 
 #include <string.h>
 

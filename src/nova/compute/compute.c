@@ -4,8 +4,8 @@
  */
 #include "nova/compute/compute.h"
 
+#include "base/file.h"
 #include "base/log.h"
-#include "nova/virt/files.h"
 #include "nova/virt/load.h"
 #include "oslo/flow.h"
 #include "oslo/periodic.h"
@@ -75,7 +75,7 @@ static struct fault *open_database(struct context *cx, struct compute *compute)
     const char *folder = cx->app->state_path;
     if (cx->app->cloud->state_dir != NULL)
         folder = arena_printf(cx->arena, "%s/db", folder);
-    TRY(files_make_folder(cx->arena, folder, 0711));
+    TRY(folder_make(cx->arena, folder, 0711, 0711));
     TRY(db_open(cx->arena, arena_printf(cx->arena, "sqlite:///%s/nova-compute.db", folder), &compute->db));
     return db_sync(cx->arena, compute->db, migrations, sizeof(migrations) / sizeof(migrations[0]), NULL);
 }

@@ -2,8 +2,8 @@
  * config_drive: see config_drive.h. */
 #include "nova/virt/config_drive.h"
 
+#include "base/file.h"
 #include "base/process.h"
-#include "nova/virt/files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,9 +37,9 @@ static struct fault *write_files(struct arena *arena, const char *folder, const 
         char *path = arena_printf(arena, "%s/%s", folder, files[i].path);
         char *slash = strrchr(path, '/');
         *slash = '\0';
-        TRY(files_make_folder(arena, path, 0700));
+        TRY(folder_make(arena, path, 0711, 0700));
         *slash = '/';
-        TRY(files_write(arena, path, files[i].content, files[i].length, 0600));
+        TRY(file_write(arena, path, files[i].content, files[i].length, 0600, FILE_NO_SYNC));
     }
     return NULL;
 }
@@ -74,7 +74,7 @@ static struct fault *make_vfat(struct arena *arena, const char *part, const char
 static struct fault *make(struct arena *arena, const char *part, const char *format, const char *publisher, const char *folder,
     const struct config_drive_file *files, size_t count)
 {
-    TRY(files_make_folder(arena, folder, 0700));
+    TRY(folder_make(arena, folder, 0711, 0700));
     TRY(write_files(arena, folder, files, count));
     int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* before the tool would make it with its umask */
     if (fd < 0)
@@ -89,10 +89,10 @@ struct fault *config_drive_create(struct arena *arena, const char *path, const c
     if (strcmp(format, "iso9660") != 0 && strcmp(format, "vfat") != 0)
         return fault_new(arena, 500, "ConfigDriveUnknownFormat",
             "Unknown config drive format %s. Select one of iso9660 or vfat.", format);
-    const char *part = files_part_name(arena, path);
+    const char *part = file_part_name(arena, path);
     const char *folder = arena_printf(arena, "%s.files", part);
     struct fault *fault = make(arena, part, format, publisher, folder, files, count);
-    struct fault *left = files_remove_tree(arena, folder);
+    struct fault *left = folder_remove(arena, folder);
     if (fault == NULL)
         fault = left;
     if (fault == NULL && rename(part, path) != 0)

@@ -2,9 +2,9 @@
  * disk: see disk.h. */
 #include "nova/virt/disk.h"
 
+#include "base/file.h"
 #include "base/process.h"
 #include "nova/virt/driver.h"
-#include "nova/virt/files.h"
 #include "nova/virt/image_header.h"
 
 #include <dirent.h>
@@ -42,11 +42,11 @@ static struct fault *finish(struct arena *arena, struct fault *fault, const char
 struct fault *disk_create_root(struct arena *arena, const char *path, const char *base, uint64_t root_gb)
 {
     struct image_header header;
-    if (files_exists(path))
+    if (file_exists(path))
         return NULL;
     TRY(image_header_read(arena, base, &header));
     TRY(check_base(arena, &header, root_gb * GIB));
-    const char *part = files_part_name(arena, path);
+    const char *part = file_part_name(arena, path);
     int64_t size = root_gb != 0 ? (int64_t)(root_gb * GIB) : (header.virtual_size + 511) / 512 * 512;
     const char *const *argv = ARGV("qemu-img", "create", "-q", "-f", "qcow2", "-F", header.qemu_format, "-b", base, part,
         arena_printf(arena, "%" PRId64, size));
@@ -69,8 +69,8 @@ static struct fault *create_formatted(struct arena *arena, const char *path, uin
 
 struct fault *disk_create_ephemeral(struct arena *arena, const char *path, uint64_t size_gb)
 {
-    const char *part = files_part_name(arena, path);
-    if (files_exists(path))
+    const char *part = file_part_name(arena, path);
+    if (file_exists(path))
         return NULL;
     return create_formatted(arena, path, size_gb * GIB,
         ARGV("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,nodiscard", "-L", "ephemeral0", part), part);
@@ -78,8 +78,8 @@ struct fault *disk_create_ephemeral(struct arena *arena, const char *path, uint6
 
 struct fault *disk_create_swap(struct arena *arena, const char *path, uint64_t size_mb)
 {
-    const char *part = files_part_name(arena, path);
-    if (files_exists(path))
+    const char *part = file_part_name(arena, path);
+    if (file_exists(path))
         return NULL;
     return create_formatted(arena, path, size_mb * MIB, ARGV("mkswap", "-q", part), part);
 }

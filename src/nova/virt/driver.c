@@ -2,8 +2,8 @@
  * driver: what all hypervisor drivers share. See driver.h. */
 #include "nova/virt/driver.h"
 
+#include "base/file.h"
 #include "base/random.h"
-#include "nova/virt/files.h"
 
 #include <string.h>
 
@@ -50,7 +50,7 @@ struct fault *virt_instance_folder(struct arena *arena, const char *state_dir, c
     if (!uuid_valid(uuid)) /* it becomes a path */
         return fault_new(arena, 400, "InvalidUUID", "Expected a uuid but received %s.", uuid);
     const char *path = virt_instance_path(arena, state_dir, uuid);
-    TRY(files_make_folder(arena, path, 0711));
+    TRY(folder_make(arena, path, 0711, 0711));
     *ret_path = path;
     return NULL;
 }

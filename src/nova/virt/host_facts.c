@@ -3,7 +3,7 @@
 #include "nova/virt/host_facts.h"
 
 #include "base/buf.h"
-#include "nova/virt/files.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { CPUINFO_LIMIT = 64 * 1024, FLAGS_MAX = 512, KVM_API = 12 };
+enum { CPUINFO_LIMIT = 16 << 20, MEMINFO_LIMIT = 64 << 10, FLAGS_MAX = 512, KVM_API = 12 };
 
 static const struct {
     const char *feature, *trait;
@@ -97,7 +97,7 @@ static const char *cpuinfo_value(struct arena *arena, const char *text, const ch
 
 static const char *read_cpuinfo(struct arena *arena)
 {
-    const char *text = files_read(arena, "/proc/cpuinfo", CPUINFO_LIMIT);
+    const char *text = file_read(arena, "/proc/cpuinfo", CPUINFO_LIMIT, NULL);
     return text != NULL ? text : "";
 }
 
@@ -137,7 +137,7 @@ static uint64_t meminfo_kib(const char *text, const char *name)
 void host_memory(uint64_t *ret_total_mb, uint64_t *ret_used_mb)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    const char *text = files_read(arena, "/proc/meminfo", 8192);
+    const char *text = file_read(arena, "/proc/meminfo", MEMINFO_LIMIT, NULL);
     if (text == NULL)
         text = "";
     uint64_t total = meminfo_kib(text, "MemTotal:");

@@ -3,10 +3,10 @@
 #include "nova/virt/image_cache.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "nova/virt/driver.h"
-#include "nova/virt/files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ bool image_cache_find(struct arena *arena, const char *state_dir, const char *im
     struct image_cache_entry *ret)
 {
     struct image_cache_entry entry = { .path = cache_path(arena, state_dir, image_id) };
-    if (!files_exists(entry.path) || image_header_read(arena, entry.path, &entry.header) != NULL)
+    if (!file_exists(entry.path) || image_header_read(arena, entry.path, &entry.header) != NULL)
         return false;
     struct fault *fault = image_header_check(arena, image_id, disk_format, &entry.header);
     if (fault != NULL) {
@@ -50,8 +50,8 @@ bool image_cache_find(struct arena *arena, const char *state_dir, const char *im
 
 struct fault *image_cache_part(struct arena *arena, const char *state_dir, const char *image_id, const char **ret_path)
 {
-    TRY(files_make_folder(arena, cache_folder(arena, state_dir), 0711));
-    *ret_path = files_part_name(arena, cache_path(arena, state_dir, image_id));
+    TRY(folder_make(arena, cache_folder(arena, state_dir), 0711, 0711));
+    *ret_path = file_part_name(arena, cache_path(arena, state_dir, image_id));
     return NULL;
 }
 
@@ -63,7 +63,7 @@ struct fault *image_cache_add(struct arena *arena, const char *state_dir, const 
     if (fault == NULL)
         fault = image_header_check(arena, image_id, disk_format, &entry.header);
     if (fault == NULL)
-        fault = files_commit(arena, part, entry.path);
+        fault = file_commit(arena, part, entry.path);
     if (fault != NULL) {
         unlink(part);
         return fault;
@@ -87,7 +87,7 @@ static struct fault *collect_used(struct arena *arena, const char *instances, st
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         struct image_header header;
         const char *disk = arena_printf(arena, "%s/%s/disk", instances, entry->d_name);
-        if (entry->d_name[0] == '.' || !files_exists(disk) || image_header_read(arena, disk, &header) != NULL ||
+        if (entry->d_name[0] == '.' || !file_exists(disk) || image_header_read(arena, disk, &header) != NULL ||
             header.backing_file == NULL)
             continue;
         const char *slash = strrchr(header.backing_file, '/');

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cache/options: [cache], as oslo.cache has it. What keystone needs of it is where memcached is, so that other processes hear of
  * revocations (token_cache.h); its own answers come from memory and the database. */
-#include "oslo/options.h"
 #include "oslo/identity.h"
+#include "oslo/options.h"
 
 #define G "cache"
 

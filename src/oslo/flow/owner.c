@@ -3,6 +3,7 @@
 #include "oslo/flow/private.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "oslo/app.h"
 #include "oslo/periodic.h"
@@ -42,11 +43,8 @@ static long long started(long pid)
     char path[64], text[1024];
     long long ticks = 0;
     snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
+    if (file_peek(path, text, sizeof(text)) < 0)
         return 0;
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    fclose(file);
     const char *at = strrchr(text, ')'); /* the name before may hold anything */
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');
@@ -61,12 +59,7 @@ static const char *place(struct arena *arena, const struct app *app)
     char space[64] = "", boot[40] = "";
     ssize_t length = readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
     space[length > 0 ? length : 0] = '\0';
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (file != NULL) {
-        if (fgets(boot, sizeof(boot), file) == NULL)
-            boot[0] = '\0';
-        fclose(file);
-    }
+    file_peek("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
     boot[strcspn(boot, "\n")] = '\0';
     return arena_printf(arena, "%s|%s|%s", app->cloud->host != NULL ? app->cloud->host : "", boot, space);
 }

@@ -4,12 +4,12 @@
 #include "base/random.h"
 #include "oslo/app.h"
 #include "oslo/http.h"
+#include "oslo/http/transport.h"
 #include "oslo/identity.h"
 #include "oslo/middleware.h"
 #include "oslo/rest.h"
 #include "oslo/schema.h"
 #include "oslo/trace.h"
-#include "oslo/http/transport.h"
 
 #include <ctype.h>
 #include <stdarg.h>

@@ -6,10 +6,12 @@
  * there; body chunks are handed over one at a time through `slot`, and the connection is suspended while the worker is
  * behind, so that memory does not grow with the body. */
 #include "base/clock.h"
+
+#include "base/file.h"
 #include "base/log.h"
 #include "oslo/app.h"
-#include "oslo/middleware.h"
 #include "oslo/http/transport.h"
+#include "oslo/middleware.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -492,17 +494,8 @@ static bool parse_address(const char *text, int port, struct sockaddr_storage *r
 static struct fault *read_pem(struct arena *arena, const char *path, const char **ret)
 {
     enum { PEM_LIMIT = 1 << 20 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = arena_alloc(arena, PEM_LIMIT);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, PEM_LIMIT - 1);
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (length < 0)
-        return fault_new(arena, 500, NULL, "%s cannot be read: %s", path, strerror(error));
-    text[length] = '\0';
-    *ret = text;
-    return NULL;
+    *ret = file_read(arena, path, PEM_LIMIT, NULL);
+    return *ret != NULL ? NULL : fault_new(arena, 500, NULL, "%s cannot be read: %s", path, strerror(errno));
 }
 
 /* Items for MHD; they stay valid as long as the arena. */

@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "oslo/identity/access_rules.h"
 #include "oslo/app.h"
+#include "oslo/identity/access_rules.h"
+#include "oslo/identity/token_cache.h"
 #include "oslo/rest.h"
 #include "oslo/rest/session.h"
-#include "oslo/identity/token_cache.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>

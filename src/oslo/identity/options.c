@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * identity/options: [keystone_authtoken], as keystonemiddleware's auth_token has it. See identity.h. */
-#include "oslo/rest/auth_options.h"
 #include "oslo/identity.h"
+#include "oslo/rest/auth_options.h"
 
 #define G "keystone_authtoken"
 

@@ -7,9 +7,9 @@
 #include "oslo/app.h"
 #include "oslo/cache.h"
 #include "oslo/identity.h"
+#include "oslo/identity/token_crypt.h"
 #include "oslo/json.h"
 #include "oslo/periodic.h"
-#include "oslo/identity/token_crypt.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,6 +4,8 @@
  */
 #include "oslo/options.h"
 
+#include "base/file.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +15,8 @@
 #include <strings.h>
 
 enum { FILE_LIMIT = 4 << 20, NAME_LIMIT = 127 }; /* bytes of one file; of a section's or an option's name */
+
+static const char too_large[] = "Not a text file of at most 4 MiB";
 
 static struct fault *parse_fault(struct arena *arena, const char *file, int line, const char *what, const char *text)
 {
@@ -118,7 +122,7 @@ struct fault *config_parse(struct arena *arena, const char *file, const char *te
     int number = 0;
 
     if (length > FILE_LIMIT || (length > 0 && memchr(text, '\0', length) != NULL))
-        return parse_fault(arena, file, 0, "Not a text file of less than 4 MiB", "");
+        return parse_fault(arena, file, 0, too_large, "");
     if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     for (const char *next; text < end; text = next) {
@@ -155,28 +159,20 @@ struct fault *config_parse(struct arena *arena, const char *file, const char *te
 static struct fault *read_file(struct arena *arena, const char *path, bool optional, size_t number,
     struct config_entry ***tail)
 {
-    BUF_CLEANUP struct buf text = { 0 };
     struct config_entry **first = *tail;
-    FILE *file = fopen(path, "re");
-    size_t got;
-    bool failed;
+    size_t length;
+    const char *text = file_read(arena, path, FILE_LIMIT, &length);
 
-    if (file == NULL && optional && errno == ENOENT)
+    if (text == NULL && optional && errno == ENOENT)
         return NULL;
-    if (file == NULL && errno == ENOENT)
+    if (text == NULL && errno == ENOENT)
         return fault_new(arena, 500, "ConfigFilesNotFoundError", "Failed to find some config files: %s", path);
-    if (file == NULL)
+    if (text == NULL && errno == EFBIG)
+        return parse_fault(arena, path, 0, too_large, "");
+    if (text == NULL)
         return fault_new(arena, 500, "ConfigFilesPermissionDeniedError", "Failed to open some config files: %s: %s",
             path, strerror(errno));
-    do {
-        got = fread(buf_reserve(&text, 65536), 1, 65536, file);
-        text.length += got;
-    } while (got > 0 && text.length <= FILE_LIMIT);
-    failed = ferror(file) != 0;
-    fclose(file);
-    if (failed)
-        return fault_new(arena, 500, "ConfigFileParseError", "Failed to read %s", path);
-    TRY(config_parse(arena, arena_strdup(arena, path), buf_text(&text), text.length, tail));
+    TRY(config_parse(arena, arena_strdup(arena, path), text, length, tail));
     for (struct config_entry *entry = *first; entry != NULL; entry = entry->next)
         entry->file_number = number;
     return NULL;

@@ -4,6 +4,8 @@
  */
 #include "oslo/policy/tree.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,23 +175,12 @@ struct fault *policy_parse_file(struct arena *arena, const char *file, const cha
 
 struct fault *policy_read_file(struct arena *arena, const char *file, struct file_rule ***tail)
 {
-    BUF_CLEANUP struct buf text = { 0 };
-    FILE *stream = fopen(file, "re");
-    size_t got;
-    bool failed;
+    size_t length;
+    const char *text = file_read(arena, file, FILE_LIMIT, &length);
 
-    if (stream == NULL && errno == ENOENT)
+    if (text == NULL && errno == ENOENT)
         return NULL;
-    if (stream == NULL)
+    if (text == NULL)
         return fault_new(arena, 500, "PolicyFileError", "%s: %s", file, strerror(errno));
-    do {
-        got = fread(buf_reserve(&text, 65536), 1, 65536, stream);
-        text.length += got;
-    } while (got > 0 && text.length <= FILE_LIMIT);
-    failed = ferror(stream) != 0;
-    fclose(stream);
-    if (failed)
-        return fault_new(arena, 500, "PolicyFileError", "%s: cannot be read", file);
-    buf_putc(&text, '\0');
-    return policy_parse_file(arena, arena_strdup(arena, file), text.data, text.length - 1, tail);
+    return policy_parse_file(arena, arena_strdup(arena, file), text, length, tail);
 }

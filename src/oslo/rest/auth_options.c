@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * auth_options: see auth_options.h. The rows' own group is only a placeholder: the table that carries them names it. */
+ * auth_options: see auth_options.h. The group in these rows is never read: the table that carries them names it. */
 #include "oslo/rest/auth_options.h"
 
 #define G "auth"

@@ -4,9 +4,9 @@
 
 #include "base/clock.h"
 #include "oslo/app.h"
+#include "oslo/http/transport.h"
 #include "oslo/rest/session.h"
 #include "oslo/trace.h"
-#include "oslo/http/transport.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -7,11 +7,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/random.h"
 #include "nova/virt/driver.h"
-#include "nova/virt/files.h"
 #include "nova/virt/host_facts.h"
 
 #include <dirent.h>
@@ -97,31 +97,32 @@ static const char *guest_user(void)
 static struct fault *write_configuration(struct arena *arena, const char *state_dir)
 {
     const char *uuid_path = daemon_path(arena, state_dir, "host_uuid");
-    const char *uuid = files_read(arena, uuid_path, 64);
-    if (uuid == NULL || !uuid_valid(uuid)) { /* stays the same for ever: it is the host's identity in migrations */
+    const char *there = file_read(arena, uuid_path, UUID_TEXT, NULL);
+    const char *uuid = there != NULL ? arena_strndup(arena, there, strcspn(there, "\n")) : "";
+    if (!uuid_valid(uuid)) { /* stays the same for ever: it is the host's identity in migrations */
         uuid = uuid_new(arena);
-        TRY(files_write(arena, uuid_path, uuid, strlen(uuid), 0600));
+        TRY(file_write(arena, uuid_path, uuid, strlen(uuid), 0600, FILE_SYNC));
     }
     BUF_CLEANUP struct buf text = { 0 };
     buf_printf(&text, "listen_tls = 0\nlisten_tcp = 0\nauth_unix_rw = \"none\"\nauth_unix_ro = \"none\"\n"
                       "unix_sock_group = \"root\"\nunix_sock_ro_perms = \"0700\"\nunix_sock_rw_perms = \"0700\"\n"
                       "host_uuid = \"%s\"\nlog_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"\n", uuid);
-    TRY(files_write(arena, daemon_path(arena, state_dir, "etc/libvirtd.conf"), text.data, text.length, 0600));
+    TRY(file_write(arena, daemon_path(arena, state_dir, "etc/libvirtd.conf"), text.data, text.length, 0600, FILE_NO_SYNC));
     buf_clear(&text);
     /* No cgroups: two libvirtds on one machine would use the same names for their guests' groups. */
     buf_printf(&text, "user = \"%s\"\ngroup = \"%s\"\nsecurity_driver = \"none\"\ndynamic_ownership = 1\nremember_owner = 0\n"
                       "namespaces = []\nstdio_handler = \"file\"\ncgroup_controllers = []\n",
         guest_user(), guest_user());
-    return files_write(arena, daemon_path(arena, state_dir, "etc/qemu.conf"), text.data, text.length, 0600);
+    return file_write(arena, daemon_path(arena, state_dir, "etc/qemu.conf"), text.data, text.length, 0600, FILE_NO_SYNC);
 }
 
 static struct fault *make_folders(struct arena *arena, const char *state_dir)
 {
     static const char *const folders[] = { "etc/qemu", "lib", "log", "cache", "run/libvirt" };
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-        TRY(files_make_folder(arena, daemon_path(arena, state_dir, folders[i]), 0711));
-    TRY(files_make_folder(arena, virt_instances(arena, state_dir), 0711));
-    return files_write(arena, daemon_path(arena, state_dir, "empty"), "", 0, 0400);
+        TRY(folder_make(arena, daemon_path(arena, state_dir, folders[i]), 0711, 0711));
+    TRY(folder_make(arena, virt_instances(arena, state_dir), 0711, 0711));
+    return file_write(arena, daemon_path(arena, state_dir, "empty"), "", 0, 0400, FILE_NO_SYNC);
 }
 
 static void add_bind(struct plan *plan, const char *source, const char *target, bool read_only)
@@ -137,7 +138,7 @@ static void plan_covers(struct arena *arena, const struct libvirt_daemon *daemon
     const char *empty = daemon_path(arena, daemon->state_dir, "empty");
     const char *native = arena_printf(arena, "/usr/bin/qemu-system-%s", host_arch(arena));
     glob_t found = { 0 };
-    if (!daemon->kvm && files_exists("/dev/kvm"))
+    if (!daemon->kvm && file_exists("/dev/kvm"))
         add_bind(plan, empty, "/dev/kvm", true);
     if (glob("/usr/bin/qemu-system-*", 0, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++) {
@@ -175,7 +176,7 @@ static struct fault *make_plan(struct arena *arena, const struct libvirt_daemon 
         { "run",   "/run" },
     };
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        if (!files_exists(folders[i].target))
+        if (!file_exists(folders[i].target))
             return fault_new(arena, 500, NULL, "%s is missing: is libvirt-daemon-system installed?", folders[i].target);
         add_bind(plan, daemon_path(arena, daemon->state_dir, folders[i].below), folders[i].target, false);
     }

@@ -3,8 +3,8 @@
  * driver: the libvirt driver's table, and what changes guests. See nova/virt/driver.h for what each call promises, host.h for
  * the connection, stats.c for what only asks.
  */
+#include "base/file.h"
 #include "nova/virt/disk.h"
-#include "nova/virt/files.h"
 #include "nova/virt/libvirt/host.h"
 #include "nova/virt/load.h"
 
@@ -23,7 +23,7 @@ static const char *taps_path(const struct virt_host *host, struct arena *arena, 
 
 static const char *read_taps(const struct virt_host *host, struct arena *arena, const char *uuid)
 {
-    const char *text = files_read(arena, taps_path(host, arena, uuid), TAPS_LIMIT);
+    const char *text = file_read(arena, taps_path(host, arena, uuid), TAPS_LIMIT, NULL);
     return text != NULL ? text : "";
 }
 
@@ -32,8 +32,8 @@ static struct fault *note_tap(const struct virt_host *host, struct arena *arena,
     const char *text = read_taps(host, arena, uuid);
     if (strstr(arena_printf(arena, "\n%s\n", text), arena_printf(arena, "\n%s\n", tap)) != NULL)
         return NULL;
-    const char *more = arena_printf(arena, "%s%s%s\n", text, text[0] != '\0' ? "\n" : "", tap);
-    return files_write(arena, taps_path(host, arena, uuid), more, strlen(more), 0600);
+    const char *more = arena_printf(arena, "%s%s\n", text, tap);
+    return file_write(arena, taps_path(host, arena, uuid), more, strlen(more), 0600, FILE_NO_SYNC);
 }
 
 static struct fault *forget_tap(const struct virt_host *host, struct arena *arena, const char *uuid, const char *tap)
@@ -44,7 +44,7 @@ static struct fault *forget_tap(const struct virt_host *host, struct arena *aren
     for (const char *line = strtok_r(text, "\n", &state); line != NULL; line = strtok_r(NULL, "\n", &state))
         if (strcmp(line, tap) != 0)
             rest = arena_printf(arena, "%s%s\n", rest, line);
-    return files_write(arena, taps_path(host, arena, uuid), rest, strlen(rest), 0600);
+    return file_write(arena, taps_path(host, arena, uuid), rest, strlen(rest), 0600, FILE_NO_SYNC);
 }
 
 static struct fault *plug_all(const struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn)
@@ -154,7 +154,7 @@ static struct fault *libvirt_cleanup(struct virt_host *host, struct arena *arena
 {
     const char *folder;
     TRY(virt_instance_folder(arena, host->settings.state_dir, uuid, &folder));
-    return files_remove_tree(arena, folder);
+    return folder_remove(arena, folder);
 }
 
 static struct fault *libvirt_power_on(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn)
@@ -272,7 +272,7 @@ static struct fault *libvirt_console_output(struct virt_host *host, struct arena
     *ret_text = "";
     *ret_length = 0;
     const char *path = arena_printf(arena, "%s/console.log", virt_instance_path(arena, host->settings.state_dir, uuid));
-    if (lines == 0 || !files_tail(arena, path, VIRT_CONSOLE_LIMIT, &text, &length))
+    if (lines == 0 || !file_tail(arena, path, VIRT_CONSOLE_LIMIT, &text, &length))
         return NULL; /* the guest has not been started yet */
     *ret_text = last_lines(text, length, lines);
     *ret_length = length - (size_t)(*ret_text - text);

@@ -3,10 +3,10 @@
 #include "nova/virt/libvirt/host.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/work.h"
-#include "nova/virt/files.h"
 #include "nova/virt/host_facts.h"
 #include "nova/virt/libvirt/daemon.h"
 
@@ -227,7 +227,7 @@ static void watch(void *argument)
 /* QEMU cannot open a disk with cache=none where the file system lacks O_DIRECT (a tmpfs). */
 static const char *disk_cache(struct arena *arena, const char *state_dir)
 {
-    const char *path = files_part_name(arena, arena_printf(arena, "%s/.directio", virt_instances(arena, state_dir)));
+    const char *path = file_part_name(arena, arena_printf(arena, "%s/.directio", virt_instances(arena, state_dir)));
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
     unlink(path);
     if (fd >= 0)
@@ -281,7 +281,7 @@ struct fault *host_init(struct arena *arena, const struct virt_config *config, s
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_event_loop);
-    TRY(files_make_folder(arena, virt_instances(arena, config->state_dir), 0711));
+    TRY(folder_make(arena, virt_instances(arena, config->state_dir), 0711, 0711));
     struct virt_host *host = calloc(1, sizeof(*host));
     if (host == NULL)
         abort();

@@ -244,11 +244,9 @@ static bool receive(struct consumer *c)
             }
             continue;
         }
-        if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION)
-            return link_ok(&c->link, reply, "consume");
-        if (reply.library_error == AMQP_STATUS_TIMEOUT)
+        if (link_status(&reply) == AMQP_STATUS_TIMEOUT)
             return true;
-        if (reply.library_error != AMQP_STATUS_UNEXPECTED_STATE)
+        if (link_status(&reply) != AMQP_STATUS_UNEXPECTED_STATE)
             return link_ok(&c->link, reply, "consume");
         if (!other_frame(c))
             return false;

@@ -119,6 +119,11 @@ static void describe_close(struct link *link, const char *what, const amqp_metho
         text != NULL ? (char *)text->bytes : "?");
 }
 
+int link_status(const amqp_rpc_reply_t *reply)
+{
+    return reply->reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION ? reply->library_error : AMQP_STATUS_OK;
+}
+
 bool link_ok(struct link *link, amqp_rpc_reply_t reply, const char *what)
 {
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
@@ -126,8 +131,7 @@ bool link_ok(struct link *link, amqp_rpc_reply_t reply, const char *what)
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION)
         describe_close(link, what, &reply.reply);
     else
-        failed(link, what, reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION ? amqp_error_string2(reply.library_error)
-            : "no answer");
+        failed(link, what, link_status(&reply) != AMQP_STATUS_OK ? amqp_error_string2(link_status(&reply)) : "no answer");
     return false;
 }
 

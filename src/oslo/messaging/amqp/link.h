@@ -59,6 +59,10 @@ int link_failed(struct link *link);
 void link_wait(struct link *link, int timeout_ms);
 void link_wake(struct link *link);
 
+/* The library's own AMQP_STATUS_... behind an answer; AMQP_STATUS_OK when it is none, or the broker said no. */
+int link_status(const amqp_rpc_reply_t *reply);
+
+/* Whether it worked; if not, link->error says what did not, and why. */
 bool link_ok(struct link *link, amqp_rpc_reply_t reply, const char *what);
 
 /* Declarations. What exists in another form already is used as it is. */

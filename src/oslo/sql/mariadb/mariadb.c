@@ -5,8 +5,8 @@
  * off, so that BEGIN costs none; the end of a transaction that changed nothing is sent and its answer read before the next
  * use, so that it costs none either; COMMIT costs one, marker included. Results are read whole when a statement
  * executes: that frees the connection for a query inside a query, and leaves nothing to be lost in the middle. */
-#include "oslo/sql/mariadb/url.h"
 #include "oslo/sql/driver.h"
+#include "oslo/sql/mariadb/url.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
