@@ -102,6 +102,8 @@ static const struct home_row home[] = {
     { "OS-FEDERATION/1.0/rel/mappings", "/OS-FEDERATION/mappings" },
     { "OS-FEDERATION/1.0/rel/mapping", "/OS-FEDERATION/mappings/{mapping_id}" },
     { "OS-FEDERATION/1.0/rel/metadata", "/OS-FEDERATION/saml2/metadata" },
+    { "OS-FEDERATION/1.0/rel/saml2", "/auth/OS-FEDERATION/saml2" },
+    { "OS-FEDERATION/1.0/rel/ecp", "/auth/OS-FEDERATION/saml2/ecp" },
     { "OS-FEDERATION/1.0/rel/service_providers", "/OS-FEDERATION/service_providers" },
     { "OS-FEDERATION/1.0/rel/service_provider", "/OS-FEDERATION/service_providers/{sp_id}" },
     { "OS-INHERIT/1.0/rel/domain_group_roles_inherited_to_projects",

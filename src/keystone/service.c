@@ -108,7 +108,7 @@ static const struct route_table *const routes[] = {
     &project_tag_routes, &user_routes, &group_routes, &role_routes, &implied_role_routes,
     &grant_routes, &role_assignment_routes, &revoke_event_routes,
     &registered_limit_routes, &limit_routes, &endpoint_filter_routes, &endpoint_policy_routes, &domain_config_routes,
-    &identity_provider_routes, &federation_routes, &federation_auth_routes,
+    &identity_provider_routes, &federation_routes, &federation_auth_routes, &saml_routes,
     &trust_routes, &application_credential_routes, &access_rule_routes,
     &credential_routes, &ec2_credential_routes, &ec2_token_routes,
     &oauth1_consumer_routes, &oauth1_token_routes, &oauth1_access_routes, &oauth2_routes, &simple_cert_routes,

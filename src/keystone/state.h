@@ -58,7 +58,7 @@ extern const struct route_table trust_routes, application_credential_routes, acc
     oauth1_consumer_routes, oauth1_token_routes, oauth1_access_routes, oauth2_routes, simple_cert_routes;
 
 extern const struct route_table identity_provider_routes;
-extern const struct route_table federation_routes, federation_auth_routes;
+extern const struct route_table federation_routes, federation_auth_routes, saml_routes;
 /* "http://host:port/v3" + path, as the reference's base_url(): [DEFAULT] public_endpoint, else what the client called. */
 const char *keystone_url(struct request *rq, const char *path);
 /* The same with the query of the request behind it: `links.self` of collections. */

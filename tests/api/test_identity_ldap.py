@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -369,3 +370,36 @@ def test_configuration_from_the_database(directory):
         assert list(listed(cloud, f"/users?domain_id={domain}")) == ["ann"]  # who has been here stays known
     finally:
         dispose(cloud)
+
+
+def test_ids_made_beforehand(directory, tmp_path):
+    """keystone-manage mapping_populate: the public ids that a list of the domain's users would make."""
+    write_config(tmp_path, "Default", directory.options())
+    base = f"sqlite:///{tmp_path}/keystone.db"
+    (tmp_path / "keystone.conf").write_text(
+        f"[database]\nconnection = {base}\n[identity]\ndomain_specific_drivers_enabled = true\ndomain_config_dir = {tmp_path}\n"
+        f"[fernet_tokens]\nkey_repository = {tmp_path}/keys/\n[credential]\nkey_repository = {tmp_path}/more/\n")
+    (tmp_path / "keystone-manage").symlink_to(BIN)
+
+    def manage(*words):
+        done = subprocess.run([tmp_path / "keystone-manage", "--config-file", tmp_path / "keystone.conf", *words],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == (0 if "--domain-name" in words or words[0] != "mapping_populate" else 2), done.stderr
+        return done.stdout
+
+    def rows():
+        with sqlite3.connect(tmp_path / "keystone.db") as db:
+            return db.execute("SELECT local_id, domain_id, public_id FROM id_mapping WHERE entity_type = 'user'").fetchall()
+
+    manage("db_sync")
+    manage("bootstrap", "--bootstrap-password", "secret")
+    assert manage("mapping_populate", "--domain-name", "none") == "Invalid domain name: none\n"
+    manage("mapping_populate")
+    assert rows() == []
+    assert manage("mapping_populate", "--domain-name", "Default") == ""
+    found = rows()
+    assert len(found) == 123
+    ann = next(row for row in found if row[0] == "ann")
+    assert ann == ("ann", "default", hashlib.sha256(b"defaultuserann").hexdigest())
+    manage("mapping_populate", "--domain-name", "Default")
+    assert sorted(rows()) == sorted(found)

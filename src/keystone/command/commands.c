@@ -209,11 +209,6 @@ static struct fault *bootstrap_run(struct command_call *call)
 
 /* ---- The program ---- */
 
-static struct fault *saml_idp_metadata(struct command_call *call)
-{
-    return command_fail(call, 1, "keystone-manage: this keystone is no SAML identity provider: there is no metadata.");
-}
-
 static const struct command commands[] = {
     { "bootstrap", "Perform the basic bootstrap process.", bootstrap_run, bootstrap_arguments },
     { "credential_migrate", "Encrypt credentials with the newest primary key.", keystone_credential_migrate,
@@ -233,13 +228,15 @@ static const struct command commands[] = {
     { "create_jws_keypair", "Create a key pair for signing and validating JWS tokens.", keystone_create_jws_keypair,
       keystone_jws_arguments },
     { "mapping_engine", "Execute mapping engine locally.", keystone_mapping_engine, keystone_mapping_engine_arguments },
+    { "mapping_populate", "Pre-populate entries from domain-specific backends.", keystone_mapping_populate,
+      keystone_mapping_populate_arguments },
     { "mapping_purge", "Purge the mapping table.", keystone_mapping_purge, keystone_mapping_purge_arguments },
     { "project_setup", "Create project with specified UUID.", keystone_project_setup, keystone_project_setup_arguments },
     { "receipt_rotate", "Rotate auth receipts encryption keys.", keystone_receipt_rotate, keystone_owner_arguments },
     { "receipt_setup", "Setup a key repository for auth receipts.", keystone_receipt_setup, keystone_owner_arguments },
     { "reset_last_active", "Reset null values for all users to current time.", keystone_reset_last_active,
       keystone_last_active_arguments },
-    { "saml_idp_metadata", "Generate Identity Provider metadata.", saml_idp_metadata },
+    { "saml_idp_metadata", "Generate Identity Provider metadata.", keystone_saml_metadata },
     { "token_rotate", "Rotate token encryption keys.", keystone_token_rotate, keystone_owner_arguments },
     { "token_setup", "Setup a key repository for tokens.", keystone_token_setup, keystone_owner_arguments },
     { "trust_flush", "Flush expired and non-expired soft deleted trusts from the backend.", keystone_trust_flush,

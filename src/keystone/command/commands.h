@@ -28,9 +28,11 @@ struct fault *keystone_create_jws_keypair(struct command_call *call);
 
 /* Rows of the database (commands_rows.c). */
 extern const struct argument keystone_trust_flush_arguments[], keystone_mapping_purge_arguments[],
-    keystone_project_setup_arguments[], keystone_user_setup_arguments[], keystone_last_active_arguments[];
+    keystone_mapping_populate_arguments[], keystone_project_setup_arguments[], keystone_user_setup_arguments[],
+    keystone_last_active_arguments[];
 struct fault *keystone_trust_flush(struct command_call *call);
 struct fault *keystone_mapping_purge(struct command_call *call);
+struct fault *keystone_mapping_populate(struct command_call *call);
 struct fault *keystone_project_setup(struct command_call *call);
 struct fault *keystone_user_setup(struct command_call *call);
 struct fault *keystone_reset_last_active(struct command_call *call);
@@ -39,6 +41,7 @@ struct fault *keystone_reset_last_active(struct command_call *call);
 extern const struct argument keystone_domain_config_arguments[], keystone_mapping_engine_arguments[];
 struct fault *keystone_domain_config_upload(struct command_call *call);
 struct fault *keystone_mapping_engine(struct command_call *call);
+struct fault *keystone_saml_metadata(struct command_call *call);
 
 struct fault *keystone_doctor(struct command_call *call); /* commands_doctor.c */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * keystone-manage doctor: what is known to go wrong in a deployment, as a table. Those of upstream's symptoms that can
- * occur here; the rest are of parts (dogpile's cache, an external xmlsec1) that this keystone does not have.
+ * occur here; the rest are of parts (dogpile's cache) that this keystone does not have.
  */
 #include "keystone/command/commands.h"
 
@@ -151,6 +151,20 @@ static bool password_words(struct command_call *call)
     return pattern != NULL && *pattern != '\0' && value(call, "security_compliance", "password_regex_description") == NULL;
 }
 
+static bool certificate_comma(struct command_call *call)
+{
+    const char *path = value(call, "saml", "certfile");
+
+    return path != NULL && strchr(path, ',') != NULL;
+}
+
+static bool key_comma(struct command_call *call)
+{
+    const char *path = value(call, "saml", "keyfile");
+
+    return path != NULL && strchr(path, ',') != NULL;
+}
+
 static bool token_repository(struct command_call *call)
 {
     return !jws(call) && unusable(call, "fernet_tokens");
@@ -173,6 +187,10 @@ static const struct symptom {
     { "keys in credential fernet key repository", credential_keys,
       "Credential key repository is empty. Run `keystone-manage credential_setup`." },
     { "debug mode is enabled", debug_mode, "Debug mode should be set to False in production: keystone.conf debug." },
+    { "comma in SAML public certificate path", certificate_comma,
+      "`[saml] certfile` should not contain a comma (`,`): it separates the certificate from the key for xmlsec1." },
+    { "comma in SAML private key file path", key_comma,
+      "`[saml] keyfile` should not contain a comma (`,`): it separates the certificate from the key for xmlsec1." },
     { "LDAP user enabled emulation dn ignored", emulation_dn,
       "`[ldap] user_enabled_emulation_dn` is being ignored, because [ldap] user_enabled_emulation is not set." },
     { "LDAP user enabled emulation use group config ignored", emulation_group,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The commands of keystone-manage that read files: domain_config_upload and mapping_engine.
+ * The commands of keystone-manage that read files: domain_config_upload, mapping_engine and saml_idp_metadata.
  */
 #include "keystone/command/commands.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "keystone/federation/mapping.h"
+#include "keystone/federation/saml.h"
 #include "keystone/resource/domain_config.h"
 #include "oslo/json.h"
 
@@ -241,5 +242,16 @@ struct fault *keystone_mapping_engine(struct command_call *call)
     json_t *result = json_keep(call->arena, json_pack("{s:O?, s:O?, s:O?, s:O?}", "user", mapped.user, "group_ids",
         mapped.group_ids, "group_names", mapped.group_names, "projects", mapped.projects));
     print_json(result);
+    return NULL;
+}
+
+/* ---- saml_idp_metadata ---- */
+
+struct fault *keystone_saml_metadata(struct command_call *call)
+{
+    BUF_CLEANUP struct buf out = { 0 };
+
+    TRY(saml_metadata(call->arena, call->app->config, &out));
+    puts(buf_text(&out));
     return NULL;
 }

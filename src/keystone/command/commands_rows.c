@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keystone/identity/directories.h"
 #include "keystone/keystone.h"
+#include "keystone/model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +85,52 @@ struct fault *keystone_mapping_purge(struct command_call *call)
         " AND (? IS NULL OR public_id = ?) AND (? IS NULL OR local_id = ?) AND (? IS NULL OR entity_type = ?)",
         BIND(TEXT(domain_id), TEXT(domain_id), TEXT(public_id), TEXT(public_id), TEXT(local_id), TEXT(local_id), TEXT(type),
             TEXT(type)), NULL);
+}
+
+/* ---- mapping_populate ---- */
+
+const struct argument keystone_mapping_populate_arguments[] = {
+    { "--domain-name", ARGUMENT_TEXT, "Name of the domain configured to use domain-specific backend", .required = true },
+    { NULL },
+};
+
+/* A list of the directory's users makes the ids of those that have none. */
+static struct fault *populate(struct context *cx, const char *domain_id)
+{
+    struct directory_of_domain *directory;
+    struct directory_entry *users;
+    size_t count;
+
+    TRY(directory_of(cx, domain_id, &directory));
+    if (directory == NULL)
+        return NULL;
+    TRY(directory_find(cx, directory, DIRECTORY_USERS, DIRECTORY_ALL, NULL, &users, &count));
+    return directory_publish(cx, directory, DIRECTORY_USERS, users, count);
+}
+
+struct fault *keystone_mapping_populate(struct command_call *call)
+{
+    const char *name = command_text(call, "--domain-name");
+    struct project *domain;
+    struct tx *tx;
+
+    TRY(keystone_command_open(call));
+    struct context cx = command_context(call);
+    TRY(db_read(call->arena, call->app->db, &tx));
+    TRY(domain_find_name(tx, name, &domain));
+    tx_end(tx);
+    if (domain == NULL) {
+        printf("Invalid domain name: %s\n", name); /* as the reference: said, and no failure */
+        return NULL;
+    }
+    struct keystone *keystone = keystone_of(&cx);
+    keystone->directories = directories_create(call->app);
+    if (keystone->directories == NULL)
+        return NULL;
+    struct fault *fault = populate(&cx, domain->id);
+    directories_destroy(keystone->directories);
+    keystone->directories = NULL;
+    return fault;
 }
 
 const struct argument keystone_project_setup_arguments[] = {

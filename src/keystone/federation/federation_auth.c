@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a front web server leads those whom it has authenticated: tokens by provider and protocol, single sign-on for
- * dashboards, and the metadata of this cloud as an identity provider. API reference: OS-FEDERATION, identity v3 extensions.
+ * Where a front web server leads those whom it has authenticated: tokens by provider and protocol, and single sign-on for
+ * dashboards. API reference: OS-FEDERATION, identity v3 extensions.
  */
 #include "keystone/auth/auth_mapped.h"
 #include "keystone/auth/authenticate.h"
@@ -170,19 +170,6 @@ static struct fault *sso(struct request *rq)
 
 /* ---- The rest ---- */
 
-static struct fault *metadata(struct request *rq)
-{
-    const char *path = config_str(rq->cx.app->config, "saml", "idp_metadata_path");
-    const char *text = file_read(rq->cx.arena, path, LONGEST_FILE, NULL);
-
-    if (text == NULL)
-        return fault_detail(rq->cx.arena, FAULT(RQ(rq), 404, NULL, "This cloud is no identity provider: it has no metadata file."),
-            "%s", path); /* the reference answers 500 */
-    buf_puts(&rq->out, text);
-    rq->content_type = "text/xml; charset=utf-8";
-    return NULL;
-}
-
 static struct fault *projects(struct request *rq)
 {
     return projects_of_user_respond(rq, rq->cx.caller->user_id, false);
@@ -204,7 +191,6 @@ static const struct route rows[] = {
     ROUTE(POST, SSO,  NULL, sso,             .flags = NO_TOKEN | SLOW | ANY_BODY),
     ROUTE(GET,  HIS,  NULL, sso_of_provider, .flags = NO_TOKEN | SLOW),
     ROUTE(POST, HIS,  NULL, sso_of_provider, .flags = NO_TOKEN | SLOW | ANY_BODY),
-    ROUTE(GET,  "/v3/OS-FEDERATION/saml2/metadata", NULL, metadata, .flags = NO_TOKEN),
     ROUTE(GET,  "/v3/OS-FEDERATION/projects", "identity:get_auth_projects", projects),
     ROUTE(GET,  "/v3/OS-FEDERATION/domains",  "identity:get_auth_domains",  domains),
 };
