@@ -111,7 +111,8 @@ class Directory:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(["/usr/sbin/slapd", "-f", self.home / "conf", "-h", f"{self.url} {self.tls_url} {self.misnamed_url}", "-d", "0"],
+        self.process = subprocess.Popen(["/usr/sbin/slapd", "-f", self.home / "conf", "-h",
+                                         f"{self.url} {self.tls_url} {self.misnamed_url}", "-d", "0"],
                                         stderr=subprocess.DEVNULL)
         for _ in range(200):
             with socket.socket() as s:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services that call each other across processes: catalog, tokens judged from afar, memcached, one trace."""
 import concurrent.futures
+import json
 import re
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -128,6 +130,49 @@ def test_tokens_are_shared_through_memcached(apart, memcached):
     finally:
         apart.start_part("keystone")
     assert "Failed to decrypt/verify cache data" in apart.log.read_text()
+
+
+MIDDLEWARE = """
+    import json, sys
+    import webob
+    from keystonemiddleware import auth_token
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [json.dumps({name: environ.get(name) for name in ("HTTP_X_USER_NAME", "HTTP_X_ROLES",
+                                                                 "HTTP_X_SERVICE_CATALOG")}).encode()]
+    settings = json.loads(sys.argv[1])
+    request = webob.Request.blank("/", headers={"X-Auth-Token": sys.argv[2]})
+    answer = request.get_response(auth_token.AuthProtocol(application, settings))
+    print(json.dumps([answer.status_int, answer.text]))
+"""
+
+
+def test_the_middleware_of_services_in_python_shares_what_is_kept(apart, memcached):
+    settings = {"memcached_servers": memcached.address, "memcache_security_strategy": "ENCRYPT", "memcache_secret_key": SECRET,
+                "auth_type": "password", "auth_url": apart.url("identity"), "username": "admin",
+                "password": apart.rc["OS_PASSWORD"], "project_name": "admin", "user_domain_id": "default",
+                "project_domain_id": "default", "http_request_max_retries": 0, "log_name": "none"}
+
+    def theirs(token):
+        done = subprocess.run(["/usr/bin/python3", "-W", "ignore", "-c", textwrap.dedent(MIDDLEWARE), json.dumps(settings), token],
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        status, text = json.loads(done.stdout)
+        return status, json.loads(text) if status == 200 else text
+
+    by_ours, by_theirs = fresh(apart), fresh(apart)
+    assert placement(apart, by_ours).status_code == 200
+    assert theirs(by_theirs)[0] == 200
+    apart.stop_part("keystone")
+    try:
+        status, seen = theirs(by_ours) # from memcached alone
+        assert status == 200 and seen["HTTP_X_USER_NAME"] == "admin" and "admin" in seen["HTTP_X_ROLES"].split(",")
+        assert "placement" in [service["type"] for service in json.loads(seen["HTTP_X_SERVICE_CATALOG"])]
+        assert placement(apart, by_theirs).status_code == 200
+        assert theirs(by_theirs)[0] == 200
+    finally:
+        apart.start_part("keystone")
 
 
 def test_memcached_may_go_and_come(apart, memcached):

@@ -178,9 +178,11 @@ static void put_assertion(struct buf *out, struct arena *arena, const struct con
 
 static struct fault *unsigned_because(struct arena *arena, const char *reason)
 {
-    return fault_detail(arena, fault_new(arena, 500, NULL, "An unexpected error prevented the server from fulfilling your request."),
+    return fault_detail(arena,
+        fault_new(arena, 500, NULL, "An unexpected error prevented the server from fulfilling your request."),
         "Unable to sign SAML assertion. It is likely that this server does not have xmlsec1 installed or this is the result of "
-        "misconfiguration. Reason %s.", reason);
+        "misconfiguration. Reason %s.",
+        reason);
 }
 
 /* A comma separates the two files on the program's command line. */

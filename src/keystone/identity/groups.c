@@ -260,8 +260,9 @@ struct fault *groups_of_user_respond(struct request *rq, const char *user_id, co
     values[0] = TEXT(user_id);
     for (size_t i = 0; i < given.count; i++)
         values[i + 1] = TEXT(given.rows[i].group_id);
-    const char *sql = arena_printf(rq->cx.arena, "id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?)%s%s%s",
-        given.count > 0 ? " OR id IN (" : "", given.count > 0 ? sql_marks(rq->cx.arena, given.count) : "", given.count > 0 ? ")" : "");
+    const char *sql = "id IN (SELECT group_id FROM user_group_membership WHERE user_id = ?)";
+    if (given.count > 0)
+        sql = arena_printf(rq->cx.arena, "%s OR id IN (%s)", sql, sql_marks(rq->cx.arena, given.count));
     const struct condition his[] = { { sql, values, given.count + 1 }, { domain_id != NULL ? "domain_id = ?" : NULL, domain, 1 },
         { 0 } };
     entity.write_more = write_end;

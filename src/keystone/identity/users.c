@@ -109,7 +109,8 @@ const struct entity *user_entity_shown(const struct context *cx)
             columns[i].filter = columns[i].column; /* as the reference: it filters by what is stored */
             columns[i].column = arena_printf(cx->arena, "CASE WHEN COALESCE(DATE(u.last_active_at), DATE(u.created_at)) <= '%.10s'"
                 " AND NOT EXISTS (SELECT 1 FROM user_option o WHERE o.user_id = u.id AND o.option_id = '1004' AND"
-                " o.option_value = 'true') THEN 0 ELSE u.enabled END", clock_text(cx->arena, clock_now_us() - days * day_us, CLOCK_SQL));
+                " o.option_value = 'true') THEN 0 ELSE u.enabled END",
+                clock_text(cx->arena, clock_now_us() - days * day_us, CLOCK_SQL));
         }
     entity->attributes = columns;
     return entity;

@@ -215,7 +215,8 @@ static struct fault *ask_keystone(struct context *cx, const char *token, bool al
     caller_unref(*ret);
     *ret = NULL;
     TRY(rest_call(&own, &(struct rest){ .service = "identity", .method = GET,
-        .path = allow_expired ? "/v3/auth/tokens?nocatalog&allow_expired=1" : "/v3/auth/tokens?nocatalog",
+        .path = arena_printf(cx->arena, "/v3/auth/tokens?%s%s", token_cache_wants_catalog(cx->app) ? "" : "nocatalog&",
+            allow_expired ? "allow_expired=1" : ""),
         .as = AS_SERVICE, .headers = headers, .accept_status = -1 }, &answer));
     if (answer.status == 404 || answer.status == 401)
         return NULL;

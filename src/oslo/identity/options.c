@@ -34,7 +34,7 @@ static const struct option rows[] = {
     { G, "memcache_pool_unused_timeout",   OPTION_INT,  "60",       "Seconds after which an unused connection is closed.", .min = 1, .max = 86400 },
     { G, "memcache_pool_conn_get_timeout", OPTION_INT,  "10",       "Seconds to wait for a free connection; then keystone is asked instead.", .min = 0, .max = 60 },
     { G, "memcache_use_advanced_pool",     OPTION_BOOL, "true",     "Known for existing files: connections are always pooled." },
-    { G, "include_service_catalog",        OPTION_BOOL, "true",     "Known for existing files: nobody here reads the caller's catalog." },
+    { G, "include_service_catalog",        OPTION_BOOL, "true",     "Whether tokens in memcached have the catalog, for services in Python that share them." },
     { G, "enforce_token_bind",             OPTION_STR,  "permissive", "Known for existing files: tokens are not bound." },
     { G, "service_token_roles",            OPTION_LIST, "service",  "Roles of which a service token needs one, so that an expired token is still taken." },
     { G, "service_token_roles_required",   OPTION_BOOL, "false",    "Whether a service token without such a role is refused." },

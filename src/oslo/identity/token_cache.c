@@ -223,6 +223,11 @@ static const char *secret_of(const struct app *app)
     return secret != NULL ? secret : "";
 }
 
+bool token_cache_wants_catalog(const struct app *app)
+{
+    return app->token_cache != NULL && config_bool(app->config, "keystone_authtoken", "include_service_catalog");
+}
+
 json_t *token_cache_get(struct context *cx, const char *token)
 {
     struct token_cache *tokens = cx->app->token_cache;
@@ -243,7 +248,7 @@ json_t *token_cache_get(struct context *cx, const char *token)
         return NULL;
     }
     json_t *body = json_parse(cx->arena, text, length, &why);
-    const char *generation = json_text_at(body, generation_member);
+    const char *generation = json_text_at(json_object_get(body, "token"), generation_member);
     bool old = generation != NULL && strcmp(generation, values[1].data != NULL ? values[1].data : "") != 0;
     return old ? NULL : body;
 }
@@ -256,8 +261,11 @@ void token_cache_put(struct context *cx, const char *token, const json_t *body)
     if (tokens == NULL || keep_s <= 0 || !token_keys_derive(&keys, token, secret_of(cx->app), tokens->strategy))
         return;
     json_t *copy = json_keep(cx->arena, json_copy((json_t *)body));
+    json_t *members = json_copy(json_object_get(body, "token"));
+    json_object_set_new(copy, "token", members);
     pthread_mutex_lock(&tokens->lock);
-    json_object_set_new(copy, generation_member, json_string(tokens->generation));
+    /* Within the token: a document of two members is, to keystonemiddleware, a pair of document and time. */
+    json_object_set_new(members, generation_member, json_string(tokens->generation));
     pthread_mutex_unlock(&tokens->lock);
     const char *text = json_dump(cx->arena, copy);
     size_t length;

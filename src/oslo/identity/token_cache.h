@@ -25,6 +25,10 @@ void token_cache_stop(struct app *app);
 json_t *token_cache_get(struct context *cx, const char *token);
 void token_cache_put(struct context *cx, const char *token, const json_t *body);
 
+/* Whether the body must have the catalog, [keystone_authtoken] include_service_catalog: the services in Python that share the
+ * entry take it from there. Nobody here reads it. */
+bool token_cache_wants_catalog(const struct app *app);
+
 /* keystone: something was revoked. Returns at once; the others are told within milliseconds. */
 void token_cache_revoked(struct app *app);
 
