@@ -249,7 +249,7 @@ struct fault *saml_response(struct arena *arena, const struct config *config, co
 {
     BUF_CLEANUP struct buf assertion = { 0 };
     int64_t now_us = clock_now_us();
-    const char *assertion_signed;
+    const char *assertion_signed = NULL;
 
     if (!sayable(subject->issuer) || !sayable(subject->recipient) || !sayable(subject->user) || !sayable(subject->user_domain) ||
         !sayable(subject->project) || !sayable(subject->project_domain) || !all_sayable(subject->roles) ||
