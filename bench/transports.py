@@ -8,10 +8,10 @@ import tempfile
 from common import ROOT, line
 
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
+import ports  # noqa: E402
 import rabbit  # noqa: E402
 from messages import TOOL, Tool  # noqa: E402
 
-PORT = rabbit.PORT + 200
 
 
 def show(what, client, ceiling, many_of=4000, **more):
@@ -58,12 +58,12 @@ def bench_messages(cloud=None):
         alone = Tool(folder, "memory://").serve("b", "a", parallel=16)
         show("memory", alone, {})
         alone.stop()
-        url = f"http://bench-secret@127.0.0.1:{PORT + 5}/"
+        url = f"http://bench-secret@127.0.0.1:{ports.claim()}/"
         server, client = Tool(folder, url).serve("b", "a", parallel=16), Tool(folder, url)
         show("http", client, {})
         client.stop()
         server.stop()
-        broker = rabbit.Rabbit(folder / "rabbit", PORT).start()
+        broker = rabbit.Rabbit(folder / "rabbit").start()
         try:
             broker.ctl("add_user", "bench", "bench")
             for kind in ("quorum", "classic"):

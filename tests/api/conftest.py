@@ -12,7 +12,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,8 +21,6 @@ import time
 import pytest
 import requests
 
-import engines
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = os.environ.get("NUBO_BIN", str(ROOT / "build" / "src" / "nubo" / "nubo"))
 PORTS = {"identity": 5000, "placement": 8778, "image": 9292, "compute": 8774, "network": 9696, "metadata": 8775,
@@ -31,25 +28,9 @@ PORTS = {"identity": 5000, "placement": 8778, "image": 9292, "compute": 8774, "n
 ENDPOINTS = {"identity": "/v3", "placement": "", "image": "", "compute": "/v2.1", "network": ""}
 
 
-def free_offset():
-    """An offset at which all ports are free; below 32768, where ephemeral ports begin."""
-    for offset in range(1000 + os.getpid() % 97 * 10, 22000, 1010):
-        socks = []
-        try:
-            for port in PORTS.values():
-                s = socket.socket()
-                socks.append(s)
-                s.bind(("127.0.0.1", port + offset))
-            return offset
-        except OSError:
-            continue
-        finally:
-            for s in socks:
-                s.close()
-    raise RuntimeError("no free ports")
-
-
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
+import engines  # noqa: E402
+import ports  # noqa: E402
 import rabbit  # noqa: E402
 import split  # noqa: E402
 
@@ -60,6 +41,12 @@ MEMCACHED = os.environ.get("NUBO_TEST_MEMCACHED", "")
 SERVER = None
 BROKER = None
 CACHE = None
+
+
+def free_offset():
+    """By how much all ports of a cloud are moved: nobody else has those."""
+    first = 1000 + os.getpid() % 97 * 10
+    return ports.claim_shifted(PORTS.values(), (*range(first, 22000, 1010), *range(1000, 22000, 10)))
 
 
 def mariadb():
@@ -103,7 +90,7 @@ def split_transport(cloud):
     if TRANSPORT == "http":
         return f"http://{cloud.offset}secret@127.0.0.1:{PORTS['messages'] + cloud.offset}/"
     if BROKER is None:
-        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-"), rabbit.free_ports()).start()
+        BROKER = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-")).start()
     vhost = f"cloud{cloud.offset}-{time.time_ns()}"
     BROKER.ctl("add_vhost", vhost)
     BROKER.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")

@@ -15,23 +15,11 @@ import tempfile
 import time
 import urllib.parse
 
+import ports
+
 SERVICES = ("keystone", "glance", "placement", "nova", "neutron")
 COMMON = ["--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--performance-schema=OFF",
           "--character-set-server=utf8mb4", "--max-connections=500"]
-
-
-def free_port(address="127.0.0.1", low=21000, high=21999):
-    """A port that nobody listens on; the process id spreads parallel runs."""
-    span = high - low
-    for i in range(span):
-        port = low + (os.getpid() * 7 + i) % span
-        with socket.socket() as s:
-            try:
-                s.bind((address, port))
-                return port
-            except OSError:
-                continue
-    raise RuntimeError("no free port")
 
 
 class MariaDB:
@@ -40,7 +28,7 @@ class MariaDB:
     def __init__(self, folder=None, address="127.0.0.1", port=None, extra=(), password=None):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="nubo-mariadb-"))
         self.address = address
-        self.port = port or free_port(address)
+        self.port = port or ports.claim(1, (address,))
         self.extra = list(extra)
         self.password = password or "p@ss:/" + secrets.token_hex(4)
         self.process = None
@@ -114,7 +102,7 @@ class MariaDB:
 
 class Memcached:
     def __init__(self):
-        self.port = free_port(low=22000, high=22999)
+        self.port = ports.claim()
         self.process = None
 
     @property
@@ -167,14 +155,13 @@ class Galera:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nubo-galera-"))
         self.folder.chmod(0o755)
         addresses = [f"{network}.{i + 1}" for i in range(count)]
-        port = free_port(addresses[0])
+        port, base = ports.claim(1, addresses), ports.claim(3, addresses)
         self.password = "p@ss:/" + secrets.token_hex(4)
-        self.nodes = [MariaDB(self.folder / f"n{i}", address, port, self.arguments(i, address, addresses), self.password)
+        self.nodes = [MariaDB(self.folder / f"n{i}", address, port, self.arguments(i, address, addresses, base), self.password)
                       for i, address in enumerate(addresses)]
 
     @staticmethod
-    def arguments(i, address, addresses):
-        base = 21400 + os.getpid() % 50 * 10
+    def arguments(i, address, addresses, base):
         return ["--binlog-format=ROW", "--default-storage-engine=InnoDB", "--innodb-autoinc-lock-mode=2",
                 "--innodb-flush-log-at-trx-commit=2", "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so",
                 "--wsrep-cluster-name=nubo-test", f"--wsrep-node-name=n{i}", f"--wsrep-node-address={address}",

@@ -10,7 +10,7 @@ import time
 
 import requests
 
-import engines
+import ports
 
 SERVER = """
 import sys
@@ -36,7 +36,7 @@ class Reference:
     """One service of the reference. `module` and `name`: its WSGI application's factory; `env`: how it finds its configuration."""
 
     def __init__(self, folder, package, module, name, env):
-        self.folder, self.package, self.port = pathlib.Path(folder), package, engines.free_port()
+        self.folder, self.package, self.port = pathlib.Path(folder), package, ports.claim()
         self.program, self.env = SERVER.format(module=module, name=name), dict(os.environ, **env)
         self.process = None
 

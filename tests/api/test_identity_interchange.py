@@ -11,6 +11,7 @@ import pytest
 import requests
 
 import engines
+import ports
 import reference
 from conftest import BIN
 
@@ -65,7 +66,7 @@ class Pair:
         self.folder = folder
         self.server = engines.MariaDB(password=uuid.uuid4().hex).start()  # the reference cannot migrate with a % in the URL
         self.server.create("keystone")
-        self.port = engines.free_port(low=22000, high=22400)
+        self.port = ports.claim()
         self.config = folder / "keystone.conf"
         keys = "".join(f"[{section}]\nkey_repository = {folder}/{section}\n"
                        for section in ("fernet_tokens", "fernet_receipts", "credential"))

@@ -12,6 +12,8 @@ import time
 import pytest
 import requests
 
+import ports
+
 from conftest import BIN, dispose, new_cloud
 
 SUFFIX = "dc=example,dc=org"
@@ -84,14 +86,6 @@ def make_certificates(home):
                    capture_output=True)
 
 
-def free_port(base):
-    for port in range(base + os.getpid() % 500, base + 699):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
-
-
 class Directory:
     """A slapd of the test's own, in the clear (StartTLS is there) and with TLS, there also by an address that its certificate
     does not name."""
@@ -103,8 +97,7 @@ class Directory:
         (home / "conf").write_text(CONFIG.format(home=home, suffix=SUFFIX))
         (home / "ldif").write_text(content())
         subprocess.run(["/usr/sbin/slapadd", "-f", home / "conf", "-l", home / "ldif"], check=True, capture_output=True)
-        self.port = free_port(28300)
-        tls_port = free_port(29000)
+        self.port, tls_port = ports.claim(), ports.claim(1, ("127.0.0.1", "127.0.0.2"))
         self.url, self.tls_url, self.misnamed_url = (
             f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{tls_port}", f"ldaps://127.0.0.2:{tls_port}")
         self.process = None

@@ -12,7 +12,7 @@ from conftest import BIN, Cloud, FORM, PORTS
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import split  # noqa: E402
-from rabbit import PORT, Rabbit, SERVER  # noqa: E402
+from rabbit import Rabbit, SERVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 ENDS_WITHIN_S = 10
@@ -32,7 +32,7 @@ Apart = split.split_class(Cloud.__bases__[0] if FORM == "split" else Cloud, BIN,
 @pytest.fixture(scope="module", params=["rabbit", "http"])
 def apart(request, tmp_path_factory):
     it = Apart(tempfile.mkdtemp(prefix="nubo-test-"), fake_compute=1)
-    it.rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT + 80).start() if request.param == "rabbit" else None
+    it.rabbit = Rabbit(tmp_path_factory.mktemp("rabbit")).start() if request.param == "rabbit" else None
     it.extra = {"nova/nova.conf": NOVA}
     try:
         it.start()

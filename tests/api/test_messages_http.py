@@ -8,11 +8,13 @@ import time
 import pytest
 import requests
 
+import ports
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from messages import Tool, until  # noqa: E402
 from rabbit import Proxy  # noqa: E402
 
-PORT = 24120
+PORT = ports.claim()
 
 
 @pytest.fixture
@@ -77,8 +79,8 @@ def test_another_process_becomes_the_hub(tools):
 
 def test_cut_connections_lose_nothing(tools):
     tools().serve("hub", "h")
-    proxy = Proxy(PORT + 1, PORT)
-    url = f"http://a-shared-secret@127.0.0.1:{PORT + 1}/"
+    proxy = Proxy(PORT)
+    url = f"http://a-shared-secret@127.0.0.1:{proxy.port}/"
     server, client = tools(url).serve("t6", "a", parallel=8), tools(url)
     client.tell("cast", topic="t6", method="note", args={"ms": 2}, count=1000, threads=8)
     for _ in range(4):

@@ -10,18 +10,21 @@ import time
 
 import pytest
 
+import ports
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from messages import Tool, until  # noqa: E402
-from rabbit import PORT, Proxy, Rabbit, SERVER, certificates  # noqa: E402
+from rabbit import Proxy, Rabbit, SERVER, certificates  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 
+PORT, TLS_PORT = ports.claim(3), ports.claim()
 FAST = "[oslo_messaging_rabbit]\nrabbit_retry_backoff = 0\nkombu_reconnect_delay = 0.1\n"
 
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory):
-    broker = Rabbit(tmp_path_factory.mktemp("rabbit")).start()
+    broker = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT).start()
     broker.ctl("add_user", "nova", "p@ss:word")
     broker.ctl("set_permissions", "nova", ".*", ".*", ".*")
     yield broker
@@ -30,7 +33,7 @@ def rabbit(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def proxy(rabbit):
-    return Proxy(PORT + 5, PORT)
+    return Proxy(PORT)
 
 
 @pytest.fixture
@@ -133,7 +136,7 @@ def test_cut_connections_lose_nothing_and_repeat_nothing(tools, proxy):
 
 
 def test_failover_to_the_next_host(tools, proxy):
-    server, client = tools().serve("t8", "a"), tools(hosts=f"127.0.0.1:{PORT + 9},nova:p%40ss%3Aword@127.0.0.1:{proxy.port}")
+    server, client = tools().serve("t8", "a"), tools(hosts=f"127.0.0.1:{ports.claim()},nova:p%40ss%3Aword@127.0.0.1:{proxy.port}")
     assert client.call("t8", "echo", args={"n": 1})["result"] == {"n": 1}
     server.stop()
 
@@ -289,10 +292,10 @@ def test_notifications_are_heard_by_oslo_messaging(tools):
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory):
-    """A broker that speaks TLS on PORT + 13, and asks its clients for certificates of its CA."""
+    """A broker that speaks TLS on TLS_PORT, and asks its clients for certificates of its CA."""
     folder = certificates(tmp_path_factory.mktemp("tls"))
-    broker = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT + 10, (
-        f"listeners.ssl.default = 127.0.0.1:{PORT + 13}\nssl_options.cacertfile = {folder}/ca.pem\n"
+    broker = Rabbit(tmp_path_factory.mktemp("rabbit"), more=(
+        f"listeners.ssl.default = 127.0.0.1:{TLS_PORT}\nssl_options.cacertfile = {folder}/ca.pem\n"
         f"ssl_options.certfile = {folder}/server.pem\nssl_options.keyfile = {folder}/server.key\n"
         "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n")).start()
     broker.ctl("add_user", "nova", "secret")
@@ -305,7 +308,7 @@ def test_over_tls(encrypted, tmp_path):
     made = []
 
     def tool(query="", more=""):
-        made.append(Tool(tmp_path, f"rabbit://nova:secret@127.0.0.1:{PORT + 13}/{query}", FAST + more))
+        made.append(Tool(tmp_path, f"rabbit://nova:secret@127.0.0.1:{TLS_PORT}/{query}", FAST + more))
         return made[-1]
 
     def settings(ca="ca", own="client"):

@@ -10,13 +10,16 @@ import threading
 
 import pytest
 
+import ports
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from conftest import Cloud  # noqa: E402
 from messages import until  # noqa: E402
-from rabbit import PORT, Rabbit, SERVER  # noqa: E402
+from rabbit import Rabbit, SERVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
-URL = f"rabbit://nova:secret@127.0.0.1:{PORT + 50}/"
+PORT = ports.claim(3)
+URL = f"rabbit://nova:secret@127.0.0.1:{PORT}/"
 LISTENER = """
     import json, os, sys
     import oslo_messaging
@@ -44,7 +47,7 @@ LISTENER = """
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory):
     """What was heard of a server's and a network's life: event type -> payload."""
-    rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT + 50).start()
+    rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"), PORT).start()
     patch = pytest.MonkeyPatch()
     events = {}
     try:

@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-import engines
+import ports
 from conftest import BIN, DATABASE
 from engines import Memcached
 from processes import Middleman, Processes, end, trace
@@ -328,7 +328,7 @@ def test_a_service_token_lets_an_ended_token_pass(brief):
 
 
 def test_spans_of_other_hosts_come_by_messages(tmp_path):
-    hub = f"http://shared-secret@127.0.0.1:{engines.free_port(low=23000, high=23999)}/"
+    hub = f"http://shared-secret@127.0.0.1:{ports.claim()}/"
     cloud = Processes(fake_compute=1, options={"nova": {"DEFAULT": {"transport_url": hub}}},
                       groups={"nova": ["nova-api", "nova-scheduler", "nova-conductor"]}).start()
     try:

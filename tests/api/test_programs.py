@@ -13,12 +13,14 @@ import time
 import pytest
 import requests
 
+import ports
+
 from conftest import BIN
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import split  # noqa: E402
 
-PORT = 22800 + os.getpid() % 50 * 4
+PORT = ports.claim(2)
 
 
 @pytest.fixture

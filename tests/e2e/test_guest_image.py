@@ -23,6 +23,9 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "lib"))
+import ports  # noqa: E402
+
 BOOT_TIMEOUT_S = 180  # emulation on a busy machine
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 IMAGE_LIMIT_BYTES = 20 << 20
@@ -220,18 +223,6 @@ def boot(image, tmp_path):
         guest.kill()
 
 
-def free_port():
-    # below the ephemeral ports: a client could be given one that was free a moment ago
-    for port in range(20000 + os.getpid() % 8000, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no free port")
-
-
 def user_network(guest_port):
     return [
         "-netdev", f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{guest_port}-:22",
@@ -260,7 +251,7 @@ def test_life_of_a_server_with_a_config_drive(boot, keys, tmp_path):
             "user_data": user_data,
         },
     )
-    port = free_port()
+    port = ports.claim()
     guest = boot(drive + user_network(port), disk_mb=700)
     guest.port = port
     ready = guest.wait_ready()
@@ -331,7 +322,7 @@ def test_direct_boot_vfat_drive_and_static_address(boot, image, keys, tmp_path):
         tmp_path,
         {"meta_data.json": json.dumps(metadata(keys, "vm2")), "network_data.json": json.dumps(network)},
     )
-    port = free_port()
+    port = ports.claim()
     guest = boot(
         drive
         + ["-netdev", f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.99:22"]

@@ -9,6 +9,7 @@ import tempfile
 import time
 
 import engines
+import ports
 import rabbit
 import split
 
@@ -29,7 +30,7 @@ def missing(*more):
 class Parts:
     def __init__(self):
         self.database = engines.MariaDB().start()
-        self.broker = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-"), rabbit.free_ports()).start()
+        self.broker = rabbit.Rabbit(tempfile.mkdtemp(prefix="nubo-rabbit-")).start()
         self.cache = engines.Memcached().start()
         self.proxy, self.folder = None, None
 
@@ -100,8 +101,12 @@ def paired(base, binary, parts):
     """The cloud with two processes of each API; haproxy stands where the catalog points. The second is named "ROLE 2"."""
 
     class Paired(base):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            self.firsts = {role: ports.claim(2) for role in APIS}
+
         def port_of(self, role, which):
-            return self.offset + APIS[role][0] + 101 + which
+            return self.firsts[role] + which
 
         def start_role(self, role, env=None):
             if role not in APIS:

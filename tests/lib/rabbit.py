@@ -8,22 +8,9 @@ import subprocess
 import threading
 import time
 
+import ports
+
 SERVER = "/usr/lib/rabbitmq/bin"
-# Three ports a broker: AMQP, Erlang's distribution, epmd. Below the kernel's own range (32768).
-PORT = int(os.environ.get("NUBO_TEST_RABBIT_PORT", "24100"))
-
-
-def free_ports(low=23100, high=24000):
-    """The first of three ports that nobody listens on."""
-    for first in range(low + os.getpid() % 250 * 3, high - 2, 3):
-        try:
-            for port in range(first, first + 3):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-    raise RuntimeError("no free ports")
 
 
 def wait_port(port, seconds=60, host="127.0.0.1"):
@@ -58,11 +45,12 @@ def certificates(folder):
 
 
 class Rabbit:
-    """One broker. stop() and start() keep its queues, kill() is SIGKILL."""
+    """One broker, on three ports in a row: AMQP, Erlang's distribution, epmd. stop() and start() keep its queues, kill() is
+    SIGKILL."""
 
-    def __init__(self, folder, port=PORT, more=""):
+    def __init__(self, folder, port=None, more=""):
         self.folder = pathlib.Path(folder)
-        self.port = port
+        self.port = port or ports.claim(3)
         self.process = None
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "plugins").write_text("[].")
@@ -129,12 +117,12 @@ class Rabbit:
 class Proxy:
     """Passes connections on to a port; cut() breaks those that are there, close() takes no new ones until open()."""
 
-    def __init__(self, port, target):
+    def __init__(self, target):
         self.target = target
-        self.port = port
+        self.port = ports.claim()
         self.pairs = set()
         self.accepting = True
-        self.listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
+        self.listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):

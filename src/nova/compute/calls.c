@@ -7,12 +7,9 @@
 
 #include <string.h>
 
-enum { CONDUCTOR_TIMEOUT_MS = 60000 };
-
 static struct fault *conductor(struct context *cx, const char *method, const json_t *arguments, json_t **ret)
 {
-    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, method, arguments,
-        CONDUCTOR_TIMEOUT_MS, ret);
+    return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, method, arguments, 0, ret);
 }
 
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret)
