@@ -16,7 +16,8 @@ from rabbit import Rabbit, SERVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 ENDS_WITHIN_S = 10
-NOVA = "[DEFAULT]\nlost_message_interval = 1\n"
+RESPONSE_S = 8
+NOVA = f"[DEFAULT]\nlost_message_interval = 1\nrpc_response_timeout = {RESPONSE_S}\n"
 
 
 def transport(cloud):
@@ -76,13 +77,11 @@ def server(apart):
     return uuid
 
 
-def needs_broker(cloud):
-    if cloud.rabbit is None:
-        pytest.skip("a queue of the broker is emptied or removed")
+of_the_broker = pytest.mark.parametrize("apart", ["rabbit"], indirect=True, scope="module")
 
 
+@of_the_broker
 def test_a_build_that_cannot_be_sent_leaves_nothing(apart, server):
-    needs_broker(apart)
     used = apart.get("compute", "/limits").json()["limits"]["absolute"]["totalInstancesUsed"]
     assert apart.stop_role("nova-conductor") == 0
     apart.rabbit.ctl("delete_queue", "conductor")
@@ -96,8 +95,8 @@ def test_a_build_that_cannot_be_sent_leaves_nothing(apart, server):
     becomes(apart, answer.json()["server"]["id"], "ACTIVE")
 
 
+@of_the_broker
 def test_an_action_that_cannot_be_sent_is_taken_back(apart, server):
-    needs_broker(apart)
     assert apart.stop_role("nova-compute") == 0
     for name in apart.rabbit.queues():
         if name.startswith("compute.fake-"):
@@ -118,8 +117,8 @@ def test_an_action_that_cannot_be_sent_is_taken_back(apart, server):
     becomes(apart, server, "ACTIVE")
 
 
+@of_the_broker
 def test_a_build_whose_message_is_lost_begins_again(apart, server):
-    needs_broker(apart)
     assert apart.stop_role("nova-compute") == 0  # its calls would be lost with the message
     assert apart.stop_role("nova-conductor") == 0
     answer = create(apart, "purged")
@@ -130,6 +129,21 @@ def test_a_build_whose_message_is_lost_begins_again(apart, server):
     apart.start_role("nova-compute")
     becomes(apart, answer.json()["server"]["id"], "ACTIVE")
     assert any("of which no message came" in line for line in apart.role_log("nova-conductor"))
+
+
+@of_the_broker
+def test_a_question_that_is_lost_ends_in_time(apart, server):
+    """nova-compute waited 60 s for the conductor, whatever rpc_response_timeout said."""
+    assert apart.stop_role("nova-conductor") == 0
+    assert apart.post("compute", f"/servers/{server}/action", {"os-stop": None}).status_code == 202
+    apart.wait(lambda: apart.rabbit.queues()["conductor"] >= 1)
+    begun = time.monotonic()
+    apart.rabbit.ctl("purge_queue", "conductor")
+    apart.start_role("nova-conductor")
+    becomes(apart, server, "SHUTOFF")
+    assert time.monotonic() - begun < RESPONSE_S + 15
+    assert apart.post("compute", f"/servers/{server}/action", {"os-start": None}).status_code == 202
+    becomes(apart, server, "ACTIVE")
 
 
 def test_a_task_whose_message_is_lost_is_done(apart, server):
@@ -182,8 +196,8 @@ def test_all_end_after_those_who_answer(apart, server):
     goes_on(apart, server)
 
 
+@of_the_broker
 def test_all_end_without_their_broker(apart, server):
-    needs_broker(apart)
     apart.rabbit.kill()
     time.sleep(2)
     all_in_time(ends(apart))

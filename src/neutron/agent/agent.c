@@ -5,14 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ASK_TIMEOUT_MS = 30000 };
-
 struct fault *agent_ask(struct context *cx, const char *method, json_t *arguments, json_t **ret_result)
 {
     /* The newest of the methods that agents ask: a server refuses a caller that is older than its method. */
     const struct rpc_target target = { .topic = "q-plugin", .version = "1.8" };
     json_t *result = NULL;
-    TRY(rpc_call(cx, &target, method, json_keep(cx->arena, arguments), ASK_TIMEOUT_MS, &result));
+    TRY(rpc_call(cx, &target, method, json_keep(cx->arena, arguments), 0, &result));
     if (ret_result != NULL)
         *ret_result = result;
     return NULL;

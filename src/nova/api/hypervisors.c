@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALL_TIMEOUT_MS = 30000 };
-
 struct nodes {
     struct compute_node *list;
     size_t count;
@@ -235,7 +233,7 @@ static struct fault *hypervisors_uptime(struct request *rq)
     TRY(find_node(rq, &nodes, &node));
     tx_end(nodes.tx);
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, node->host, COMPUTE_VERSION }, RPC_GET_HOST_UPTIME,
-        json_keep(rq->cx.arena, json_object()), CALL_TIMEOUT_MS, &result));
+        json_keep(rq->cx.arena, json_object()), 0, &result));
     json_begin(&rq->json, NULL);
     json_begin(&rq->json, "hypervisor");
     json_text(&rq->json, "id", node_id(rq, node));

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-enum { CALL_TIMEOUT_MS = 60000 };
-
 static void write_port(struct request *rq, const json_t *port, const char *name)
 {
     struct json_writer *w = &rq->json;
@@ -145,7 +143,7 @@ static struct fault *interfaces_create(struct request *rq)
     json_t *arguments = json_keep(rq->cx.arena, json_pack("{s:s,s:s?,s:s?,s:s?,s:s?}", "instance_uuid", instance.uuid,
         "network_id", net, "port_id", port, "requested_ip", address, "tag", tag));
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION }, RPC_ATTACH_INTERFACE, arguments,
-        CALL_TIMEOUT_MS, &result));
+        0, &result));
     if (json_text_at(result, "id") == NULL)
         return FAULT(RQ(rq), 500, NULL, "Failed to attach network adapter device to %s", instance.uuid);
     return write_one(rq, &instance, json_text_at(result, "id"));
@@ -184,7 +182,7 @@ static struct fault *diagnostics(struct request *rq)
         return server_wrong_state(rq, &instance, "get_diagnostics", "vm_state", instance.vm_state);
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION },
         rq->version >= 48 ? RPC_GET_INSTANCE_DIAGNOSTICS : RPC_GET_DIAGNOSTICS,
-        json_keep(rq->cx.arena, json_pack("{s:s}", "instance_uuid", instance.uuid)), CALL_TIMEOUT_MS, &result));
+        json_keep(rq->cx.arena, json_pack("{s:s}", "instance_uuid", instance.uuid)), 0, &result));
     json_value(&rq->json, NULL, result);
     return NULL;
 }

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CONSOLE_TIMEOUT_MS = 60000 };
-
 /* Actions that change the power state: from which states (NULL task_states: none may be under way), by which message. */
 struct power_action {
     const char *name;               /* in the body */
@@ -343,7 +341,7 @@ static struct fault *console_output(struct request *rq)
     json_object_set_new(arguments, "tail_length", length == NULL || json_is_null(length) || json_number(length, -1) < 0
         ? json_null() : json_integer(json_number(length, 0)));
     TRY(rpc_call(RQ(rq), &(struct rpc_target){ TOPIC_COMPUTE, instance.host, COMPUTE_VERSION }, RPC_GET_CONSOLE_OUTPUT, arguments,
-        CONSOLE_TIMEOUT_MS, &result));
+        0, &result));
     json_begin(&rq->json, NULL);
     json_text(&rq->json, "output", json_string_value(result) != NULL ? json_string_value(result) : "");
     json_end(&rq->json);

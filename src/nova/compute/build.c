@@ -243,7 +243,7 @@ static struct fault *try_elsewhere(struct flow *flow, const struct fault *why)
         host->name,
         "reason", why->message, "retry", json_object_get(flow->state, "retry")));
     return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_RESCHEDULE, arguments,
-        60000, NULL);
+        0, NULL);
 }
 
 static void build_failed(struct flow *flow, struct fault *why)

@@ -90,10 +90,9 @@ static struct fault *report(struct context *cx, void *owner)
         if (compute->hosts[i].virt != NULL)
             json_array_append_new(hosts, json_string(compute->hosts[i].name));
     json_t *arguments = json_keep(cx->arena, json_pack("{s:o, s:s, s:s}", "hosts", hosts, "binary", COMPUTE_SERVICE,
-        "topic",
-        TOPIC_COMPUTE));
+        "topic", TOPIC_COMPUTE));
     return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_SERVICE_REPORT,
-        arguments, 60000, NULL);
+        arguments, 0, NULL);
 }
 
 /* Opens the hypervisors that are not open yet; the first time also brings the hosts into nova and placement, and what

@@ -60,8 +60,7 @@ static struct fault *tell_nodes(struct context *cx, struct compute *compute, con
     }
     json_t *arguments = json_keep(cx->arena, json_pack("{s:o}", "nodes", nodes));
     TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_COMPUTE_NODE_UPDATE,
-        arguments, 120000,
-        &uuids));
+        arguments, 0, &uuids));
     size_t at = 0;
     for (size_t i = 0; i < compute->host_count; i++)
         if (compute->hosts[i].virt != NULL) {

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { SCHEDULER_TIMEOUT_MS = 60000, PLACEMENT_RETRIES = 3 };
+enum { PLACEMENT_RETRIES = 3 };
 
 static const char SERVICE[] = "nova-conductor";
 
@@ -53,8 +53,7 @@ static struct fault *select_run(struct flow *flow)
         json_object_get(flow->state, "request_spec"), "instance_uuids", json_object_get(flow->state, "instance_uuids"),
         "project_id", first.project_id, "user_id", first.user_id, "retry", retry));
     TRY(rpc_call(cx, &(struct rpc_target){ TOPIC_SCHEDULER, NULL, SCHEDULER_VERSION }, RPC_SELECT_DESTINATIONS,
-        arguments,
-        SCHEDULER_TIMEOUT_MS, &result));
+        arguments, 0, &result));
     json_object_set(flow->state, "destinations", result);
     return NULL;
 }
