@@ -60,6 +60,9 @@ struct service {
     struct fault *(*authenticate)(struct context *cx, const char *token, struct caller **ret);
     /* Whether a request waits for others where its route does not say so: then it runs on the slow pool; may be NULL. */
     bool (*waits)(const struct request *rq);
+    /* Who a request says it is, believed without proof where the configuration says so (test beds). *ret NULL: it does not, and
+     * keystone is asked. NULL: never. */
+    struct fault *(*unproven)(struct request *rq, struct caller **ret);
     const struct rest_target *targets;                   /* which section is about which other service (rest.h); may be NULL */
     /* More ports with routes of their own (the metadata API), NULL-terminated, may be NULL. */
     const struct listener *listeners;

@@ -35,8 +35,12 @@ struct placement {
     bool randomize;              /* [placement] randomize_allocation_candidates */
     const char *missing_project; /* [placement] incomplete_consumer_project_id and _user_id */
     const char *missing_user;
+    bool noauth;                 /* [api] auth_strategy = noauth2 */
 };
 struct placement *placement_of(const struct request *rq);
+
+/* auth_strategy = noauth2: everybody is who they say (auth.c). *ret NULL: the strategy is another. */
+struct fault *placement_unproven(struct request *rq, struct caller **ret);
 
 /* From 1.15 on: Cache-Control, and Last-Modified with `modified_us` (0: now). */
 void placement_cache_headers(struct request *rq, int64_t modified_us);

@@ -10,7 +10,10 @@
 #include "placement/standard.h"
 #include "placement/store.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define NOBODY "00000000-0000-0000-0000-000000000000"
 
@@ -26,8 +29,9 @@ static const struct option option_rows[] = {
     { "DEFAULT", "pybasedir", OPTION_STR, "/usr/lib/python3/dist-packages", "Known for existing files: there is no Python here." },
     { "DEFAULT", "state_path", OPTION_STR, NULL, "Known for existing files: placement keeps no files." },
     { "DEFAULT", "tempdir", OPTION_STR, NULL, "Known for existing files: placement keeps no files." },
-    { "api", "auth_strategy", OPTION_STR, "keystone", "How callers are known: by keystone, and in no other way.",
-      .choices = OPTION_WORDS("keystone"), .deprecated = OPTION_WORDS("DEFAULT/auth_strategy") },
+    { "api", "auth_strategy", OPTION_STR, "keystone", "How callers are known: keystone, or noauth2, which believes what a"
+        " request says of itself: for test beds, never where anybody else can reach the port.",
+      .choices = OPTION_WORDS("keystone", "noauth2"), .deprecated = OPTION_WORDS("DEFAULT/auth_strategy") },
     { "placement_database", "connection_parameters", OPTION_STR, "", "Known for existing files: they are in the connection's URL." },
     { "placement_database", "sqlite_synchronous", OPTION_BOOL, "true", "Known for existing files: it is.", },
     { "placement_database", "slave_connection", OPTION_STR, NULL, "Known for existing files: reads go to the same database.", .secret = true },
@@ -185,6 +189,9 @@ static struct fault *start(struct context *cx)
     placement->randomize = config_bool(cx->app->config, "placement", "randomize_allocation_candidates");
     placement->missing_project = config_str(cx->app->config, "placement", "incomplete_consumer_project_id");
     placement->missing_user = config_str(cx->app->config, "placement", "incomplete_consumer_user_id");
+    placement->noauth = strcmp(config_str(cx->app->config, "api", "auth_strategy"), "noauth2") == 0;
+    if (placement->noauth)
+        log_warning("placement", "[api] auth_strategy is noauth2: NOBODY IS CHECKED, whoever reaches the port may do everything");
     placement->model = model_create();
     cx->app->private = placement;
     return model_refresh(cx->arena, placement->model, cx->app->db);
@@ -223,6 +230,7 @@ const struct service placement_service = {
     .migration_count = PLACEMENT_MIGRATIONS,
     .roles = roles,
     .programs = programs,
+    .unproven = placement_unproven,
     .start = start,
     .stop = stop,
 };

@@ -389,8 +389,15 @@ static struct fault *take_service_token(struct request *rq, struct caller **ret,
 struct fault *identity_authenticate(struct request *rq)
 {
     const char *token = request_header(rq, "X-Auth-Token");
-    struct caller *caller, *service;
+    struct caller *caller = NULL, *service;
     bool allow_expired;
+    if (rq->cx.app->service->unproven != NULL)
+        TRY(rq->cx.app->service->unproven(rq, &caller));
+    if (caller != NULL) {
+        arena_defer(rq->cx.arena, release_caller, caller);
+        rq->cx.caller = caller;
+        return NULL;
+    }
     if (token == NULL || *token == '\0')
         return unauthorized(rq);
     TRY(take_service_token(rq, &service, &allow_expired));
