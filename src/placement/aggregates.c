@@ -62,7 +62,7 @@ static struct fault *set_aggregates(struct request *rq)
         .wanted = generations ? json_object_get(rq->body, "aggregates") : rq->body,
         .generation = generations ? json_int_at(rq->body, "resource_provider_generation", -1) : 0,
     };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
+    TRY(placement_write(rq, set_run, &change));
     json_begin(&rq->json, NULL);
     json_value(&rq->json, "aggregates", change.wanted);
     if (generations)

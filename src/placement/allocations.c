@@ -144,7 +144,7 @@ static struct fault *put_allocations(struct request *rq)
     if (rq->version < 12)
         input.allocations = as_map(rq, input.allocations);
     struct claim claim = { .rq = rq, .consumers = &input, .count = 1 };
-    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &claim);
+    struct fault *fault = claim_write(rq, run, &claim, "Inventory and/or allocations changed while attempting to allocate");
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "Unable to allocate inventory for consumer %s: %s", input.uuid,
             fault->message);
@@ -157,7 +157,7 @@ static struct fault *post_allocations(struct request *rq)
     TRY(request_validate(rq, placement_allocations_schema(rq, false)));
     struct claim claim = { .rq = rq, .consumers = placement_consumers_read(rq, rq->body),
         .count = json_object_size(rq->body) };
-    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &claim);
+    struct fault *fault = claim_write(rq, run, &claim, "Inventory and/or allocations changed while attempting to allocate");
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "Unable to allocate inventory %s", fault->message);
     TRY(fault);
@@ -190,7 +190,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 
 static struct fault *delete_allocations(struct request *rq)
 {
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, rq));
+    TRY(placement_write(rq, delete_run, rq));
     return placement_answer_empty(rq, 204);
 }
 

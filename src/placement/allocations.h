@@ -27,6 +27,11 @@ struct claim {
  * that changed, an inventory that is not there, a unit rule or a capacity that does not allow it. */
 struct fault *claim_run(struct tx *tx, const struct claim *claim);
 
+/* placement_write() for what runs claims: again, as often as allocation_conflict_retry_count says, when another program changed a
+ * provider meanwhile; then 409 with `words` before the reason. */
+struct fault *claim_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument,
+    const char *words);
+
 /* The consumers of a POST body ({uuid: {...}}). In the arena. */
 struct consumer_input *placement_consumers_read(struct request *rq, const json_t *body);
 

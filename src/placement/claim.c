@@ -286,3 +286,17 @@ struct fault *claim_run(struct tx *tx, const struct claim *claim)
         TRY(settle(&state, &state.consumers[i]));
     return NULL;
 }
+
+struct fault *claim_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument,
+    const char *words)
+{
+    int64_t most = config_int(rq->cx.app->config, "placement", "allocation_conflict_retry_count");
+    for (int64_t attempt = 1;; attempt++) {
+        struct fault *fault = placement_write(rq, run, argument);
+        if (fault == NULL || strcmp(fault->message, WORDS_CONCURRENT_UPDATE) != 0)
+            return fault;
+        if (attempt < most)
+            continue;
+        return fault_because(FAULT(RQ(rq), 409, CODE_CONCURRENT_UPDATE, "%s: %s", words, fault->message), fault);
+    }
+}

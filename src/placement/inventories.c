@@ -222,7 +222,7 @@ static struct fault *create_inventory(struct request *rq)
     TRY(placement_validate_for_provider(rq, &post_one));
     struct inventory_input input = { json_text_at(rq->body, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1 };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    TRY(placement_write(rq, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_providers/%s/inventories/%s", rq->base_url,
         change.provider.uuid, input.class_name);
     write_inventory(rq, &input.values, change.provider.generation);
@@ -266,7 +266,7 @@ static struct fault *set_inventories(struct request *rq)
     TRY(placement_validate_for_provider(rq, &placement_schema_inventories_put));
     struct change change = { .rq = rq, .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
     change.inputs = inventories_read(rq->cx.arena, json_object_get(rq->body, "inventories"), &change.count);
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
+    TRY(placement_write(rq, set_run, &change));
     write_inventories(rq, change.provider.generation, change.inputs, change.count);
     placement_cache_headers(rq, 0);
     return NULL;
@@ -297,7 +297,7 @@ static struct fault *update_inventory(struct request *rq)
     struct inventory_input input = { request_argument(rq, "resource_class"), inventory_read(rq->body) };
     struct change change = { .rq = rq, .inputs = &input, .count = 1,
         .generation = json_int_at(rq->body, "resource_provider_generation", -1) };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, update_run, &change));
+    TRY(placement_write(rq, update_run, &change));
     write_inventory(rq, &input.values, change.provider.generation);
     placement_cache_headers(rq, 0);
     return NULL;
@@ -331,7 +331,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *delete_inventory(struct request *rq)
 {
     struct change change = { .rq = rq, .class_name = request_argument(rq, "resource_class") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
+    TRY(placement_write(rq, delete_run, &change));
     return placement_answer_empty(rq, 204);
 }
 
@@ -351,7 +351,7 @@ static struct fault *delete_inventories(struct request *rq)
     if (rq->version < 5)
         return placement_dialect.bad_method(rq);
     struct change change = { .rq = rq };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, clear_run, &change));
+    TRY(placement_write(rq, clear_run, &change));
     return placement_answer_empty(rq, 204);
 }
 

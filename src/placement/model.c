@@ -310,6 +310,8 @@ static void fill(struct model *model, const struct provider_data *data)
     provider->aggregate_count = data->aggregate_count;
     for (size_t i = 0; i < data->aggregate_count; i++)
         provider->aggregates[i] = aggregate_of(model, data->aggregates[i]);
+    provider->mark = model_provider_mark(provider);
+    provider->memberships_mark = model_memberships_mark(provider);
 }
 
 /* Puts a filled provider into the lists again. */

@@ -6,7 +6,7 @@
  * providers that it touched in the table nubo_placement_changes, whose key grows in the order of the commits (the
  * transactions are serialised by store.h's placement_change_begin()). model_refresh() reads what came after the last
  * key it saw and loads those providers anew. So a process learns of the writes of all processes, its own included, in
- * the same way, before it answers.
+ * the same way, before it answers. A program that is not ours and notes nothing is found out by sums (model_compare.c).
  *
  * Providers are read between model_read_begin() and model_read_end(); no I/O is done there.
  */
@@ -17,6 +17,7 @@
 #include "oslo/sql.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct inventory {
     int64_t class_id;
@@ -57,6 +58,8 @@ struct provider {
     struct aggregate **aggregates;
     size_t aggregate_count;
     bool sharing;
+    uint32_t mark;            /* its part of the sums */
+    int64_t memberships_mark;
 };
 
 struct provider_index { /* providers by the id of a class or of a trait */
@@ -78,8 +81,15 @@ struct names { /* traits, or resource classes: by id, and by name */
     struct map by_text; /* to struct name */
 };
 
+/* What tells one state of the database from another. */
+struct model_sums {
+    int64_t providers, memberships, used, classes, traits;
+};
+
 struct model {
     pthread_rwlock_t lock;
+    _Atomic int64_t look_us;  /* when to look next for what others wrote (monotonic); INT64_MAX: somebody does */
+    struct model_sums excess; /* what the database's sums had more than ours when everything was read: rows that name nothing */
     int64_t position; /* key of the last change seen; -1: nothing was loaded yet */
     struct provider_list providers, roots, sharing;
     size_t nested; /* providers that have a parent */
@@ -107,6 +117,16 @@ void model_destroy(struct model *model); /* NULL is allowed */
 
 /* Brings the model to the database's present state. */
 struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db);
+
+/* For model_refresh(): the model's sums (under its lock) and the database's (MariaDB), and their difference. */
+void model_sums_own(const struct model *model, struct model_sums *ret);
+struct fault *model_sums_read(struct tx *tx, struct model_sums *ret);
+struct model_sums model_sums_less(const struct model_sums *a, const struct model_sums *b);
+uint32_t model_provider_mark(const struct provider *provider);
+int64_t model_memberships_mark(const struct provider *provider);
+/* Whether this caller is to look now; then it ends it, with `again` when what it found could not be put right. */
+bool model_look_begin(struct model *model);
+void model_look_end(struct model *model, int64_t began_us, bool again);
 
 void model_read_begin(struct model *model);
 void model_read_end(struct model *model);

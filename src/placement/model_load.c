@@ -2,6 +2,8 @@
  *
  * model_load: reads what changed since the model last looked, in one snapshot of the database.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "placement/api.h"
 #include "placement/model.h"
 #include "placement/store.h"
@@ -21,6 +23,8 @@ struct load {
     bool names;
     struct name *classes, *traits;
     size_t class_count, trait_count;
+    bool summed;
+    struct model_sums sums;
 };
 
 enum { FEW = 200 }; /* more changed providers than that are read as everything */
@@ -253,30 +257,71 @@ static void apply(struct model *model, struct load *load)
     model->position = load->position;
 }
 
-struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db)
+/* Puts the model and the sums of the snapshot side by side. True: the database holds what nobody told us. */
+static bool differs(struct model *model, const struct load *load, bool applied)
+{
+    struct model_sums own;
+    if (!load->summed || model->position != load->position)
+        return false; /* of another moment: the next look will tell */
+    model_sums_own(model, &own);
+    struct model_sums excess = model_sums_less(&load->sums, &own);
+    if (applied && load->everything) {
+        model->excess = excess;
+        return false;
+    }
+    return memcmp(&excess, &model->excess, sizeof(excess)) != 0;
+}
+
+static struct fault *read_load(struct load *load, struct db *db, int64_t position, bool look)
+{
+    TRY(db_read(load->arena, db, &load->tx));
+    tx_exact(load->tx);
+    TRY(load_changes(load, position));
+    if (load->everything || load->position != position)
+        TRY(load_all(load));
+    load->summed = look || (load->everything && db_is_shared(db));
+    if (load->summed)
+        TRY(model_sums_read(load->tx, &load->sums));
+    tx_end(load->tx);
+    return NULL;
+}
+
+/* `everything`: whatever the changes say. *ret_foreign: the model is not what the database holds. */
+static struct fault *refresh(struct arena *arena, struct model *model, struct db *db, bool look, bool everything, bool *ret_foreign)
 {
     model_read_begin(model);
-    int64_t position = model->position;
+    int64_t position = everything ? -1 : model->position;
     model_read_end(model);
     struct arena *scratch ARENA_CLEANUP = arena_create();
     struct load load = { .arena = scratch };
-    struct fault *fault = db_read(scratch, db, &load.tx);
-    if (fault == NULL) {
-        tx_exact(load.tx);
-        fault = load_changes(&load, position);
-    }
-    if (fault == NULL && load.position != position)
-        fault = load_all(&load);
+    struct fault *fault = read_load(&load, db, position, look);
     if (fault != NULL)
         return fault_copy(arena, fault);
-    tx_end(load.tx);
-    if (load.position == position)
+    if (load.position == position && !load.summed)
         return NULL;
     pthread_rwlock_wrlock(&model->lock);
     /* Another thread may have gone past us meanwhile: then its view is the newer one. Everything in between was read by
      * us when it has not, because we began from an older position. */
-    if (model->position == position || model->position < load.position)
+    bool newer = everything ? model->position <= load.position
+                            : load.position != position && (model->position == position || model->position < load.position);
+    if (newer)
         apply(model, &load);
+    bool other = differs(model, &load, newer);
+    *ret_foreign = everything ? !newer : other;
     pthread_rwlock_unlock(&model->lock);
     return NULL;
+}
+
+struct fault *model_refresh(struct arena *arena, struct model *model, struct db *db)
+{
+    bool look = db_is_shared(db) && model_look_begin(model), foreign = false;
+    int64_t began_us = look ? clock_monotonic_us() : 0;
+    struct fault *fault = refresh(arena, model, db, look, false, &foreign);
+    if (fault == NULL && foreign) {
+        log_info("placement", "another program wrote to the database: everything is read anew");
+        fault = refresh(arena, model, db, false, true, &foreign);
+    }
+    if (look)
+        model_look_end(model, began_us, foreign);
+    return fault;
 }

@@ -179,7 +179,7 @@ static struct fault *create_provider(struct request *rq)
         .name = json_text_at(rq->body, "name"),
         .parent_uuid = parent_of(rq),
     };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    TRY(placement_write(rq, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_providers/%s", rq->base_url, change.uuid);
     if (rq->version < 20)
         return placement_answer_empty(rq, 201);
@@ -193,7 +193,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 {
     struct change *change = argument;
     bool found;
-    int64_t count;
+    int64_t count, gone;
     TRY(placement_change_begin(tx));
     TRY(provider_look(tx, change->uuid, &change->provider, &found));
     if (!found)
@@ -213,14 +213,17 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     TRY(sql_exec(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?", BIND(INT(id))));
     TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = NULL WHERE id = ? AND root_provider_id = ?",
         BIND(INT(id), INT(id))));
-    TRY(sql_exec(tx, "DELETE FROM resource_providers WHERE id = ?", BIND(INT(id))));
+    TRY(sql_exec_changed(tx, "DELETE FROM resource_providers WHERE id = ? AND generation = ?",
+        BIND(INT(id), INT(change->provider.generation)), &gone));
+    if (gone == 0) /* the reference, on the same database, allocated from it meanwhile */
+        return FAULT(RQ(change->rq), 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE);
     return placement_change_provider(tx, id);
 }
 
 static struct fault *delete_provider(struct request *rq)
 {
     struct change change = { .rq = rq, .uuid = request_argument(rq, "uuid") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
+    TRY(placement_write(rq, delete_run, &change));
     return placement_answer_empty(rq, 204);
 }
 
@@ -328,7 +331,7 @@ static struct fault *update_provider(struct request *rq)
         .parent_given = json_object_get(rq->body, "parent_provider_uuid") != NULL,
         .parent_uuid = parent_of(rq),
     };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, update_run, &change));
+    TRY(placement_write(rq, update_run, &change));
     write_provider(rq, &change.provider);
     placement_cache_headers(rq, change.provider.modified_us);
     return NULL;

@@ -77,7 +77,7 @@ static struct fault *reshape_all(struct request *rq)
         .claim = { .rq = rq, .consumers = placement_consumers_read(rq, allocations),
             .count = json_object_size(allocations) },
     };
-    struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, &reshape);
+    struct fault *fault = claim_write(rq, run, &reshape, "update conflict");
     if (fault != NULL && fault->status == 404)
         return FAULT(RQ(rq), 400, NULL, "malformed reshaper data: %s", fault->message);
     TRY(fault);

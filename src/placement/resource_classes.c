@@ -49,7 +49,7 @@ static struct fault *create_class(struct request *rq)
 {
     TRY(request_validate(rq, &named));
     struct change change = { .rq = rq, .name = json_text_at(rq->body, "name") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    TRY(placement_write(rq, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
     return placement_answer_empty(rq, 201);
 }
@@ -59,7 +59,7 @@ static struct fault *ensure_class(struct request *rq)
     struct change change = { .rq = rq, .name = request_argument(rq, "name"), .keep = true };
     rq->body = json_keep(rq->cx.arena, json_pack("{s:s}", "name", change.name));
     TRY(request_validate(rq, &named));
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, create_run, &change));
+    TRY(placement_write(rq, create_run, &change));
     response_headerf(rq, "Location", "%s/resource_classes/%s", rq->base_url, change.name);
     return placement_answer_empty(rq, change.created ? 201 : 204);
 }
@@ -100,7 +100,7 @@ static struct fault *rename_class(struct request *rq)
     TRY(request_validate(rq, &named));
     struct change change = { .rq = rq, .name = request_argument(rq, "name"),
         .new_name = json_text_at(rq->body, "name") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, rename_run, &change));
+    TRY(placement_write(rq, rename_run, &change));
     write_class(&rq->json, change.new_name);
     return NULL;
 }
@@ -128,7 +128,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *delete_class(struct request *rq)
 {
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
+    TRY(placement_write(rq, delete_run, &change));
     return placement_answer_empty(rq, 204);
 }
 

@@ -4,7 +4,20 @@
 #include "base/random.h"
 #include "placement/api.h"
 
-enum { KEPT_CHANGES = 20000, PRUNE_EVERY = 1000 }; /* a process that lags more than that reads everything */
+#include <string.h>
+
+enum { KEPT_CHANGES = 20000, PRUNE_EVERY = 1000, MOST_ATTEMPTS = 5 }; /* a process that lags more than that reads everything */
+
+struct fault *placement_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument)
+{
+    for (int attempt = 1;; attempt++) {
+        struct fault *fault = db_write(rq->cx.arena, rq->cx.app->db, run, argument);
+        if (fault == NULL || fault->code == NULL || strcmp(fault->code, SQL_DUPLICATE) != 0)
+            return fault;
+        if (attempt == MOST_ATTEMPTS)
+            return fault_because(FAULT(RQ(rq), 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE), fault);
+    }
+}
 
 struct fault *placement_change_begin(struct tx *tx)
 {

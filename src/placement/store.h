@@ -31,6 +31,10 @@ struct provider_row {
     int64_t modified_us;
 };
 
+/* db_write() for handlers. Our own transactions never cross, but another program's may (the reference on the same database):
+ * when it made the same row first, the function runs again and finds it. */
+struct fault *placement_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument);
+
 struct fault *placement_change_begin(struct tx *tx);
 struct fault *placement_change_provider(struct tx *tx, int64_t provider_id);
 

@@ -73,7 +73,7 @@ static struct fault *put_trait(struct request *rq)
         return FAULT(RQ(rq), 400, NULL,
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix"
             " \"CUSTOM_\" and use following characters: \"A\"-\"Z\", \"0\"-\"9\" and \"_\"");
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, put_run, &change));
+    TRY(placement_write(rq, put_run, &change));
     response_headerf(rq, "Location", "%s/traits/%s", rq->base_url, change.name);
     placement_cache_headers(rq, change.trait.modified_us);
     return placement_answer_empty(rq, change.created ? 201 : 204);
@@ -118,7 +118,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
 static struct fault *delete_trait(struct request *rq)
 {
     struct change change = { .rq = rq, .name = request_argument(rq, "name") };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, delete_run, &change));
+    TRY(placement_write(rq, delete_run, &change));
     return placement_answer_empty(rq, 204);
 }
 
@@ -295,7 +295,7 @@ static struct fault *set_provider_traits(struct request *rq)
         .generation = json_int_at(rq->body, "resource_provider_generation", -1),
     };
     struct tx *tx;
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
+    TRY(placement_write(rq, set_run, &change));
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
     return write_provider_traits(rq, tx, &change.provider);
 }
@@ -303,7 +303,7 @@ static struct fault *set_provider_traits(struct request *rq)
 static struct fault *clear_provider_traits(struct request *rq)
 {
     struct change change = { .rq = rq, .wanted = json_keep(rq->cx.arena, json_array()) };
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, set_run, &change));
+    TRY(placement_write(rq, set_run, &change));
     return placement_answer_empty(rq, 204);
 }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference's placement and ours, in turn on one MariaDB: what either writes the other reads, and answers alike."""
+"""The reference's placement and ours, in turn and at once on one MariaDB: what either writes the other reads, and answers alike."""
+import concurrent.futures
 import json
+import random
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -11,21 +14,23 @@ import engines
 import reference
 from conftest import BIN, dispose, new_cloud
 
-HEADERS = {"OpenStack-API-Version": "placement 1.39", "X-Auth-Token": "admin"}
 WHY_NOT = reference.missing("placement")
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
 class Theirs(reference.Reference):
-    """Debian's placement, without keystone: its own noauth2."""
+    """Debian's placement, without keystone: its own noauth2. It does not try a claim again: with its default it takes the new
+    generation and the old sum of what is used, so that two processes of it alone hand out more than there is."""
 
     def __init__(self, folder, url):
         super().__init__(folder, "placement", "placement.wsgi", "init_application", {"OS_PLACEMENT_CONFIG_DIR": str(folder)})
-        self.config = folder / "placement.conf"
-        self.config.write_text(f"[placement_database]\nconnection = {url}\n[api]\nauth_strategy = noauth2\n")
+        self.config, self.database = folder / "placement.conf", url
+        self.config.write_text(f"[placement_database]\nconnection = {url}\n[api]\nauth_strategy = noauth2\n"
+                               "[placement]\nallocation_conflict_retry_count = 1\n")
 
-    def call(self, method, path, body=None):
-        return requests.request(method, self.url + path, json=body, headers=HEADERS, timeout=60)
+    def call(self, method, path, body=None, version="1.39"):
+        headers = {"OpenStack-API-Version": f"placement {version}", "X-Auth-Token": "admin"}
+        return requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
 
 
 class Ours:
@@ -93,47 +98,135 @@ def compare(theirs, ours, ids):
         assert (got.status_code, plain(got.json())) == (wanted.status_code, plain(wanted.json())), path
 
 
-@pytest.fixture
-def server():
-    it = engines.MariaDB().start()
-    it.create("placement")
-    yield it
-    it.dispose()
-
-
-def test_in_turn_on_one_database(server, tmp_path):
-    theirs = Theirs(tmp_path, server.url("placement"))
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The reference's placement on a database that it made, and a cloud of ours on the same one, which took it over."""
+    server = engines.MariaDB().start()
+    server.create("placement")
+    theirs = Theirs(tmp_path_factory.mktemp("theirs"), server.url("placement"))
     theirs.manage("manage", "--config-file", str(theirs.config), "db", "sync")
     theirs.start()
+    first = write(theirs)
     cloud = new_cloud(fake_compute=1)
     (cloud.state_dir / "etc").mkdir(parents=True)
     engines.write_configs(cloud.state_dir, cloud.offset,
                           lambda s: server.url("placement") if s == "placement" else f"sqlite:///{cloud.state_dir}/db/{s}.db")
-    ours = Ours(cloud)
     try:
-        first = write(theirs)
-        subprocess.run([BIN, "placement-manage", "--config-file", str(cloud.state_dir / "etc" / "placement.conf"), "db", "sync"],
-                       check=True, timeout=120)
+        ours_manage(cloud, "placement-manage", "db", "sync")
         cloud.start()
-        compare(theirs, ours, first)
-        second = write(ours)
-        compare(theirs, ours, second)
-        ok(ours.call("DELETE", f"/allocations/{first['consumer']}"))
-        ok(ours.call("DELETE", f"/resource_providers/{first['node1']}"))
-        assert theirs.call("GET", f"/resource_providers/{first['node1']}").status_code == 404
-        assert ok(theirs.call("GET", f"/allocations/{first['consumer']}")) == {"allocations": {}}
-        assert cloud.stop() == 0
-        third = write(theirs)
-        ok(theirs.call("DELETE", f"/allocations/{second['consumer']}"))
-        (cloud.state_dir / "run" / "ready").unlink(missing_ok=True)
-        cloud.start()
-        compare(theirs, ours, second)
-        compare(theirs, ours, third)
-        versions = {theirs.manage("manage", "--config-file", str(theirs.config), "db", "version").split()[-1], subprocess.run(
-            [BIN, "placement-manage", "--config-file", str(cloud.state_dir / "etc" / "placement.conf"), "db", "version"],
-            check=True, capture_output=True, text=True, timeout=60).stdout.split()[-1]}
-        assert len(versions) == 1
-        assert "Success" in theirs.manage("status", "--config-file", str(theirs.config), "upgrade", "check")
+        compare(theirs, Ours(cloud), first)
+        yield theirs, cloud, first
     finally:
         theirs.stop()
         dispose(cloud)
+        server.dispose()
+
+
+def ours_manage(cloud, program, *words):
+    return subprocess.run([BIN, program, "--config-file", str(cloud.state_dir / "etc" / "placement.conf"), *words],
+                          check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_in_turn_on_one_database(both):
+    theirs, cloud, first = both
+    ours = Ours(cloud)
+    second = write(ours)
+    compare(theirs, ours, second)
+    ok(ours.call("DELETE", f"/allocations/{first['consumer']}"))
+    ok(ours.call("DELETE", f"/resource_providers/{first['node1']}"))
+    assert theirs.call("GET", f"/resource_providers/{first['node1']}").status_code == 404
+    assert ok(theirs.call("GET", f"/allocations/{first['consumer']}")) == {"allocations": {}}
+    assert cloud.stop() == 0
+    third = write(theirs)
+    ok(theirs.call("DELETE", f"/allocations/{second['consumer']}"))
+    (cloud.state_dir / "run" / "ready").unlink(missing_ok=True)
+    cloud.start()
+    compare(theirs, ours, second)
+    compare(theirs, ours, third)
+    versions = {theirs.manage("manage", "--config-file", str(theirs.config), "db", "version").split()[-1],
+                ours_manage(cloud, "placement-manage", "db", "version").split()[-1]}
+    assert len(versions) == 1
+    assert "Success" in theirs.manage("status", "--config-file", str(theirs.config), "upgrade", "check")
+    assert "Success" in ours_manage(cloud, "placement-status", "upgrade", "check")
+
+
+def test_what_the_reference_writes_beside_us_is_seen(both):
+    """A second later at most, whatever it wrote: also what raises no generation (a release, a name, aggregates of 1.1)."""
+    theirs, cloud, _ = both
+    ours = Ours(cloud)
+
+    def seen(ids):
+        end = time.time() + 3
+        while True:
+            try:
+                return compare(theirs, ours, ids)
+            except AssertionError:
+                if time.time() > end:
+                    raise
+                time.sleep(0.1)
+
+    ids = write(theirs)
+    seen(ids)
+    ok(theirs.call("DELETE", f"/allocations/{ids['consumer']}"))
+    seen(ids)
+    ok(theirs.call("PUT", f"/resource_providers/{ids['store']}", {"name": f"renamed-{uuid.uuid4()}"}))
+    seen(ids)
+    ok(theirs.call("PUT", f"/resource_providers/{ids['store']}/aggregates", [], version="1.1"))
+    seen(ids)
+    ok(theirs.call("PUT", f"/resource_providers/{ids['node1']}/inventories", {
+        "resource_provider_generation": ok(theirs.call("GET", f"/resource_providers/{ids['node1']}"))["generation"],
+        "inventories": {}}))
+    ok(theirs.call("DELETE", f"/resource_providers/{ids['node1']}"))
+    gone = ids.pop("node1")
+    ids["node1"] = ids["node0"]
+    seen(ids)
+    assert ours.call("GET", f"/resource_providers/{gone}").status_code == 404
+    name = f"CUSTOM_{uuid.uuid4().hex.upper()}"
+    ok(theirs.call("PUT", f"/traits/{name}"))
+    cloud.wait(lambda: ours.call("GET", f"/resource_providers?required={name}").status_code == 200, 3, 0.1)
+
+
+def test_race_with_the_reference_for_the_last_units(both):
+    """Two processes of the reference and ours claim from the same providers at once: what is handed out is what there is."""
+    theirs, cloud, _ = both
+    ours = Ours(cloud)
+    second = Theirs(theirs.folder, theirs.database).start()
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    try:
+        for turn in range(3):
+            race(random.Random(seed + turn), [theirs, second, ours, ours])
+    finally:
+        second.stop()
+
+
+def race(dice, sides):
+    total, rps = 12, []
+    for _ in range(2):
+        rps.append(ok(sides[0].call("POST", "/resource_providers", {"name": str(uuid.uuid4())}))["uuid"])
+        ok(sides[0].call("PUT", f"/resource_providers/{rps[-1]}/inventories", {
+            "resource_provider_generation": 0, "inventories": {"VCPU": {"total": total}, "DISK_GB": {"total": 1000}}}))
+    amounts = [[dice.randint(1, 2) for _ in range(200)] for _ in sides]
+
+    def client(side, amounts):
+        won, projects = 0, ("race", "race2")
+        for amount in amounts:
+            consumer = str(uuid.uuid4())
+            answer = side.call("PUT", f"/allocations/{consumer}", {
+                "allocations": {rp: {"resources": {"VCPU": amount, "DISK_GB": 1}} for rp in rps},
+                "project_id": projects[amount % 2], "user_id": consumer, "consumer_generation": None,
+                "consumer_type": "INSTANCE"})
+            if answer.status_code == 204:
+                won += amount
+            else:
+                assert answer.status_code == 409, answer.text
+                if amount == 1 and "exceed" in answer.text:
+                    return won
+        raise AssertionError("there was always room")
+
+    with concurrent.futures.ThreadPoolExecutor(len(sides)) as pool:
+        won = list(pool.map(client, sides, amounts))
+    assert sum(won) == total, won
+    for side in sides:
+        for rp in rps:
+            assert ok(side.call("GET", f"/resource_providers/{rp}/usages"))["usages"]["VCPU"] == total
