@@ -52,8 +52,8 @@ static const struct option option_rows[] = {
         "User of consumers that clients below microversion 1.8 allocate for, which do not name one." },
     { "placement", "allocation_conflict_retry_count", OPTION_INT, "10",
         "The number of times to retry, server-side, writing allocations when there is a resource provider generation"
-        " conflict. Our own processes write one after the other; it happens when the reference writes to the same database.", .min = 1,
-        .max = 1000 },
+        " conflict. Our own processes write one after the other; it happens when the reference writes to the same database.",
+        .min = 1, .max = 1000 },
 };
 static const struct option_table options = OPTION_TABLE(option_rows);
 static const struct option_table *const option_tables[] = { &options, NULL };
