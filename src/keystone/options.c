@@ -25,7 +25,10 @@ static const struct option rows[] = {
     { "DEFAULT",  "max_project_tree_depth", OPTION_INT, "5",   "How deep projects may be nested below their domain." },
     { "assignment", "prohibited_implied_role", OPTION_LIST, "admin", "Roles that must not be implied by others." },
     { "auth",     "methods",              OPTION_LIST, "external,password,token,oauth1,mapped,application_credential",
-      "Authentication methods; their order gives the numbers that tokens carry." },
+      "Authentication methods; their order gives the numbers that tokens carry. With identity providers, take external away:"
+      " both go by REMOTE_USER." },
+    { "auth",     "external",             OPTION_STR, NULL, "Which domain a REMOTE_USER is of: DefaultDomain (when not set), or Domain:"
+      " the one that REMOTE_DOMAIN names.", .choices = OPTION_WORDS("default", "DefaultDomain", "Domain") },
     { "fernet_tokens", "key_repository",  OPTION_STR,  "/etc/keystone/fernet-keys/", "Directory of the Fernet keys." },
     { "fernet_tokens", "max_active_keys", OPTION_INT,  "3",    "Keys that a rotation keeps.", .min = 1, .max = INT64_MAX },
     { "fernet_receipts", "key_repository", OPTION_STR, "/etc/keystone/fernet-keys/", "Directory of the keys of receipts." },

@@ -17,7 +17,8 @@ def front():
     it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_FEDERATION__DEFAULT_AUTHORIZATION_TTL": "10",
                         "OS_FEDERATION__TRUSTED_DASHBOARD": "https://Dash.example.com/auth/websso/",
                         "OS_FEDERATION__REMOTE_ID_ATTRIBUTE": "OIDC_iss",
-                        "OS_AUTH__METHODS": "external,password,token,mapped,openid"}).start()
+                        "OS_AUTH__METHODS": "external,password,token,mapped,openid,kerberos",
+                        "OS_AUTH__EXTERNAL": "Domain"}).start()
     yield it
     dispose(it)
 
@@ -213,3 +214,50 @@ def test_users_with_their_names_elsewhere(front):
     answer = front.call("PATCH", "identity", path, {"user": {"federated": changed}})
     assert answer.status_code == 400 and answer.json()["error"]["message"] == "Could not find Identity Provider: none"
     assert front.call("PATCH", "identity", path, {"user": {"federated": [{"idp_id": it.id, "protocols": []}]}}).status_code == 400
+
+
+def by_front(cloud, methods=(), more=None, **variables):
+    """A token for whom the front server names; each method with empty data of its own."""
+    auth = {"identity": {"methods": list(methods), **{m: {} for m in methods}, **(more or {})}}
+    headers = {FRONT + name.replace("_", "-"): value for name, value in variables.items()}
+    return requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": auth}, headers=headers, timeout=30)
+
+
+def test_remote_users_of_ours(front, cloud):
+    name = "remote " + uuid.uuid4().hex
+    domain = front.post("identity", "/domains", {"domain": {"name": "d " + uuid.uuid4().hex}}).json()["domain"]
+    users = {where: front.post("identity", "/users", {"user": {"name": name, "domain_id": where, "password": "s3cret"}}).json()[
+        "user"]["id"] for where in ("default", domain["id"])}
+    # asked for, and not asked for
+    for methods in (["external"], []):
+        answer = by_front(front, methods, REMOTE_USER=name)
+        assert answer.status_code == 201, answer.text
+        token = answer.json()["token"]
+        assert (token["user"]["id"], token["methods"]) == (users["default"], ["external"])
+        text = answer.headers["X-Subject-Token"]
+        assert front.get("identity", "/auth/tokens", headers={"X-Subject-Token": text}).json()["token"]["methods"] == ["external"]
+        answer = by_front(front, methods, REMOTE_USER=name, REMOTE_DOMAIN=domain["name"])
+        assert answer.json()["token"]["user"]["id"] == users[domain["id"]]
+        for wrong in ({}, {"REMOTE_USER": ""}, {"REMOTE_USER": "nobody"}, {"REMOTE_USER": name, "REMOTE_DOMAIN": "none"}):
+            assert by_front(front, methods, **wrong).status_code == 401
+    # another method beside it must be about the same user
+    password = lambda user, word: {"password": {"user": {"id": user, "password": word}}}
+    answer = by_front(front, ["password"], more=password(users["default"], "s3cret"), REMOTE_USER=name)
+    assert sorted(answer.json()["token"]["methods"]) == ["external", "password"]
+    assert by_front(front, ["password"], more=password(users[domain["id"]], "s3cret"), REMOTE_USER=name).status_code == 401
+    assert by_front(front, ["password"], more=password(users["default"], "no"), REMOTE_USER=name).status_code == 401
+    answer = by_front(front, ["password"], more=password(users["default"], "s3cret"), REMOTE_USER="nobody")
+    assert answer.json()["token"]["methods"] == ["password"]
+    # kerberos is the same with a ticket
+    assert by_front(front, ["kerberos"], REMOTE_USER=name).status_code == 401
+    answer = by_front(front, ["kerberos"], REMOTE_USER=name, AUTH_TYPE="Negotiate", REMOTE_DOMAIN=domain["name"])
+    token = answer.json()["token"]
+    assert (token["user"]["id"], sorted(token["methods"])) == (users[domain["id"]], ["external", "kerberos"])
+    # who is disabled, and who speaks without being the front server
+    front.call("PATCH", "identity", f"/users/{users['default']}", {"user": {"enabled": False}})
+    assert by_front(front, ["external"], REMOTE_USER=name).status_code == 401
+    assert by_front(cloud, ["external"], REMOTE_USER="admin").status_code == 401
+    for header in ("REMOTE_USER", "Remote-User", "X-Remote-User"):
+        answer = requests.post(cloud.url("identity", "/auth/tokens"), headers={header: "admin"}, timeout=30,
+                               json={"auth": {"identity": {"methods": ["external"], "external": {}}}})
+        assert answer.status_code == 401

@@ -148,7 +148,8 @@ def corp(directory, tmp_path_factory):
     """A cloud with the domain corp, whose people are in the directory."""
     folder = tmp_path_factory.mktemp("domains")
     write_config(folder, "corp", directory.options())
-    it = new_cloud(env={"OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
+    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": "X-Front-", "OS_AUTH__EXTERNAL": "Domain",
+                        "OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
                         "OS_IDENTITY__DOMAIN_CONFIG_DIR": str(folder)}).start()
     it.folder = folder
     it.domain = it.post("identity", "/domains", {"domain": {"name": "corp"}}).json()["domain"]["id"]
@@ -397,3 +398,18 @@ def test_ids_made_beforehand(directory, tmp_path):
     assert ann == ("ann", "default", hashlib.sha256(b"defaultuserann").hexdigest())
     manage("mapping_populate", "--domain-name", "Default")
     assert sorted(rows()) == sorted(found)
+
+
+def test_whom_a_front_server_has_authenticated(corp):
+    """REMOTE_USER of a directory (Kerberos beside LDAP): no password is asked for here, nor is the directory's."""
+    def ask(name, domain="corp"):
+        return requests.post(corp.url("identity", "/auth/tokens"), timeout=30,
+                             headers={"X-Front-REMOTE-USER": name, "X-Front-Remote-Domain": domain},
+                             json={"auth": {"identity": {"methods": ["external"], "external": {}}}})
+    answer = ask("u077")
+    assert answer.status_code == 201, answer.text
+    user = answer.json()["token"]["user"]
+    assert user["id"] == hashlib.sha256(f"{corp.domain}useru077".encode()).hexdigest() and user["domain"]["id"] == corp.domain
+    assert login(corp, "u077", "secret-u077").json()["token"]["user"]["id"] == user["id"]
+    for name, domain in (("bob", "corp"), ("gone", "corp"), ("u077", "Default"), ("u0*", "corp")):
+        assert ask(name, domain).status_code == 401, name

@@ -28,7 +28,12 @@ struct fault *proof_of_user(struct context *cx, struct proof *proof, const char 
 
 /* A method: its data is the member of "identity" with its name. The 401 says nothing to the client. */
 typedef struct fault *prove_method(struct request *rq, const json_t *auth, const json_t *data, struct proof *proof);
-prove_method prove_by_password, prove_by_totp, prove_by_application_credential, prove_by_token, prove_by_oauth1, prove_by_mapped;
+prove_method prove_by_password, prove_by_totp, prove_by_application_credential, prove_by_token, prove_by_oauth1, prove_by_mapped,
+    prove_by_external, prove_by_kerberos;
+
+/* "external" for requests that do not name it: adds it to the proof when it is among [auth] methods and a front server says
+ * who the user is; that he is none of ours is no fault. */
+struct fault *external_try(struct request *rq, struct proof *proof);
 
 /* The user that data's "user" names, enabled and in an enabled domain: 401 otherwise. For methods without a password. */
 struct fault *auth_user(struct context *cx, const json_t *data, const char *method, struct user **ret);

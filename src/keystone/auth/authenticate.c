@@ -73,6 +73,8 @@ static const struct {
     { "application_credential", prove_by_application_credential },
     { "totp",                   prove_by_totp },
     { "oauth1",                 prove_by_oauth1 },
+    { "external",               prove_by_external },
+    { "kerberos",               prove_by_kerberos },
     { "mapped",                 prove_by_mapped },
     { "openid",                 prove_by_mapped },
     { "saml2",                  prove_by_mapped },
@@ -132,6 +134,7 @@ static struct fault *prove(struct request *rq, const json_t *auth, struct proof 
     const json_t *identity = json_object_get(auth, "identity"), *methods = json_object_get(identity, "methods");
 
     proof->methods = ARENA_ARRAY(rq->cx.arena, const char *, json_array_size(methods) + 80); /* a token or receipt adds 32 */
+    TRY(external_try(rq, proof));
     for (size_t i = 0; i < json_array_size(methods); i++) {
         const char *method = json_string_value(json_array_get(methods, i));
         const json_t *data = json_object_get(identity, method);

@@ -47,6 +47,8 @@ static json_t *value_of(struct arena *arena, const char *value)
 static void take(void *argument, const char *name, const char *value)
 {
     struct reading *reading = argument;
+    /* what every front server says; proxies may write headers in small letters */
+    static const char *const capitals[] = { "REMOTE_USER", "REMOTE_DOMAIN", "AUTH_TYPE" };
     struct arena *arena = reading->rq->cx.arena;
 
     if (!begins_with(name, reading->prefix) || strlen(name) > 256)
@@ -58,8 +60,9 @@ static void take(void *argument, const char *name, const char *value)
         if (*c == '-')
             *c = '_';
     json_object_set_new(reading->variables, wsgi, value_of(arena, value));
-    if (strcasecmp(bare, "REMOTE_USER") == 0)
-        bare = "REMOTE_USER";
+    for (size_t i = 0; i < sizeof(capitals) / sizeof(capitals[0]); i++)
+        if (strcasecmp(bare, capitals[i]) == 0)
+            bare = arena_strdup(arena, capitals[i]);
     if (bare[0] != '\0')
         json_object_set_new(reading->variables, bare, value_of(arena, value));
 }

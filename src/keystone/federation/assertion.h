@@ -5,7 +5,8 @@
  * Only a server that [federation] trusted_front_addresses names is believed, and only headers that begin with
  * [federation] trusted_header_prefix (which that server must take away from what its clients send). "PREFIXOIDC-email: x"
  * is the variable OIDC_email and, as in WSGI, HTTP_ with the whole header's name in capitals; "PREFIXREMOTE-USER" is
- * REMOTE_USER. Of them those that begin with [federation] assertion_prefix reach the mapping.
+ * REMOTE_USER (as REMOTE_DOMAIN and AUTH_TYPE, in letters of any size). Of them those that begin with [federation]
+ * assertion_prefix reach the mapping.
  */
 #ifndef KEYSTONE_ASSERTION_H
 #define KEYSTONE_ASSERTION_H

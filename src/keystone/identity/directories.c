@@ -383,6 +383,27 @@ static struct fault *shadow_run(struct tx *tx, void *argument)
         BIND(TEXT(domain_id), TEXT(name), TEXT(id)));
 }
 
+/* Who was found and is who he says he is: with an id, and a row in the database. */
+static struct fault *admit(struct context *cx, struct directory_of_domain *directory, struct directory_entry *entry,
+    const char **ret_id)
+{
+    TRY(directory_publish(cx, directory, DIRECTORY_USERS, entry, 1));
+    struct shadowing shadowing = { entry, directory->domain_id };
+    TRY(db_write(cx->arena, cx->app->db, shadow_run, &shadowing));
+    *ret_id = entry->id;
+    return NULL;
+}
+
+struct fault *directory_admit(struct context *cx, struct directory_of_domain *directory, const char *name, const char **ret_id)
+{
+    struct directory_entry *entries;
+    size_t count;
+
+    *ret_id = NULL;
+    TRY(directory_find(cx, directory, DIRECTORY_USERS, DIRECTORY_BY_NAME, name, &entries, &count));
+    return count > 0 && entries[0].enabled ? admit(cx, directory, &entries[0], ret_id) : NULL;
+}
+
 struct fault *directory_login(struct context *cx, struct directory_of_domain *directory, bool by_id, const char *user,
     const char *password, const char **ret_id)
 {
@@ -401,13 +422,7 @@ struct fault *directory_login(struct context *cx, struct directory_of_domain *di
     if (count == 0 || !entries[0].enabled)
         return NULL;
     TRY(directory->driver->authenticate(directory->handle, cx->arena, entries[0].id, password, &right));
-    if (!right)
-        return NULL;
-    TRY(directory_publish(cx, directory, DIRECTORY_USERS, entries, 1));
-    struct shadowing shadowing = { &entries[0], directory->domain_id };
-    TRY(db_write(cx->arena, cx->app->db, shadow_run, &shadowing));
-    *ret_id = entries[0].id;
-    return NULL;
+    return right ? admit(cx, directory, &entries[0], ret_id) : NULL;
 }
 
 /* ---- What it says of a user now ---- */

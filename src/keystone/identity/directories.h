@@ -47,6 +47,8 @@ int64_t directory_list_limit(const struct context *cx, const struct directory_of
  * and password are not right or the user is disabled. */
 struct fault *directory_login(struct context *cx, struct directory_of_domain *directory, bool by_id, const char *user,
     const char *password, const char **ret_id);
+/* The same for somebody, by his name, whom a front web server has authenticated. */
+struct fault *directory_admit(struct context *cx, struct directory_of_domain *directory, const char *name, const char **ret_id);
 
 /* What a directory says of a user. */
 struct directory_state {
