@@ -88,6 +88,9 @@ enum schema_options {
 bool schema_check(struct arena *arena, const struct schema *schema, const json_t *document, unsigned options,
     struct violation *ret);
 
+/* All violations (none: it fits), in the order of their messages: *ret is an array in the arena. */
+size_t schema_check_every(struct arena *arena, const struct schema *schema, const json_t *document, struct violation **ret);
+
 /* The sentences of the services' API layers, 2023.1:
  * nova       "Invalid input for field/attribute name. Value: X. MSG", "Invalid input for query parameters name. ...";
  * keystone   "Invalid input for field 'a/b': LONG"; placement "JSON does not validate: LONG";

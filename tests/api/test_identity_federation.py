@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logins by an identity provider elsewhere: what a trusted front server asserts, mapped to users, groups and projects."""
 import datetime
+import importlib.util
+import json
+import subprocess
 import uuid
 
 import pytest
@@ -94,7 +97,7 @@ def test_memberships_that_end(front):
                           {"local": [{"user": {"name": "{0}"}}],
                            "remote": [{"type": "REMOTE_USER"}, {"type": "OIDC_ids", "any_one_of": ["none"]}]}])
     assert it.login(REMOTE_USER="eve", OIDC_ids=group).status_code == 201
-    assert it.login(REMOTE_USER="eve", OIDC_ids="nothing").status_code == 500
+    assert it.login(REMOTE_USER="eve", OIDC_ids="nothing").status_code == 401  # the reference's MappedGroupNotFound is a 500
     # a login that names no group: the membership from before is good for the provider's time
     front.call("PATCH", "identity", f"/OS-FEDERATION/mappings/{it.id}", {"mapping": {"rules": [
         {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}]}})
@@ -261,3 +264,83 @@ def test_remote_users_of_ours(front, cloud):
         answer = requests.post(cloud.url("identity", "/auth/tokens"), headers={header: "admin"}, timeout=30,
                                json={"auth": {"identity": {"methods": ["external"], "external": {}}}})
         assert answer.status_code == 401
+
+
+def broken_mappings():
+    """Mappings that are none, in one way and in several at once."""
+    local, remote = [{"user": {"name": "{0}"}}], [{"type": "U"}]
+    rule = lambda **more: {"rules": [{"local": local, "remote": remote, **more}]}
+    return [
+        {}, {"rules": []}, {"rules": {}}, {"rules": [5, "x", None]}, {"rules": [{}, {"local": []}]}, rule(color="red", size=1),
+        rule(local=5, remote=[]), rule(remote=[5, {}, {"type": 5}]), rule(remote=[{"type": "U", "regex": True}]),
+        rule(remote=[{"type": "U", "any_one_of": [], "not_any_of": []}, {"type": "U", "whitelist": "x"},
+                     {"type": "U", "blacklist": [], "regex": "yes"}]),
+        rule(local=[{"user": "x"}, {"colour": "x"}, {"groups": ["a"]}, {"group_ids": 5}, {"domain": {"id": 5, "x": 1}}]),
+        rule(local=[{"user": {"type": "alien", "id": 5, "name": None, "more": 1, "domain": []}}]),
+        rule(local=[{"group": {}}, {"group": {"id": "a", "name": "b"}}, {"group": {"name": "no domain"}}, {"group": "x"}]),
+        rule(local=[{"projects": [{}, {"name": 5, "roles": {}}, {"name": "p", "roles": [{}, {"name": 5}, "x"]}]}]),
+        {"rules": [{"local": [{"user": {"name": "\u00fc", "quote": "it's \"so\""}}], "remote": remote}, 1.5, True]},
+    ]
+
+
+def test_all_that_is_wrong_with_a_mapping(front):
+    """The violations of the schema, all of them and in the words and the order of Debian's keystone."""
+    if importlib.util.find_spec("keystone") is None:
+        pytest.skip("Debian's keystone is not installed")
+    script = """
+import json, sys
+from keystone import exception
+from keystone.federation import utils
+said = []
+for mapping in json.load(sys.stdin):
+    try:
+        utils.validate_mapping_structure(mapping)
+        said.append(None)
+    except exception.ValidationError as e:
+        said.append(str(e))
+print(json.dumps(said))
+"""
+    done = subprocess.run(["/usr/bin/python3", "-c", script], input=json.dumps(broken_mappings()), capture_output=True, text=True,
+                          timeout=60, check=True)
+    for mapping, words in zip(broken_mappings(), json.loads(done.stdout.splitlines()[-1])):
+        answer = front.call("PUT", "identity", "/OS-FEDERATION/mappings/wrong", {"mapping": mapping})
+        assert answer.status_code == 400 and words is not None, (mapping, answer.text)
+        assert answer.json()["error"]["message"] == words
+
+
+def test_mappings_that_fail_when_they_are_used(front):
+    """What the reference stores, and fails by with a 500 when somebody logs in, lets nobody in."""
+    name, one = {"user": {"name": "{0}"}}, {"type": "REMOTE_USER"}
+    there = "g " + uuid.uuid4().hex
+    front.post("identity", "/groups", {"group": {"name": there}})
+    for local, remote, status in (
+            ([name], [one, {"type": "OIDC_x", "any_one_of": ["("], "regex": True}], 401),
+            ([name], [one, {"type": "OIDC_x", "not_any_of": ["*a"], "regex": True}], 401),
+            ([name], [one, {"type": "OIDC_x", "whitelist": ["(a+)+$"], "regex": True}], (201, 401)),
+            ([name], [one, {"type": "OIDC_x", "whitelist": [5, {"a": 1}, None, ["x"]]}], 201),
+            ([{"user": {"name": "{7}"}}], [one], 401), ([{"user": {"name": "{0[x]}"}}], [one], 401),
+            ([{"user": {"name": "{0.__class__}"}}], [one], 401), ([{"user": {"name": "}{"}}], [one], 401),
+            ([{"user": {"name": "{99999999999999999999}"}}], [one], 401), ([{"user": {}}], [{"type": "OIDC_x"}], 401),
+            ([name, {"groups": "name {0}"}], [one], 401), ([name, {"groups": "JSON:{"}], [one], 401),
+            ([name, {"groups": "JSON:{\"name\": 5}"}], [one], 401), ([name, {"groups": "{0}"}], [one], 401),
+            ([name, {"group": {"name": there, "domain": {}}}], [one], 404),
+            ([name, {"group": {"name": there, "domain": {"id": "", "name": "Default"}}}], [one], 201),
+            ([name, {"group_ids": "['a', ['b']]"}], [one], 401), ([name, {"group_ids": "none"}], [one], 401),
+            ([name, {"projects": [{"name": "", "roles": []}]}], [one], 401),
+            ([name, {"projects": [{"name": "x" * 65, "roles": []}]}], [one], 401),
+            ([{"user": {"name": "{0}", "type": "local"}}], [one], (400, 401)),
+            ([{"user": {"name": "{0}", "type": "{1}"}}], [one, {"type": "OIDC_x"}], None)):
+        mapping = {"rules": [{"local": local, "remote": remote}]}
+        if status is None:  # the schema knows the types
+            assert front.call("PUT", "identity", "/OS-FEDERATION/mappings/typed", {"mapping": mapping}).status_code == 400
+            continue
+        it = Provider(front, mapping["rules"])
+        # with OIDC_x but without REMOTE_USER where the mapping asks only for the former
+        said = {"OIDC_x": "a" * 40 + "!"} | ({} if remote == [{"type": "OIDC_x"}] else {"REMOTE_USER": "ann"})
+        answer = it.login(**said)
+        assert answer.status_code in (status if isinstance(status, tuple) else (status,)), (local, remote, answer.text)
+    # names that no column has room for
+    it = Provider(front, [{"local": [name], "remote": [one]}])
+    assert it.login(REMOTE_USER="x" * 255).status_code == 201
+    assert it.login(REMOTE_USER="x" * 256).status_code == 401
+    assert it.login(REMOTE_USER="%" * 200).status_code == 401

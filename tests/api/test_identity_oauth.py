@@ -127,6 +127,9 @@ def test_signatures_that_are_wrong(cloud, person, project):
     assert (late.status_code, error(late)) == (400, "Validation failed with errors: invalid_request, detail message is: "
                                                     "Timestamp given is invalid, differ from allowed by over 600 seconds..")
     ok(request_token(cloud, consumer, project, callback_uri=None), 400)
+    odd = request_token(cloud, consumer, project, nonce="XYZ")
+    assert (odd.status_code, error(odd)) == (400, "Validation failed with errors: invalid_request, detail message is: Invalid "
+                                                  "nonce format..")
     url = cloud.url("identity", f"{OAUTH}/request_token")
     for header in (None, "Basic eDp5", "OAuth", 'OAuth oauth_consumer_key="x"', 'OAuth a="b",' * 100, "OAuth %%%=%zz"):
         headers = {"Requested-Project-Id": project["id"], **({"Authorization": header} if header else {})}
@@ -140,6 +143,31 @@ def test_signatures_that_are_wrong(cloud, person, project):
     given = form(ok(access_token(cloud, consumer, asked, verifier), 201))
     ok(authenticate(cloud, consumer, given, secret="x"), 401)
     ok(authenticate(cloud, make_consumer(cloud), given), 401)
+
+
+def test_methods_of_signing(cloud, person, project):
+    """What oauthlib knows; by RSA nobody can sign, as keystone keeps no key of a consumer (the reference fails with a 500)."""
+    consumer = make_consumer(cloud)
+    asked = form(ok(request_token(cloud, consumer, project), 201))
+    url = cloud.url("identity", f"{OAUTH}/request_token")
+
+    def by(method, path_url=url, **more):
+        values = {"oauth_consumer_key": consumer["id"], "oauth_nonce": "123", "oauth_timestamp": str(int(time.time())),
+                  "oauth_signature_method": method, "oauth_signature": "AAAA", "oauth_callback": "oob", **more}
+        header = "OAuth " + ", ".join(f'{k}="{v}"' for k, v in values.items())
+        return requests.post(path_url, headers={"Requested-Project-Id": project["id"], "Authorization": header}, timeout=30,
+                             json={"auth": {"identity": {"methods": ["oauth1"], "oauth1": {}}}})
+    for method in ("RSA-SHA1", "RSA-SHA256", "RSA-SHA512"):
+        ok(by(method), 401)
+        ok(by(method, cloud.url("identity", f"{OAUTH}/access_token"), oauth_token=asked["oauth_token"],
+              oauth_verifier="A" * 8), 401)
+    given = granted(cloud, person, project, consumer)
+    for method in ("RSA-SHA1", "HMAC-MD5"):
+        ok(by(method, cloud.url("identity", "/auth/tokens"), oauth_token=given["oauth_token"]), 401)
+    unknown = by("HMAC-MD5")
+    assert (unknown.status_code, error(unknown)) == (
+        400, "Validation failed with errors: invalid_signature_method, detail message is: Invalid signature, HMAC-MD5 not in "
+        "('HMAC-SHA1', 'HMAC-SHA256', 'HMAC-SHA512', 'RSA-SHA1', 'RSA-SHA256', 'RSA-SHA512', 'PLAINTEXT')..")
 
 
 def test_who_may_authorize(cloud, person, project):

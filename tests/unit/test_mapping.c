@@ -37,10 +37,10 @@ static const struct {
     { RULE(NAME, "{'type': 'U'}, {'type': 'T', 'any_one_of': ['^A'], 'regex': true}"), "{'U': 'bob', 'T': 'a'}", 400, NULL, NULL,
         NULL, NULL },
     /* an expression that is none lets nobody in, whichever way it is asked */
-    { RULE(NAME, "{'type': 'U'}, {'type': 'T', 'not_any_of': ['('], 'regex': true}"), "{'U': 'bob', 'T': 'a'}", 500, NULL, NULL,
+    { RULE(NAME, "{'type': 'U'}, {'type': 'T', 'not_any_of': ['('], 'regex': true}"), "{'U': 'bob', 'T': 'a'}", 400, NULL, NULL,
         NULL, NULL },
-    { RULE("{'user': {'name': '{1}'}}", "{'type': 'U'}"), "{'U': 'bob'}", 500, NULL, NULL, NULL, NULL },
-    { RULE("{'user': {'name': '{0'}}", "{'type': 'U'}"), "{'U': 'bob'}", 500, NULL, NULL, NULL, NULL },
+    { RULE("{'user': {'name': '{1}'}}", "{'type': 'U'}"), "{'U': 'bob'}", 400, NULL, NULL, NULL, NULL },
+    { RULE("{'user': {'name': '{0'}}", "{'type': 'U'}"), "{'U': 'bob'}", 400, NULL, NULL, NULL, NULL },
     /* groups by list, cut */
     { RULE("{'user': {'name': 'x'}}, {'groups': '{0}', 'domain': {'id': 'd'}}", "{'type': 'G', 'blacklist': ['b']}"),
         "{'G': 'a;b;c;a'}", 0, "x", "ephemeral", "[]",

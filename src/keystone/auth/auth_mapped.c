@@ -74,14 +74,14 @@ static struct fault *resolve_groups(struct tx *tx, struct context *cx, const cha
         const char *id = json_string_value(json_array_get(mapped->group_ids, i));
         TRY(group_find(tx, id, &group));
         if (group == NULL)
-            return FAULT(cx, 500, NULL, "Group %s returned by mapping %s was not found in the backend.", id, mapping_id);
+            return keystone_unauthorized(cx, "Group %s returned by mapping %s was not found in the backend.", id, mapping_id);
         ids[count++] = arena_strdup(cx->arena, id);
     }
     for (size_t i = 0; i < json_array_size(mapped->group_names); i++) {
         const json_t *one = json_array_get(mapped->group_names, i), *info = json_object_get(one, "domain");
         const char *domain_id = json_text_at(info, "id"), *domain_name = json_text_at(info, "name");
         bool there = false;
-        if (domain_id == NULL) {
+        if (!auth_given(domain_id)) {
             TRY(domain_find_name(tx, domain_name != NULL ? domain_name : "", &domain));
             if (domain == NULL)
                 return keystone_not_found(cx, "domain", domain_name != NULL ? domain_name : "None");
@@ -128,6 +128,28 @@ static struct fault *shadow_run(struct tx *tx, void *argument)
     return shadow_user(tx, shadowing->cx, &shadowing->login, &shadowing->user_id);
 }
 
+static bool fits(const char *text, size_t limit)
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count > 0 && count <= limit;
+}
+
+/* What an assertion makes of somebody must fit into the tables; in the reference that it does not is a 500. */
+static struct fault *check_lengths(struct context *cx, const struct federated_login *login)
+{
+    enum { USER_LIMIT = 255, PROJECT_LIMIT = 64 };
+
+    if (!fits(login->unique_id, USER_LIMIT) || !fits(login->display_name, USER_LIMIT))
+        return keystone_unauthorized(cx, "the name of a mapped user is longer than %d characters", USER_LIMIT);
+    for (size_t i = 0; i < json_array_size(login->projects); i++)
+        if (!fits(json_text_at(json_array_get(login->projects, i), "name"), PROJECT_LIMIT))
+            return keystone_unauthorized(cx, "the name of a mapped project is empty or longer than %d characters", PROJECT_LIMIT);
+    return NULL;
+}
+
 /* Somebody who is not stored here but by his shadow. */
 static struct fault *ephemeral_user(struct request *rq, const json_t *idp, const char *protocol_id, const struct mapped *mapped,
     const char *const *group_ids, struct proof *proof)
@@ -145,6 +167,7 @@ static struct fault *ephemeral_user(struct request *rq, const json_t *idp, const
         .idp_id = json_text_at(idp, "id"), .idp_domain_id = json_text_at(idp, "domain_id"), .protocol_id = protocol_id,
         .unique_id = url_quote(cx->arena, id), .display_name = name != NULL ? name : id,
         .email = json_text_at(mapped->user, "email"), .group_ids = group_ids, .projects = mapped->projects } };
+    TRY(check_lengths(cx, &shadowing.login));
     TRY(db_write(cx->arena, cx->app->db, shadow_run, &shadowing));
     keystone_changed(cx);
     proof->idp_id = shadowing.login.idp_id;

@@ -63,12 +63,14 @@ static const struct schema mapping_schema = {
 
 bool mapping_check(struct arena *arena, const json_t *mapping, const char **ret_why)
 {
-    struct violation violation;
+    BUF_CLEANUP struct buf all = { 0 };
+    struct violation *violations;
+    size_t count = schema_check_every(arena, &mapping_schema, mapping, &violations);
 
-    if (schema_check(arena, &mapping_schema, mapping, SCHEMA_FIRST, &violation))
-        return true;
-    *ret_why = arena_printf(arena, "%s\n", violation.message);
-    return false;
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&all, "%s\n", violations[i].message);
+    *ret_why = arena_strdup(arena, buf_text(&all));
+    return count == 0;
 }
 
 /* ---- Requirements ---- */
@@ -439,13 +441,13 @@ struct fault *mapping_apply(struct arena *arena, const char *mapping_id, const j
         json_t *handed = json_keep(arena, json_array());
         bool met = requirements_met(&walk, json_object_get(one, "remote"), assertion, handed);
         if (walk.failed)
-            return fault_new(arena, 500, NULL, "An expression in mapping %s cannot be evaluated.", mapping_id);
+            return fault_new(arena, 400, NULL, "An expression in mapping %s cannot be evaluated.", mapping_id);
         if (!met)
             continue;
         for (size_t k = 0; k < json_array_size(templates); k++) {
             json_t *filled = fill_all(arena, json_array_get(templates, k), handed);
             if (filled == NULL)
-                return fault_new(arena, 500, NULL, "Local section in mapping %s refers to a remote match that doesn't exist "
+                return fault_new(arena, 400, NULL, "Local section in mapping %s refers to a remote match that doesn't exist "
                     "(e.g. {0} in a local section).", mapping_id);
             TRY(add_value(arena, filled, ret));
             values++;

@@ -22,11 +22,12 @@ struct mapped {
     const json_t *projects; /* {"name": ..., "roles": [{"name": ...}]}; NULL: none */
 };
 
-/* Checks the form of a mapping: true, or false and the reference's words. */
+/* Checks the form of a mapping: true, or false and the reference's words, a line for all that is wrong with it. */
 bool mapping_check(struct arena *arena, const json_t *mapping, const char **ret_why);
 
-/* Applies checked rules to an assertion, {"name": "value;value"}. Everything lives in the arena. Faults: 400 (the
- * reference's ValidationError: nothing applied, a group without a domain), 500 (a template names a value that is not there). */
+/* Applies checked rules to an assertion, {"name": "value;value"}. Everything lives in the arena. Faults: 400: the
+ * reference's ValidationError (nothing applied, a group without a domain), and where the reference fails with a 500: a template
+ * names a value that is not there, an expression is none. */
 struct fault *mapping_apply(struct arena *arena, const char *mapping_id, const json_t *rules, const json_t *assertion,
     struct mapped *ret);
 

@@ -89,11 +89,32 @@ static bool twice(const struct oauth1_header *header)
     return false;
 }
 
-const char *oauth1_problem(const struct oauth1_header *header, long long now_s, const char **ret_error)
+/* As keystone makes its ids, and wants nonces to be. */
+static bool is_hex(const char *text)
+{
+    return text[strspn(text, "0123456789abcdef")] == '\0';
+}
+
+/* Known to oauthlib, as Python shows them. */
+static const char *const known_methods[] = { "HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "RSA-SHA1", "RSA-SHA256", "RSA-SHA512",
+    "PLAINTEXT" };
+#define KNOWN_METHODS "('HMAC-SHA1', 'HMAC-SHA256', 'HMAC-SHA512', 'RSA-SHA1', 'RSA-SHA256', 'RSA-SHA512', 'PLAINTEXT')"
+
+static const char *method_problem(struct arena *arena, const char *method, const char **ret_error)
+{
+    for (size_t i = 0; i < sizeof(known_methods) / sizeof(known_methods[0]); i++)
+        if (strcmp(known_methods[i], method) == 0)
+            return NULL;
+    *ret_error = "invalid_signature_method";
+    return arena_printf(arena, "Invalid signature, %s not in " KNOWN_METHODS ".", method);
+}
+
+const char *oauth1_problem(struct arena *arena, const struct oauth1_header *header, long long now_s, const char **ret_error)
 {
     static const char *const wanted[] = { "oauth_signature", "oauth_consumer_key", "oauth_nonce", "oauth_timestamp",
         "oauth_signature_method" };
     const char *version = oauth1_parameter(header, "oauth_version"), *stamp = oauth1_parameter(header, "oauth_timestamp");
+    const char *key = oauth1_parameter(header, "oauth_consumer_key"), *nonce = oauth1_parameter(header, "oauth_nonce"), *problem;
 
     *ret_error = "invalid_request";
     if (twice(header))
@@ -103,6 +124,9 @@ const char *oauth1_problem(const struct oauth1_header *header, long long now_s, 
         if (value == NULL || value[0] == '\0')
             return "Missing mandatory OAuth parameters.";
     }
+    problem = method_problem(arena, oauth1_parameter(header, "oauth_signature_method"), ret_error);
+    if (problem != NULL)
+        return problem;
     if (version != NULL && strcmp(version, "1.0") != 0)
         return "Invalid OAuth version.";
     if (strlen(stamp) != 10)
@@ -111,7 +135,9 @@ const char *oauth1_problem(const struct oauth1_header *header, long long now_s, 
         return "Timestamp must be an integer.";
     if (llabs(now_s - strtoll(stamp, NULL, 10)) > LIFETIME_S)
         return "Timestamp given is invalid, differ from allowed by over 600 seconds.";
-    return NULL;
+    if (strlen(key) != 32 || !is_hex(key))
+        return "Invalid client key format.";
+    return is_hex(nonce) ? NULL : "Invalid nonce format.";
 }
 
 /* ---- The signature ---- */

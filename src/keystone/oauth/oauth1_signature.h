@@ -26,10 +26,12 @@ bool oauth1_parse(struct arena *arena, const char *header, struct oauth1_header 
 const char *oauth1_parameter(const struct oauth1_header *header, const char *name);
 
 /* What is wrong with a request before anybody looks at its signature, in oauthlib's words; NULL: nothing. `error` is its word. */
-const char *oauth1_problem(const struct oauth1_header *header, long long now_s, const char **ret_error);
+const char *oauth1_problem(struct arena *arena, const struct oauth1_header *header, long long now_s, const char **ret_error);
 
 /* Whether the signature is that of the method, the URL (without query), the query's parameters and the header's, under
- * both secrets (token_secret "" when there is no token yet). HMAC-SHA1, HMAC-SHA256, HMAC-SHA512, PLAINTEXT. */
+ * both secrets (token_secret "" when there is no token yet). HMAC-SHA1, HMAC-SHA256, HMAC-SHA512,
+ * PLAINTEXT. By RSA it never is: keystone keeps no key of a consumer (the reference asks oauthlib to check with an empty one,
+ * and fails with a 500). */
 bool oauth1_signature_right(struct arena *arena, const struct oauth1_header *header, const char *method, const char *url,
     const struct oauth1_pair *query, size_t query_count, const char *consumer_secret, const char *token_secret);
 

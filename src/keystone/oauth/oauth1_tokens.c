@@ -55,7 +55,7 @@ static bool signed_rightly(struct request *rq, const struct oauth1_header *heade
 
 static struct fault *check_form(struct request *rq, const struct oauth1_header *header)
 {
-    const char *error, *problem = oauth1_problem(header, clock_now_us() / 1000000, &error);
+    const char *error, *problem = oauth1_problem(rq->cx.arena, header, clock_now_us() / 1000000, &error);
 
     if (problem == NULL)
         return NULL;
@@ -307,7 +307,7 @@ struct fault *prove_by_oauth1(struct request *rq, const json_t *auth, const json
         return keystone_unauthorized(cx, "Access token is expired");
     const char *unused;
     if (secret == NULL || strcmp(token->consumer_id, consumer_id) != 0 ||
-        oauth1_problem(&header, clock_now_us() / 1000000, &unused) != NULL ||
+        oauth1_problem(cx->arena, &header, clock_now_us() / 1000000, &unused) != NULL ||
         !signed_rightly(rq, &header, secret, token->secret))
         return keystone_unauthorized(cx, "Could not validate the access token");
     TRY(auth_user(cx, json_keep(cx->arena, json_pack("{s:{s:s}}", "user", "id", token->user_id)), "oauth1", &user));

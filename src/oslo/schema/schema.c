@@ -35,12 +35,14 @@ struct found {
     struct violation violation;
     struct relevance relevance;
     struct found *inner; /* the best error of the alternatives, when one is better than the others */
+    struct found *before; /* every: the one found before it */
 };
 
 struct walk {
     struct arena *arena;
     unsigned options;
     bool quiet;          /* only whether it fits matters */
+    bool every;          /* keep them all, not the first or best */
     bool deepest;        /* keep the least relevant error: inside of alternatives */
     bool failed;
     bool tie;            /* deepest: another one is as deep */
@@ -84,7 +86,7 @@ static int compare(const struct relevance *a, const struct relevance *b)
 
 static bool over(const struct walk *walk)
 {
-    return walk->failed && (walk->quiet || (walk->options & SCHEMA_BEST) == 0);
+    return walk->failed && (walk->quiet || (!walk->every && (walk->options & SCHEMA_BEST) == 0));
 }
 
 /* Notes a failure. True when its words are wanted: then the caller fills walk->kept. */
@@ -102,7 +104,7 @@ static bool failed(struct walk *walk, const struct frame *frame, const struct sc
         return false;
     for (const struct frame *at = frame; at != NULL; at = at->up)
         relevance.depth -= at->member != NULL || at->is_element;
-    if (!first) {
+    if (!first && !walk->every) {
         order = compare(&relevance, &walk->kept->relevance);
         walk->tie = order == 0 || (walk->tie && order > 0);
         if (walk->deepest ? order >= 0 : order <= 0)
@@ -111,6 +113,7 @@ static bool failed(struct walk *walk, const struct frame *frame, const struct sc
     found = ARENA_NEW(walk->arena, struct found);
     found->relevance = relevance;
     found->violation = (struct violation){ .keyword = keyword, .schema = schema, .value = value };
+    found->before = walk->kept;
     walk->kept = found;
     return true;
 }
@@ -655,4 +658,24 @@ bool schema_check(struct arena *arena, const struct schema *schema, const json_t
         ;
     *ret = found->violation;
     return false;
+}
+
+static int by_message(const void *a, const void *b)
+{
+    return strcmp(((const struct violation *)a)->message, ((const struct violation *)b)->message);
+}
+
+size_t schema_check_every(struct arena *arena, const struct schema *schema, const json_t *document, struct violation **ret)
+{
+    struct walk walk = { .arena = arena, .every = true };
+    size_t count = 0, at = 0;
+
+    check(&walk, NULL, schema, document);
+    for (const struct found *found = walk.kept; found != NULL; found = found->before)
+        count++;
+    *ret = ARENA_ARRAY(arena, struct violation, count + 1);
+    for (const struct found *found = walk.kept; found != NULL; found = found->before)
+        (*ret)[at++] = found->violation;
+    qsort(*ret, count, sizeof(**ret), by_message);
+    return count;
 }
