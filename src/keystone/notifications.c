@@ -3,6 +3,7 @@
 #include "keystone/notifications.h"
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/random.h"
 #include "keystone/credential/credentials.h"
 #include "keystone/reference.h"
@@ -10,6 +11,7 @@
 #include "oslo/options.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char CREATED[] = "created", UPDATED[] = "updated", DELETED[] = "deleted";
@@ -141,6 +143,14 @@ static json_t *cadf_event(struct request *rq, const char *action, const char *ou
         "outcome", outcome, "observer", observer(rq), "initiator", who, "target", target));
 }
 
+static json_t *reason(const char *message, int status)
+{
+    char code[12];
+
+    snprintf(code, sizeof(code), "%d", status);
+    return json_pack("{s:s, s:s}", "reasonType", message, "reasonCode", code);
+}
+
 /* ---- Sending ---- */
 
 /* `event_type` as operators name it: that of authentication has its outcome behind it. */
@@ -161,11 +171,76 @@ static void send(struct request *rq, const char *event_type, const json_t *paylo
         event_type, NOTIFY_INFO, payload);
 }
 
+/* ---- What is noted until the request is through ---- */
+
+struct note {
+    const char *type, *operation, *id;
+    const char *user_id, *project_id; /* of a role that was given: `id` is the role's */
+};
+
+static void release_map(void *map)
+{
+    map_release(map);
+}
+
+static void note(struct context *cx, const struct note *what)
+{
+    if (!notify_wanted(cx))
+        return;
+    if (cx->notes == NULL) {
+        cx->notes = ARENA_NEW(cx->arena, struct map);
+        arena_defer(cx->arena, release_map, cx->notes);
+    }
+    const char *key = arena_printf(cx->arena, "%s %s %s %s %s", what->type, what->operation, what->id,
+        what->user_id != NULL ? what->user_id : "", what->project_id != NULL ? what->project_id : "");
+    if (map_has(cx->notes, key))
+        return;
+    struct note *kept = ARENA_NEW(cx->arena, struct note);
+    *kept = (struct note){ what->type, what->operation, arena_strdup(cx->arena, what->id),
+        arena_strdup(cx->arena, what->user_id), arena_strdup(cx->arena, what->project_id) };
+    map_set(cx->notes, key, kept);
+}
+
+static bool noted(const struct context *cx, const char *type, const char *operation, const char *id)
+{
+    return cx->notes != NULL && map_has(cx->notes, arena_printf(cx->arena, "%s %s %s  ", type, operation, id));
+}
+
+void keystone_note_created(struct context *cx, const char *type, const char *id)
+{
+    note(cx, &(struct note){ type, CREATED, id });
+}
+
+void keystone_note_deleted(struct context *cx, const char *type, const char *id)
+{
+    note(cx, &(struct note){ type, DELETED, id });
+}
+
+struct fault *keystone_note_all_deleted(struct tx *tx, struct context *cx, const char *type, const char *sql, const char *value)
+{
+    struct rows *rows;
+
+    if (!notify_wanted(cx))
+        return NULL;
+    TRY(sql_query(tx, &rows, sql, BIND(TEXT(value))));
+    while (rows_next(rows))
+        keystone_note_deleted(cx, type, rows_text(rows, 0));
+    return rows_fault(rows);
+}
+
+void keystone_note_grant(struct context *cx, const char *user_id, const char *project_id, const char *role_id)
+{
+    note(cx, &(struct note){ "role_assignment", CREATED, role_id, user_id, project_id });
+}
+
+/* ---- Telling ---- */
+
 struct actor {
     const char *id, *operation; /* a user: "added", "removed" */
 };
 
-static void tell(struct request *rq, const struct kind *kind, const char *operation, const char *id, const struct actor *actor)
+static void tell_of(struct request *rq, const struct kind *kind, const char *operation, const char *id, const struct actor *actor,
+    const struct fault *refused)
 {
     struct arena *arena = rq->cx.arena;
     const struct caller *caller = rq->cx.caller;
@@ -178,6 +253,8 @@ static void tell(struct request *rq, const struct kind *kind, const char *operat
         payload = cadf_event(rq, arena_printf(arena, "%s.%s", operation, kind->type), "success",
             initiator(rq, caller != NULL ? caller->user_id : NULL, caller != NULL ? caller->user_name : NULL),
             resource(arena, kind->cadf, id));
+        if (refused != NULL)
+            json_object_set_new(payload, "reason", reason(refused->message, refused->status));
     } else {
         payload = json_keep(arena, json_object());
         set_text(payload, "request_id", rq->cx.request_id);
@@ -190,6 +267,18 @@ static void tell(struct request *rq, const struct kind *kind, const char *operat
     }
     set_text(payload, "resource_info", id);
     send(rq, event_type, payload);
+}
+
+static void tell(struct request *rq, const struct kind *kind, const char *operation, const char *id, const struct actor *actor)
+{
+    if (id != NULL && !noted(RQ(rq), kind->type, operation, id))
+        tell_of(rq, kind, operation, id, actor, NULL);
+}
+
+void keystone_notify_refused_password(struct request *rq, const char *user_id, const struct fault *fault)
+{
+    if (notify_wanted(RQ(rq)))
+        tell_of(rq, kind_named("user"), UPDATED, user_id, NULL, fault);
 }
 
 /* ---- From a request to what it did ---- */
@@ -264,6 +353,36 @@ static bool tell_kind(struct request *rq, const struct kind *kind)
     return true;
 }
 
+static json_t *grant_event(struct request *rq, const char *operation, const char *outcome)
+{
+    const struct caller *caller = rq->cx.caller;
+
+    return cadf_event(rq, arena_printf(rq->cx.arena, "%s.role_assignment", operation), outcome,
+        initiator(rq, caller != NULL ? caller->user_id : NULL, caller != NULL ? caller->user_name : NULL),
+        resource(rq->cx.arena, "service/security/account/user", NULL));
+}
+
+/* What was noted, in its order. */
+static void tell_notes(struct request *rq)
+{
+    static const char event_type[] = "identity.role_assignment.created";
+    struct map_entry *entry;
+
+    for (size_t at = 0; rq->cx.notes != NULL && (entry = map_next(rq->cx.notes, &at)) != NULL;) {
+        const struct note *what = entry->value;
+        if (what->user_id == NULL) {
+            tell_of(rq, kind_named(what->type), what->operation, what->id, NULL, NULL);
+        } else if (!opted_out(rq, event_type)) {
+            json_t *payload = grant_event(rq, what->operation, "success");
+            set_text(payload, "project", what->project_id);
+            set_text(payload, "user", what->user_id);
+            json_object_set_new(payload, "inherited_to_projects", json_false());
+            set_text(payload, "role", what->id);
+            send(rq, event_type, payload);
+        }
+    }
+}
+
 /* Roles of users and groups on projects and domains (those on the system are not told of), done or refused. */
 static bool tell_assignment(struct request *rq)
 {
@@ -277,9 +396,7 @@ static bool tell_assignment(struct request *rq)
     const char *event_type = arena_printf(arena, "identity.role_assignment.%s", operation);
     if (rq->status == 401 || rq->status == 403 || opted_out(rq, event_type))
         return true;
-    json_t *payload = cadf_event(rq, arena_printf(arena, "%s.role_assignment", operation),
-        rq->status < 300 ? "success" : "failure",
-        initiator(rq, rq->cx.caller->user_id, rq->cx.caller->user_name), resource(arena, "service/security/account/user", NULL));
+    json_t *payload = grant_event(rq, operation, rq->status < 300 ? "success" : "failure");
     for (size_t i = 0; i < 2; i++) {
         set_text(payload, places[i], request_argument(rq, arena_printf(arena, "%s_id", places[i])));
         set_text(payload, actors[i], request_argument(rq, arena_printf(arena, "%s_id", actors[i])));
@@ -306,7 +423,11 @@ static bool tell_special(struct request *rq)
 
 void keystone_notify(struct request *rq)
 {
-    if (rq->route == NULL || rq->method == GET || rq->method == HEAD || !notify_wanted(RQ(rq)))
+    if (rq->route == NULL || !notify_wanted(RQ(rq)))
+        return;
+    if (rq->status < 300)
+        tell_notes(rq);
+    if (rq->method == GET || rq->method == HEAD)
         return;
     if (tell_assignment(rq) || rq->status >= 300 || tell_special(rq))
         return;
@@ -325,6 +446,49 @@ void keystone_notify_authenticated(struct request *rq, const char *user_id, cons
         resource(rq->cx.arena, "service/security/account/user", NULL));
     /* only of rules about passwords the reason is told: PasswordExpired, AccountLocked */
     if (fault != NULL && (strstr(fault->message, "is expired") != NULL || strstr(fault->message, "is locked") != NULL))
-        json_object_set_new(payload, "reason", json_pack("{s:s, s:s}", "reasonType", fault->message, "reasonCode", "401"));
+        json_object_set_new(payload, "reason", reason(fault->message, 401));
     send(rq, "identity.authenticate", payload);
+}
+
+void keystone_notify_stranger(struct request *rq, const char *name, const char *id, const char *domain_id,
+    const char *domain_name)
+{
+    if (!notify_wanted(RQ(rq)) || opted_out(rq, "identity.authenticate.failure"))
+        return;
+    const char *words = arena_printf(rq->cx.arena, "Could not find user: %s.", name != NULL ? name : id);
+    json_t *who = initiator(rq, NULL, NULL);
+    set_text(who, name != NULL ? "user_name" : "user_id", name != NULL ? name : id);
+    set_text(who, "domain_id", domain_id);
+    set_text(who, "domain_name", domain_name);
+    json_t *payload = cadf_event(rq, "authenticate", "failure", who, resource(rq->cx.arena, "service/security/account/user", NULL));
+    json_object_set_new(payload, "reason", reason(words, 404));
+    send(rq, "identity.authenticate", payload);
+}
+
+/* pycadf's mask_value(): an eighth of it at each end. */
+static const char *masked(struct arena *arena, const char *text)
+{
+    int shown = (int)(strlen(text) + 4) / 8;
+
+    if (shown > 32)
+        shown = 32;
+    return arena_printf(arena, "%.*s xxxxxxxx %s", shown, text, text + strlen(text) - (size_t)shown);
+}
+
+void keystone_notify_vouched(struct request *rq, const struct vouched *who, const struct fault *fault)
+{
+    const char *outcome = fault == NULL ? "success" : "failure";
+    const char *user_id = who->user_id != NULL ? who->user_id : "unknown";
+    const char *token = who->audit_id != NULL ? who->audit_id : "unknown";
+
+    if (!notify_wanted(RQ(rq)) || opted_out(rq, arena_printf(rq->cx.arena, "identity.authenticate.%s", outcome)))
+        return;
+    json_t *from = initiator(rq, NULL, NULL), *groups = json_array();
+    for (const char *const *group = who->group_ids; group != NULL && *group != NULL; group++)
+        json_array_append_new(groups, json_string(*group));
+    json_object_set_new(from, "credential", json_pack("{s:s, s:s, s:s?, s:s, s:o}", "type",
+        "http://docs.oasis-open.org/security/saml/v2.0", "token", masked(rq->cx.arena, token), "identity_provider", who->idp_id,
+        "user", user_id, "groups", groups));
+    send(rq, "identity.authenticate", cadf_event(rq, "authenticate", outcome, from,
+        resource(rq->cx.arena, "service/security/account/user", NULL)));
 }

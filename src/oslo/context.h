@@ -55,6 +55,7 @@ struct context {
     const char *global_id;      /* X-OpenStack-Request-ID of the first service, or NULL */
     int64_t deadline_us;        /* on the monotonic clock; 0: none */
     struct span *span;          /* the trace step that runs now, or NULL */
+    void *notes;                /* the service's own: what a request has to tell when it is through */
 };
 
 /* A context for work that nobody asked for (periodic tasks, start-up). The arena is the caller's. */

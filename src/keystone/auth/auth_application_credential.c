@@ -9,8 +9,9 @@
 #include "keystone/auth/login.h"
 #include "oslo/json.h"
 
-static struct fault *find(struct context *cx, const json_t *data, struct app_cred **ret)
+static struct fault *find(struct request *rq, const json_t *data, struct app_cred **ret)
 {
+    struct context *cx = RQ(rq);
     const char *id = json_text_at(data, "id"), *name = json_text_at(data, "name");
     struct user *user;
     struct tx *tx;
@@ -18,7 +19,7 @@ static struct fault *find(struct context *cx, const json_t *data, struct app_cre
     if (!auth_given(id) && !auth_given(name))
         return keystone_expecting(cx, "name or ID", "application credential");
     if (!auth_given(id))
-        TRY(auth_user(cx, data, "application credential", &user));
+        TRY(auth_user(rq, data, "application credential", &user));
     TRY(db_read(cx->arena, cx->app->db, &tx));
     if (auth_given(id))
         TRY(app_cred_find(tx, id, ret));
@@ -33,12 +34,12 @@ static struct fault *find(struct context *cx, const json_t *data, struct app_cre
 }
 
 /* Its user must be able to log in, whatever the request says of him. */
-static struct fault *check_user(struct context *cx, const char *user_id)
+static struct fault *check_user(struct request *rq, const char *user_id)
 {
-    json_t *data = json_keep(cx->arena, json_pack("{s:{s:s}}", "user", "id", user_id));
+    json_t *data = json_keep(rq->cx.arena, json_pack("{s:{s:s}}", "user", "id", user_id));
     struct user *user;
 
-    return auth_user(cx, data, "application credential", &user);
+    return auth_user(rq, data, "application credential", &user);
 }
 
 struct fault *prove_by_application_credential(struct request *rq, const json_t *auth, const json_t *data,
@@ -48,8 +49,8 @@ struct fault *prove_by_application_credential(struct request *rq, const json_t *
     struct context *cx = RQ(rq);
     struct app_cred *credential;
 
-    TRY(find(cx, data, &credential));
-    TRY(check_user(cx, credential->user_id));
+    TRY(find(rq, data, &credential));
+    TRY(check_user(rq, credential->user_id));
     const struct user kept = { .id = credential->id, .password_hash = credential->secret_hash };
     if (secret == NULL || !login_password_right(cx, &kept, secret) ||
         (credential->expires_us != 0 && credential->expires_us <= clock_now_us()))

@@ -9,6 +9,7 @@
 #include "keystone/federation/federation.h"
 #include "keystone/federation/mapping.h"
 #include "keystone/identity/shadow_users.h"
+#include "keystone/notifications.h"
 #include "keystone/resource/projects.h"
 
 #include "oslo/options.h"
@@ -183,11 +184,11 @@ static struct fault *local_user(struct request *rq, const struct mapped *mapped,
     struct user *user;
 
     json_object_set(data, "user", (json_t *)mapped->user);
-    TRY(auth_user(RQ(rq), data, "mapped", &user));
+    TRY(auth_user(rq, data, "mapped", &user));
     return proof_of_user(RQ(rq), proof, user->id);
 }
 
-struct fault *prove_by_mapped(struct request *rq, const json_t *auth, const json_t *data, struct proof *proof)
+static struct fault *prove(struct request *rq, const json_t *data, struct proof *proof)
 {
     const char *idp_id = json_text_at(data, "identity_provider"), *protocol_id = json_text_at(data, "protocol"), *mapping_id;
     struct context *cx = RQ(rq);
@@ -196,8 +197,6 @@ struct fault *prove_by_mapped(struct request *rq, const json_t *auth, const json
     struct mapped mapped;
     struct tx *tx;
 
-    if (json_text_at(data, "id") != NULL)
-        return prove_by_token(rq, auth, data, proof);
     if (idp_id == NULL)
         return keystone_expecting(cx, "identity_provider", "mapped");
     if (protocol_id == NULL)
@@ -223,6 +222,16 @@ struct fault *prove_by_mapped(struct request *rq, const json_t *auth, const json
     if (strcmp(json_text_at(mapped.user, "type"), "local") == 0)
         return local_user(rq, &mapped, proof);
     return ephemeral_user(rq, idp, protocol_id, &mapped, group_ids, proof);
+}
+
+struct fault *prove_by_mapped(struct request *rq, const json_t *auth, const json_t *data, struct proof *proof)
+{
+    if (json_text_at(data, "id") != NULL)
+        return prove_by_token(rq, auth, data, proof);
+    struct fault *fault = prove(rq, data, proof);
+    keystone_notify_vouched(rq, &(struct vouched){ .user_id = fault == NULL ? proof->user_id : NULL,
+        .idp_id = json_text_at(data, "identity_provider"), .group_ids = fault == NULL ? proof->group_ids : NULL }, fault);
+    return fault;
 }
 
 struct fault *federated_token_holds(struct context *cx, const struct token_claims *claims)

@@ -36,7 +36,7 @@ prove_method prove_by_password, prove_by_totp, prove_by_application_credential, 
 struct fault *external_try(struct request *rq, struct proof *proof);
 
 /* The user that data's "user" names, enabled and in an enabled domain: 401 otherwise. For methods without a password. */
-struct fault *auth_user(struct context *cx, const json_t *data, const char *method, struct user **ret);
+struct fault *auth_user(struct request *rq, const json_t *data, const char *method, struct user **ret);
 
 /* 400 unless the body is what the reference's schema asks for. */
 struct fault *auth_check_body(struct request *rq, const json_t *auth);

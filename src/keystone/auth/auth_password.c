@@ -138,15 +138,26 @@ struct fault *authenticate_password(struct context *cx, const char *user_id, con
     return NULL;
 }
 
-/* The same for methods that ask for no password. */
-struct fault *auth_user(struct context *cx, const json_t *data, const char *method, struct user **ret)
+static void tell_stranger(struct request *rq, const json_t *info, const struct project *domain)
 {
+    const char *name = json_text_at(info, "name");
+
+    keystone_notify_stranger(rq, auth_given(name) ? name : NULL, json_text_at(info, "id"), domain != NULL ? domain->id : NULL,
+        domain != NULL ? domain->name : NULL);
+}
+
+/* The same for methods that ask for no password. */
+struct fault *auth_user(struct request *rq, const json_t *data, const char *method, struct user **ret)
+{
+    struct context *cx = RQ(rq);
     const json_t *info = json_object_get(data, "user");
     struct project *domain;
 
     if (!json_is_object(info))
         return keystone_expecting(cx, "user", method);
     TRY(find_login(cx, info, ret, &domain));
+    if (*ret == NULL && (domain != NULL || !auth_given(json_text_at(info, "name"))))
+        tell_stranger(rq, info, domain);
     if (*ret == NULL || domain == NULL)
         return keystone_unauthorized(cx, "Could not find user");
     if (!domain->enabled || !(*ret)->enabled)
@@ -193,6 +204,10 @@ struct fault *prove_by_password(struct request *rq, const json_t *auth, const js
         check_password(RQ(rq), user, domain, json_text_at(info, "password"), false);
     if (user != NULL && user->enabled && domain->enabled)
         keystone_notify_authenticated(rq, user->id, user->name, fault);
+    else if (user == NULL && directory != NULL && fault == NULL)
+        keystone_notify_authenticated(rq, proof->user_id, json_text_at(info, "name"), NULL);
+    else if (user == NULL && (domain != NULL || !auth_given(json_text_at(info, "name"))))
+        tell_stranger(rq, info, domain);
     if (fault != NULL || directory != NULL)
         return fault;
     return proof_of_user(RQ(rq), proof, user->id);

@@ -83,7 +83,7 @@ struct fault *prove_by_totp(struct request *rq, const json_t *auth, const json_t
     bool right = false;
     size_t count;
 
-    TRY(auth_user(cx, data, "totp", &user));
+    TRY(auth_user(rq, data, "totp", &user));
     TRY(db_read(cx->arena, cx->app->db, &tx));
     TRY(credentials_of(tx, cx, user->id, "totp", &seeds, &count));
     tx_end(tx);

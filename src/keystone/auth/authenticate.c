@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "keystone/auth/auth_mapped.h"
 #include "keystone/auth/auth_methods.h"
+#include "keystone/notifications.h"
 #include "keystone/token/token_payload.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
@@ -50,7 +51,10 @@ struct fault *prove_by_token(struct request *rq, const json_t *auth, const json_
         (claims->scope == PROJECT_SCOPED || claims->scope == DOMAIN_SCOPED))
         return keystone_forbidden_action(cx, "rescope a scoped token");
     if (claims->idp_id != NULL) {
-        TRY(federated_token_holds(cx, claims));
+        struct fault *fault = federated_token_holds(cx, claims);
+        keystone_notify_vouched(rq, &(struct vouched){ claims->user_id, claims->idp_id, claims->audit_id, claims->group_ids },
+            fault);
+        TRY(fault);
         proof->idp_id = claims->idp_id;
         proof->protocol_id = claims->protocol_id;
         proof->group_ids = claims->group_ids;

@@ -5,6 +5,7 @@
 #include "keystone/catalog/endpoints.h"
 #include "keystone/catalog/templated.h"
 #include "keystone/edit.h"
+#include "keystone/notifications.h"
 #include "keystone/reference.h"
 #include "keystone/schemas.h"
 
@@ -54,8 +55,10 @@ static struct fault *settle_region(struct tx *tx, struct context *cx, json_t *do
     if (region_id == NULL && region != NULL) {
         json_object_set_new(document, "region_id", json_string(region));
         TRY(sql_text_of(tx, &found, "SELECT id FROM region WHERE id = ?", BIND(TEXT(region))));
-        if (found == NULL)
+        if (found == NULL) {
             TRY(sql_exec(tx, "INSERT INTO region (id, description, extra) VALUES (?, '', '{}')", BIND(TEXT(region))));
+            keystone_note_created(cx, "region", region);
+        }
     } else if (region_id != NULL) {
         TRY(sql_text_of(tx, &found, "SELECT id FROM region WHERE id = ?", BIND(TEXT(region_id))));
         if (found == NULL)

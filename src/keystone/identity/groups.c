@@ -8,6 +8,7 @@
 #include "keystone/identity/shadow_users.h"
 #include "keystone/identity/users.h"
 #include "keystone/model.h"
+#include "keystone/notifications.h"
 #include "keystone/resource/projects.h"
 #include "keystone/schemas.h"
 #include "keystone/token/revocation.h"
@@ -169,6 +170,7 @@ struct fault *group_erase(struct tx *tx, struct context *cx, const char *id)
     TRY(sql_exec(tx, "DELETE FROM expiring_user_group_membership WHERE group_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM assignment WHERE actor_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM system_assignment WHERE actor_id = ?", BIND(TEXT(id))));
+    keystone_note_deleted(cx, "group", id);
     return entity_erase(tx, &group_entity, id);
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "keystone/model.h"
+#include "keystone/notifications.h"
 #include "keystone/resource/projects.h"
 #include "oslo/options.h"
 
@@ -160,6 +161,7 @@ static struct fault *find_project(struct tx *tx, struct context *cx, const struc
     json_object_set_new(made, "domain_id", json_string(login->idp_domain_id));
     json_object_set_new(made, "parent_id", json_string(login->idp_domain_id));
     project_defaults(made);
+    keystone_note_created(cx, "project", *ret_id);
     return project_create(tx, cx, made);
 }
 
@@ -174,6 +176,7 @@ static struct fault *give_projects(struct tx *tx, struct context *cx, const stru
             TRY(find_role(tx, cx, login, json_text_at(json_array_get(roles, k), "name"), &role_id));
             TRY(sql_int_of(tx, &present, 0, "SELECT COUNT(*) FROM assignment WHERE type = 'UserProject' AND actor_id = ? AND"
                 " target_id = ? AND role_id = ? AND inherited = 0", BIND(TEXT(user_id), TEXT(project_id), TEXT(role_id))));
+            keystone_note_grant(cx, user_id, project_id, role_id);
             if (present == 0)
                 TRY(sql_exec(tx, "INSERT INTO assignment (type, actor_id, target_id, role_id, inherited) VALUES"
                     " ('UserProject', ?, ?, ?, 0)", BIND(TEXT(user_id), TEXT(project_id), TEXT(role_id))));

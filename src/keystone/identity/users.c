@@ -340,8 +340,6 @@ static struct fault *update_run(struct tx *tx, void *argument)
     if (json_object_get(edit->given, "password") != NULL)
         TRY(user_set_password(tx, config, edit->id, edit->more, PASSWORD_RESET));
     bool disabled = json_is_true(json_object_get(old, "enabled")) && !json_is_true(json_object_get(edit->document, "enabled"));
-    if (disabled)
-        TRY(app_creds_end_of_user(tx, edit->id));
     if (edit->more != NULL || disabled)
         TRY(revocation_write(tx, config, &(struct revocation){ .user_id = edit->id }));
     TRY(federated_objects_store(tx, RQ(edit->rq), edit->id, json_text_at(edit->document, "name"),
@@ -385,9 +383,12 @@ struct fault *user_delete(struct tx *tx, struct context *cx, const char *id)
 
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
         TRY(sql_exec(tx, statements[i], BIND(TEXT(id))));
+    TRY(keystone_note_all_deleted(tx, cx, "application_credential", "SELECT id FROM application_credential WHERE user_id = ?", id));
+    TRY(keystone_note_all_deleted(tx, cx, "access_rule", "SELECT external_id FROM access_rule WHERE user_id = ?", id));
     TRY(app_creds_end_of_user(tx, id));
     TRY(credentials_end_of_user(tx, id));
-    TRY(trusts_end_of_user(tx, cx->app->config, id));
+    TRY(trusts_end_of_user(tx, cx, id));
+    keystone_note_deleted(cx, "user", id);
     TRY(entity_erase(tx, &user_entity, id));
     return revocation_write(tx, cx->app->config, &(struct revocation){ .user_id = id });
 }
@@ -492,8 +493,12 @@ static struct fault *password_change(struct request *rq)
     struct fault *fault = authenticate_password(RQ(rq), id, json_text_at(given, "original_password"), true, &user);
     keystone_notify_authenticated(rq, id, fault == NULL ? user->name : NULL, fault);
     TRY(fault);
-    TRY(check_change(rq, user, json_text_at(given, "password")));
-    TRY(hash_given(rq, given, &change.hash));
+    fault = check_change(rq, user, json_text_at(given, "password"));
+    if (fault == NULL)
+        fault = hash_given(rq, given, &change.hash);
+    if (fault != NULL && fault->status == 400)
+        keystone_notify_refused_password(rq, id, fault);
+    TRY(fault);
     change.old = user->password_hash;
     return edit_commit(&(struct edit){ .rq = rq, .entity = &user_entity, .id = id, .more = &change }, change_run, false);
 }

@@ -310,7 +310,7 @@ struct fault *prove_by_oauth1(struct request *rq, const json_t *auth, const json
         oauth1_problem(cx->arena, &header, clock_now_us() / 1000000, &unused) != NULL ||
         !signed_rightly(rq, &header, secret, token->secret))
         return keystone_unauthorized(cx, "Could not validate the access token");
-    TRY(auth_user(cx, json_keep(cx->arena, json_pack("{s:{s:s}}", "user", "id", token->user_id)), "oauth1", &user));
+    TRY(auth_user(rq, json_keep(cx->arena, json_pack("{s:{s:s}}", "user", "id", token->user_id)), "oauth1", &user));
     proof->access_token_id = token->id;
     proof->project_id = token->project_id;
     return proof_of_user(cx, proof, token->user_id);

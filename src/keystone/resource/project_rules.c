@@ -9,6 +9,7 @@
 #include "keystone/identity/groups.h"
 #include "keystone/identity/users.h"
 #include "keystone/limit/limits.h"
+#include "keystone/notifications.h"
 #include "keystone/resource/domain_config.h"
 #include "keystone/resource/projects.h"
 #include "keystone/token/revocation.h"
@@ -212,6 +213,7 @@ static struct fault *erase(struct tx *tx, struct context *cx, const char *id)
     TRY(app_creds_end_of_project(tx, id));
     TRY(credentials_end_of_project(tx, id));
     TRY(entity_erase(tx, &project_entity, id));
+    keystone_note_deleted(cx, "project", id);
     return revocation_write(tx, cx->app->config, &(struct revocation){ .project_id = id });
 }
 
@@ -222,11 +224,11 @@ static struct fault *erase_domain(struct tx *tx, struct context *cx, const char 
         const char *sql;
         struct fault *(*erase)(struct tx *tx, struct context *cx, const char *id);
     } owned[] = {
-        { "SELECT id FROM `group` WHERE domain_id = ?", group_erase },
-        { "SELECT id FROM `user` WHERE domain_id = ?", user_delete },
+        { "SELECT id FROM `group` WHERE domain_id = ? LIMIT 1", group_erase },
+        { "SELECT id FROM `user` WHERE domain_id = ? LIMIT 1", user_delete },
         /* leaves first: a parent's row may not go before its children's */
         { "SELECT id FROM project p WHERE p.domain_id = ? AND p.is_domain = 0 AND NOT EXISTS (SELECT 1 FROM project c WHERE"
-          " c.parent_id = p.id)", erase },
+          " c.parent_id = p.id) LIMIT 1", erase },
     };
 
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
@@ -247,7 +249,9 @@ static struct fault *erase_domain(struct tx *tx, struct context *cx, const char 
     TRY(sql_exec(tx, "DELETE FROM `limit` WHERE domain_id = ?", BIND(TEXT(id))));
     TRY(domain_config_erase(tx, id));
     TRY(idps_of_domain_erase(tx, id));
-    return erase(tx, cx, id);
+    TRY(erase(tx, cx, id));
+    keystone_note_deleted(cx, "domain", id);
+    return NULL;
 }
 
 struct fault *project_delete(struct tx *tx, struct context *cx, const char *id)

@@ -5,6 +5,7 @@
 #include "keystone/trust/trusts.h"
 
 #include "base/clock.h"
+#include "keystone/notifications.h"
 #include "keystone/token/revocation.h"
 #include "keystone/token/token_roles.h"
 #include "oslo/options.h"
@@ -175,7 +176,7 @@ struct fault *trust_consume(struct context *cx, const struct trust *trust)
     return taken > 0 ? NULL : keystone_refused(cx, "No remaining uses for trust: %s.", trust->id);
 }
 
-struct fault *trust_end(struct tx *tx, const struct config *config, const char *id, const char *trustor_id)
+struct fault *trust_end(struct tx *tx, struct context *cx, const char *id, const char *trustor_id)
 {
     const char *now = clock_text(tx_arena(tx), clock_now_us(), CLOCK_SQL);
     const char *next = id;
@@ -189,14 +190,15 @@ struct fault *trust_end(struct tx *tx, const struct config *config, const char *
         rows_end(rows);
         if (next != NULL) {
             TRY(sql_exec(tx, "UPDATE trust SET deleted_at = ? WHERE id = ?", BIND(TEXT(now), TEXT(next))));
-            TRY(trust_end(tx, config, next, trustor_id));
+            TRY(trust_end(tx, cx, next, trustor_id));
         }
     }
     TRY(sql_exec(tx, "UPDATE trust SET deleted_at = ? WHERE id = ?", BIND(TEXT(now), TEXT(id))));
-    return revocation_write(tx, config, &(struct revocation){ .trust_id = id });
+    keystone_note_deleted(cx, "OS-TRUST:trust", id);
+    return revocation_write(tx, cx->app->config, &(struct revocation){ .trust_id = id });
 }
 
-struct fault *trusts_end_of_user(struct tx *tx, const struct config *config, const char *user_id)
+struct fault *trusts_end_of_user(struct tx *tx, struct context *cx, const char *user_id)
 {
     const char *next = user_id;
 
@@ -207,7 +209,7 @@ struct fault *trusts_end_of_user(struct tx *tx, const struct config *config, con
         next = rows_next(rows) ? rows_text(rows, 0) : NULL;
         rows_end(rows);
         if (next != NULL)
-            TRY(trust_end(tx, config, next, NULL));
+            TRY(trust_end(tx, cx, next, NULL));
     }
     return NULL;
 }

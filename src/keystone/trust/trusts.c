@@ -405,7 +405,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     const struct trust *trust = ((void **)argument)[1];
 
     TRY(tx_serialize(tx, "entities"));
-    return trust_end(tx, rq->cx.app->config, trust->id, trust->trustor_id);
+    return trust_end(tx, RQ(rq), trust->id, trust->trustor_id);
 }
 
 static struct fault *trust_delete(struct request *rq)

@@ -39,10 +39,10 @@ struct fault *trust_parent(struct tx *tx, struct context *cx, const struct trust
 struct fault *trust_may_pass(struct context *cx, const struct trust *parent, const struct trust *trust);
 
 /* Ends a trust and, with its trustor's id given, those that he passed on from it; revokes their tokens. */
-struct fault *trust_end(struct tx *tx, const struct config *config, const char *id, const char *trustor_id);
+struct fault *trust_end(struct tx *tx, struct context *cx, const char *id, const char *trustor_id);
 
 /* Ends the trusts of a user who goes, and those on a project that goes. */
-struct fault *trusts_end_of_user(struct tx *tx, const struct config *config, const char *user_id);
+struct fault *trusts_end_of_user(struct tx *tx, struct context *cx, const char *user_id);
 struct fault *trusts_end_of_project(struct tx *tx, const char *project_id);
 
 #endif
