@@ -148,7 +148,8 @@ def ask_all(sides):
     spent = cpu_of([side.process.pid for side in sides]) - before
     same = len({json.dumps(side.ok("GET", QUESTION), sort_keys=True) for side in sides}) == 1
     line(f"candidates, 1,000 hosts, {len(sides)} processes, MariaDB", f"{sum(rates):.0f}", "/s",
-         f"{spent / (sum(rates) * (time.time() - begin)) * 1e3:.3f} ms of CPU each; the answers are {'the same' if same else 'NOT THE SAME'}")
+         f"{spent / (sum(rates) * (time.time() - begin)) * 1e3:.3f} ms of CPU each; "
+         f"the answers are {'the same' if same else 'NOT THE SAME'}")
     assert same
 
 

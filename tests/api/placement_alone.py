@@ -34,7 +34,8 @@ class Alone:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["placement-api", "--config-file", str(self.config)], executable=BIN, stdout=log, stderr=log)
+            self.process = subprocess.Popen(["placement-api", "--config-file", str(self.config)], executable=BIN,
+                                            stdout=log, stderr=log)
         end = time.time() + 60
         while True:
             try:

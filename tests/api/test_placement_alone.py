@@ -55,7 +55,8 @@ def allowed(placement, persona, method, path, body=None):
 
 
 def test_personas_of_the_new_defaults(placement):
-    """Admins and services do everything but reshape (services alone); readers see the usages of their project; system scope nothing."""
+    """Admins and services do everything but reshape (services alone); readers see the usages of their project; system scope
+    nothing."""
     rp = uuid.uuid4()
     for method, path, body in (("GET", "/resource_providers", None), ("GET", "/traits", None), ("GET", "/resource_classes", None),
                                ("PUT", f"/resource_providers/{rp}/traits", {}), ("DELETE", f"/allocations/{rp}", None),
@@ -138,9 +139,9 @@ def junk(dice, depth=0):
         return scalars(dice)
     if kind < 0.7:
         return [junk(dice, depth + 1) for _ in range(dice.randint(0, 3))]
-    names = ["allocations", "inventories", "resources", "VCPU", "total", "resource_provider_generation", "traits", "aggregates", "name",
-             "uuid", "parent_provider_uuid", "project_id", "user_id", "consumer_generation", "consumer_type", "mappings", "max_unit",
-             "allocation_ratio", "reserved", "", str(uuid.uuid4())]
+    names = ["allocations", "inventories", "resources", "VCPU", "total", "resource_provider_generation", "traits", "aggregates",
+             "name", "uuid", "parent_provider_uuid", "project_id", "user_id", "consumer_generation", "consumer_type", "mappings",
+             "max_unit", "allocation_ratio", "reserved", "", str(uuid.uuid4())]
     return {dice.choice(names): junk(dice, depth + 1) for _ in range(dice.randint(0, 4))}
 
 
@@ -159,14 +160,17 @@ def damage(dice, value):
 QUERIES = ["resources", "resources1", "resources_A", "required", "required1", "required_A", "member_of", "member_of1", "in_tree",
            "in_tree_A", "limit", "group_policy", "root_required", "same_subtree", "project_id", "user_id", "consumer_type", "name",
            "uuid", "associated", "nothing", "resources" + "z" * 65]
-WORDS = ["VCPU:1", "VCPU:0", "VCPU:-1", "VCPU:9999999999999999999", "VCPU", ":", "VCPU:1,VCPU:2", "MEMORY_MB:1,VCPU:1", "CUSTOM_X:1",
-         "none", "isolate", "_A", "_A,_B", "1", "0", "99999999999999999999", "in:", "!in:", "in:,", "!", "!!HW_CPU_X86_AVX",
-         "HW_CPU_X86_AVX,!HW_CPU_X86_AVX", "in:HW_CPU_X86_AVX,!X", "%00", "%ff%fe", "%2e%2e/", "'; DROP TABLE traits; --", "\u2603", "",
-         "startswith:HW", "true", "a" * 5000]
+VERSIONS = ["latest", "1.40", "2.0", "x", "1.", "1.-1", "1." + "9" * 30]
+WORDS = ["VCPU:1", "VCPU:0", "VCPU:-1", "VCPU:9999999999999999999", "VCPU", ":", "VCPU:1,VCPU:2", "MEMORY_MB:1,VCPU:1",
+         "CUSTOM_X:1", "none", "isolate", "_A", "_A,_B", "1", "0", "99999999999999999999", "in:", "!in:", "in:,", "!",
+         "!!HW_CPU_X86_AVX",
+         "HW_CPU_X86_AVX,!HW_CPU_X86_AVX", "in:HW_CPU_X86_AVX,!X", "%00", "%ff%fe", "%2e%2e/", "'; DROP TABLE traits; --", "\u2603",
+         "", "startswith:HW", "true", "a" * 5000]
 
 
 def query(dice):
-    chosen = [f"{dice.choice(QUERIES)}={dice.choice([*WORDS, str(uuid.uuid4()), 'in:' + str(uuid.uuid4())])}" for _ in range(dice.randint(0, 4))]
+    words = [*WORDS, str(uuid.uuid4()), "in:" + str(uuid.uuid4())]
+    chosen = [f"{dice.choice(QUERIES)}={dice.choice(words)}" for _ in range(dice.randint(0, 4))]
     return "?" + "&".join(chosen) if chosen else ""
 
 
@@ -198,10 +202,11 @@ def test_garbage_for_every_route(placement):
         body = damage(dice, dice.choice(bodies))
         text = json.dumps(body).encode() if dice.random() < 0.85 else dice.choice(
             [b"", b"{", b"[" * 10000, b"\xff\xfe", b'{"a": 1, "a": 2}', b"nul", b'"\\ud800"', b"1e999", b"{}" * 3])
-        version = f"1.{dice.randint(0, 39)}" if dice.random() < 0.9 else dice.choice(["latest", "1.40", "2.0", "x", "1.", "1.-1", "1." + "9" * 30])
-        answer = placement.session.request(method, f"http://127.0.0.1:{placement.port}{path}", data=text if method != "GET" else None,
-                                           headers={"OpenStack-API-Version": f"placement {version}", "X-Auth-Token": "admin",
-                                                    "X-Roles": "admin,service", "Content-Type": "application/json"}, timeout=60)
+        version = f"1.{dice.randint(0, 39)}" if dice.random() < 0.9 else dice.choice(VERSIONS)
+        url = f"http://127.0.0.1:{placement.port}{path}"
+        answer = placement.session.request(method, url, data=text if method != "GET" else None, timeout=60, headers={
+            "OpenStack-API-Version": f"placement {version}", "X-Auth-Token": "admin", "X-Roles": "admin,service",
+            "Content-Type": "application/json"})
         assert answer.status_code < 500, (method, path[:300], text[:1000], version, answer.text[:1000])
         if "json" in answer.headers.get("Content-Type", ""):
             answer.json()
@@ -210,8 +215,10 @@ def test_garbage_for_every_route(placement):
 
 def test_broken_http(placement):
     """Raw bytes that no client sends: each connection is answered or closed, and the next one is served."""
-    for text in (b"\x00\xff\xfe\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"PUT /traits/A HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-                 b"POST /allocations HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n{}", b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
+    for text in (b"\x00\xff\xfe\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+                 b"PUT /traits/A HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                 b"POST /allocations HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n{}",
+                 b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
                  b"POST /reshaper HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                  b"GET /resource_providers HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nX-Auth-Token: \xff\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", placement.port), 2) as s:

@@ -116,7 +116,8 @@ def _(p, at):
 
 @version(7)
 def _(p, at):
-    assert p.call("PUT", "/resource_classes/CUSTOM_V7", version="1.6", headers={"Content-Type": "application/json"}).status_code == 400
+    bare = {"Content-Type": "application/json"}
+    assert p.call("PUT", "/resource_classes/CUSTOM_V7", version="1.6", headers=bare).status_code == 400
     assert p.call("PUT", "/resource_classes/CUSTOM_V7", version="1.7").status_code == 201
     assert p.call("PUT", "/resource_classes/CUSTOM_V7", version="1.7").status_code == 204
     assert p.call("PUT", "/resource_classes/V7", version="1.7").status_code == 400
@@ -201,7 +202,8 @@ def _(p, at):
     rp = p.provider({"VCPU": {"total": 8}})
     p.claim({rp: {"VCPU": 1}}, project_id="v15")
     for path in ("/resource_providers", f"/resource_providers/{rp}", f"/resource_providers/{rp}/inventories",
-                 f"/resource_providers/{rp}/inventories/VCPU", f"/resource_providers/{rp}/usages", f"/resource_providers/{rp}/traits",
+                 f"/resource_providers/{rp}/inventories/VCPU", f"/resource_providers/{rp}/usages",
+                 f"/resource_providers/{rp}/traits",
                  f"/resource_providers/{rp}/aggregates", f"/resource_providers/{rp}/allocations", "/traits", "/resource_classes",
                  "/resource_classes/VCPU", "/allocation_candidates?resources=VCPU:1", "/usages?project_id=v15",
                  f"/allocations/{uuid.uuid4()}", "/traits/HW_CPU_X86_AVX"):
@@ -267,7 +269,8 @@ def _(p, at):
 @version(22)
 def _(p, at):
     rp, plain = p.provider({"VCPU": {"total": 8}}, traits=["HW_CPU_X86_SGX"]), p.provider({"VCPU": {"total": 8}})
-    for path in ("/resource_providers?required=!HW_CPU_X86_SGX", "/allocation_candidates?resources=VCPU:1&required=!HW_CPU_X86_SGX"):
+    for path in ("/resource_providers?required=!HW_CPU_X86_SGX",
+                 "/allocation_candidates?resources=VCPU:1&required=!HW_CPU_X86_SGX"):
         assert at.statuses("GET", path) == (400, 200)
     found = p.ok("GET", "/allocation_candidates?resources=VCPU:1&required=!HW_CPU_X86_SGX", version="1.22")["provider_summaries"]
     assert plain in found and rp not in found
@@ -443,13 +446,15 @@ def _(p, at):
     old, new = at.answers("GET", f"/usages?project_id={project}")
     assert old == {"usages": {"VCPU": 2}}
     assert new == {"usages": {"unknown": {"consumer_count": 1, "VCPU": 1}, "INSTANCE": {"consumer_count": 1, "VCPU": 1}}}
-    for kind, usages in (("all", {"all": {"consumer_count": 2, "VCPU": 2}}), ("unknown", {"unknown": {"consumer_count": 1, "VCPU": 1}}),
+    for kind, usages in (("all", {"all": {"consumer_count": 2, "VCPU": 2}}),
+                         ("unknown", {"unknown": {"consumer_count": 1, "VCPU": 1}}),
                          ("INSTANCE", {"INSTANCE": {"consumer_count": 1, "VCPU": 1}}), ("OTHER", {})):
         assert at.statuses("GET", f"/usages?project_id={project}&consumer_type={kind}") == (400, 200)
         assert p.ok("GET", f"/usages?project_id={project}&consumer_type={kind}", version="1.38") == {"usages": usages}
     reshape = {"inventories": {rp: {"resource_provider_generation": 3, "inventories": {"VCPU": {"total": 8}}}},
                "allocations": {consumer: dictish(rp, consumer_generation=1, consumer_type="MIGRATION")}}
-    answers = [p.call("POST", "/reshaper", reshape, version=v, headers={"X-Roles": "service"}).status_code for v in (at.old, at.new)]
+    service = {"X-Roles": "service"}
+    answers = [p.call("POST", "/reshaper", reshape, version=v, headers=service).status_code for v in (at.old, at.new)]
     assert answers == [400, 204]
 
 
