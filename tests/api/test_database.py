@@ -4,11 +4,15 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 import time
 
 import pytest
 
 import engines
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from rabbit import certificates  # noqa: E402
 
 DRIVE = pathlib.Path(__file__).resolve().parent.parent.parent / "build" / "tests" / "unit" / "sql_drive"
 
@@ -182,3 +186,67 @@ def test_flows_of_a_dead_process_are_taken_over_once(server, schema):
     again = server.sql("SELECT flow FROM story GROUP BY flow HAVING COUNT(*) > 13", schema)
     assert again == "", again
     assert server.sql("SELECT COUNT(*) FROM flows", schema).strip() == "0"
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    """A server with a certificate for 127.0.0.1 that also listens on other addresses."""
+    folder = certificates(tmp_path_factory.mktemp("tls"))
+    server = engines.MariaDB(address="0.0.0.0")
+    server.folder.mkdir(parents=True, exist_ok=True)
+    for name in ("ca.pem", "server.pem", "server.key"):
+        (server.folder / name).write_bytes((folder / name).read_bytes())
+    server.extra = [f"--ssl-ca={server.folder}/ca.pem", f"--ssl-cert={server.folder}/server.pem",
+                    f"--ssl-key={server.folder}/server.key"]
+    server.certificates = folder
+    server.start().create("secret")
+    yield server
+    server.dispose()
+
+
+def test_tls(encrypted):
+    """As PyMySQL reads ssl_...: what is not the CA's, or about another host, is refused with its reason, and nothing is said in plain."""
+    of = encrypted.certificates
+
+    def run(query, host="127.0.0.1"):
+        done = start(f"{encrypted.url('secret', f'{host}:{encrypted.port}')}{query}", "sync")
+        return (done.communicate(timeout=60)[0], done.returncode)
+    ca, other, own = f"?ssl_ca={of}/ca.pem", f"?ssl_ca={of}/other.pem", f"&ssl_cert={of}/client.pem&ssl_key={of}/client.key"
+    encrypted.sql("ALTER USER secret@'%' REQUIRE X509")
+    assert run(ca + own)[1] == 0
+    assert run(ca + own + "&ssl_verify_cert=true&ssl_verify_identity=true")[1] == 0
+    for query, why in (("", "Access denied"), (ca, "Access denied"), (other + own, "self-signed certificate in certificate chain"),
+                       (other + own + "&ssl_check_hostname=false", "self-signed certificate in certificate chain"),
+                       ("?ssl_verify_cert=true" + own, "self-signed certificate in certificate chain"),
+                       (ca + f"&ssl_cert={of}/client.pem&ssl_key={of}/other.key", "key values mismatch"),
+                       (f"?ssl_ca={of}/absent.pem", "No such file")):
+        out, status = run(query)
+        assert status == 1 and why in out, (query, out)
+    encrypted.sql("ALTER USER secret@'%' REQUIRE SSL")
+    assert run(other + "&ssl_verify_cert=false")[1] == 0  # encrypted, whoever it is
+    out, status = run(ca, "127.0.0.2")
+    assert status == 1 and "Validation of SSL server certificate failed" in out
+    assert run(ca + "&ssl_check_hostname=false", "127.0.0.2")[1] == 0
+    encrypted.sql("ALTER USER secret@'%' REQUIRE NONE")
+    encrypted.stop()
+    encrypted.start("--skip-ssl")
+    out, status = run(ca)
+    assert status == 1 and "SSL is required, but the server does not support it" in out
+    encrypted.stop()
+    encrypted.start()
+
+
+def test_server_restarts_under_load_over_tls(encrypted):
+    encrypted.sql("DROP DATABASE secret; CREATE DATABASE secret; ALTER USER secret@'%' REQUIRE SSL")
+    run = start(encrypted.url("secret", f"127.0.0.1:{encrypted.port}") + f"?ssl_ca={encrypted.certificates}/ca.pem", "count", 4, 300)
+    while "counting" not in run.stdout.readline():
+        assert run.poll() is None
+    for _ in range(2):
+        time.sleep(0.4)
+        encrypted.kill()
+        time.sleep(0.3)
+        encrypted.start()
+    out, _ = run.communicate(timeout=120)
+    assert run.returncode == 0 and "failures 0 sum 1200" in out, out
+    made = int(encrypted.sql("SHOW GLOBAL STATUS LIKE 'Ssl_accepts'").split()[1])
+    assert made < 100, "connections are not kept"

@@ -318,7 +318,9 @@ def test_over_tls(encrypted, tmp_path):
         words = "&".join(line.replace(" = ", "=") for line in settings().splitlines())
         client = tool(query=f"?ssl=1&{words}")  # all of it in the URL
         assert client.call("t", "echo", args={"x": 1})["result"] == {"x": 1}
-        for refused, why in ((tool(more="ssl = true\n" + settings(ca="other")), "ssl"),  # the broker's certificate is another CA's
+        older = tool(more="ssl = true\nssl_version = TLSv1_2\n" + settings())
+        assert older.call("t", "echo", args={"x": 2})["result"] == {"x": 2}
+        for refused, why in ((tool(more="ssl = true\n" + settings(ca="other")), "ssl peer cert verification failed"),  # the broker's certificate is another CA's
                              (tool(query="?ssl=1"), ""),  # no certificate of our own, which this broker asks for
                              (tool(), "")):  # no TLS at all
             answer = refused.call("t", "echo", timeout_ms=4000)

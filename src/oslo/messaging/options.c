@@ -32,7 +32,7 @@ static const struct option rows[] = {
     { RABBIT, "amqp_auto_delete", OPTION_BOOL, "false", "Auto-delete queues in AMQP.",
         .deprecated = OPTION_WORDS("DEFAULT/amqp_auto_delete") },
     { RABBIT, "ssl", OPTION_BOOL, "false", "Connect over SSL.", .deprecated = OPTION_WORDS("rabbit_use_ssl") },
-    { RABBIT, "ssl_version", OPTION_STR, "", "SSL version to use: empty for the best of both ends, or TLSv1_2.",
+    { RABBIT, "ssl_version", OPTION_STR, "", "SSL version to use: TLSv1, TLSv1_1, TLSv1_2, or SSLv23 (as empty: the best of both ends).",
         .deprecated = OPTION_WORDS("kombu_ssl_version") },
     { RABBIT, "ssl_key_file", OPTION_STR, "", "SSL key file (valid only if SSL enabled).",
         .deprecated = OPTION_WORDS("kombu_ssl_keyfile") },

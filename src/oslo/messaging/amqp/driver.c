@@ -14,11 +14,13 @@ static struct fault *amqp_open(struct context *cx, struct transport *transport, 
         transport_option_bool(transport, url, "oslo_messaging_rabbit", "rabbit_ha_queues"))
         return FAULT(cx, 500, NULL, "Configuration Error: rabbit_quorum_queue and rabbit_ha_queues both enabled, queue type is "
             "quorum or HA (mirrored) not both");
+    struct broker *broker;
+    TRY(broker_create(cx, transport, url, &broker));
     struct amqp_wire *wire = calloc(1, sizeof(*wire));
     if (wire == NULL)
         abort();
     wire->transport = transport;
-    wire->broker = broker_create(transport, url);
+    wire->broker = broker;
     snprintf(wire->reply_queue, sizeof(wire->reply_queue), "reply_%s", uuid_new_hex(cx->arena));
     wire->publisher = publisher_create(wire);
     wire->consumer = consumer_create(wire);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -34,31 +35,53 @@ static const char *text_of(struct arena *arena, struct transport *t, const struc
     return text != NULL && *text != '\0' ? arena_strdup(arena, text) : NULL;
 }
 
-static const struct messaging_host *hosts_of(struct arena *arena, const struct messaging_url *url, bool tls, size_t *ret_count)
+static const struct messaging_host *hosts_of(struct arena *arena, const struct messaging_url *url, size_t *ret_count)
 {
     size_t count = url->host_count > 0 ? url->host_count : 1;
+    int port = strcmp(url->scheme, "amqps") == 0 ? PORT_TLS : PORT; /* `ssl` alone changes no port, as in oslo.messaging */
     struct messaging_host *hosts = ARENA_ARRAY(arena, struct messaging_host, count);
     for (size_t i = 0; i < count; i++) {
         struct messaging_host from = i < url->host_count ? url->hosts[i] : (struct messaging_host){ .host = "localhost" };
         hosts[i] = (struct messaging_host){ .user = arena_strdup(arena, from.user != NULL ? from.user : "guest"),
             .password = arena_strdup(arena, from.password != NULL ? from.password : "guest"),
             .host = arena_strdup(arena, from.host[0] != '\0' ? from.host : "localhost"),
-            .port = from.port != 0 ? from.port : tls ? PORT_TLS : PORT };
+            .port = from.port != 0 ? from.port : port };
     }
     *ret_count = count;
     return hosts;
 }
 
-struct broker *broker_create(struct transport *t, const struct messaging_url *url)
+static struct fault *tls_version(struct context *cx, const char *name, int *ret)
 {
+    static const struct {
+        const char *name;
+        int version;
+    } rows[] = { { "sslv23", 0 }, { "tlsv1", AMQP_TLSv1 }, { "tlsv1_1", AMQP_TLSv1_1 }, { "tlsv1_2", AMQP_TLSv1_2 } };
+    *ret = 0;
+    for (size_t i = 0; name != NULL && *name != '\0'; i++) {
+        if (i == sizeof(rows) / sizeof(rows[0]))
+            return FAULT(cx, 500, NULL, "Invalid SSL version : %s", name);
+        if (strcasecmp(name, rows[i].name) == 0) {
+            *ret = rows[i].version;
+            break;
+        }
+    }
+    return NULL;
+}
+
+struct fault *broker_create(struct context *cx, struct transport *t, const struct messaging_url *url, struct broker **ret)
+{
+    int version;
+    TRY(tls_version(cx, transport_option(t, url, GROUP, "ssl_version"), &version));
     struct arena *arena = arena_create();
     struct broker *b = ARENA_NEW(arena, struct broker);
     const char *strategy = transport_option(t, url, GROUP, "kombu_failover_strategy");
     const char *login = transport_option(t, url, GROUP, "rabbit_login_method");
     const char *delay = transport_option(t, url, GROUP, "kombu_reconnect_delay");
     b->arena = arena;
+    b->tls_version = version;
     b->tls = strcmp(url->scheme, "amqps") == 0 || transport_option_bool(t, url, GROUP, "ssl");
-    b->hosts = hosts_of(arena, url, b->tls, &b->host_count);
+    b->hosts = hosts_of(arena, url, &b->host_count);
     b->virtual_host = url->virtual_host[0] != '\0' ? arena_strdup(arena, url->virtual_host) : "/";
     b->shuffle = strategy != NULL && strcmp(strategy, "shuffle") == 0;
     b->external_login = login != NULL && strcmp(login, "EXTERNAL") == 0;
@@ -82,7 +105,8 @@ struct broker *broker_create(struct transport *t, const struct messaging_url *ur
     b->delivery_limit = transport_option_int(t, url, GROUP, "rabbit_quorum_delivery_limit");
     b->memory_length = transport_option_int(t, url, GROUP, "rabbit_quorum_max_memory_length");
     b->memory_bytes = transport_option_int(t, url, GROUP, "rabbit_quorum_max_memory_bytes");
-    return b;
+    *ret = b;
+    return NULL;
 }
 
 /* ---- opening and closing ---- */
@@ -146,6 +170,8 @@ static bool prepare_tls(struct link *link, amqp_socket_t *socket, const char *ho
 {
     const struct broker *b = link->broker;
     amqp_ssl_socket_set_verify_peer(socket, b->ca_file != NULL);
+    if (b->tls_version != 0)
+        amqp_ssl_socket_set_ssl_versions(socket, (amqp_tls_version_t)b->tls_version, (amqp_tls_version_t)b->tls_version);
     amqp_ssl_socket_set_verify_hostname(socket, 0); /* it knows no addresses: see expect_name() */
     if (b->ca_file != NULL && amqp_ssl_socket_set_cacert(socket, b->ca_file) != AMQP_STATUS_OK)
         return failed(link, "ssl_ca_file", "cannot be read");

@@ -24,6 +24,7 @@ struct broker {
     const char *virtual_host;
     bool tls, shuffle, quorum, durable, auto_delete, mandatory_replies, cancel_on_failover, external_login;
     const char *ca_file, *cert_file, *key_file;
+    int tls_version; /* the only one that is spoken (amqp_tls_version_t); 0: the best of both ends */
     int heartbeat_s, prefetch, queue_ttl_s, missing_s;
     int retry_s, retry_more_s, retry_most_s, cancel_delay_ms;
     int64_t delivery_limit, memory_length, memory_bytes;
@@ -43,7 +44,8 @@ struct link {
     char error[ERROR_TEXT];
 };
 
-struct broker *broker_create(struct transport *transport, const struct messaging_url *url);
+/* Fault 500: ssl_version is none. */
+struct fault *broker_create(struct context *cx, struct transport *transport, const struct messaging_url *url, struct broker **ret);
 
 void link_init(struct link *link, const struct broker *broker, const char *purpose);
 void link_release(struct link *link);

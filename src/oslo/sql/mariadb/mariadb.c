@@ -89,11 +89,20 @@ static const struct {
     { CR_COMMANDS_OUT_OF_SYNC,     true, true },
 };
 
+/* A handshake that was cut off may succeed later; one that refused a certificate will not. */
+static bool cut_off(const char *words)
+{
+    static const char *const cuts[] = { "eof", "EOF", "Connection reset", "Broken pipe", "timed out", "Success" };
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+        if (strstr(words, cuts[i]) != NULL)
+            return true;
+    return false;
+}
+
 static struct fault *failed(struct arena *arena, struct connection *connection, unsigned error, const char *words,
     const char *sql)
 {
-    bool retry = false;
-    connection->lost = false;
+    bool retry = connection->lost = error == CR_SSL_CONNECTION_ERROR && cut_off(words);
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         if (meanings[i].error == error) {
             retry = meanings[i].retry;
@@ -175,12 +184,15 @@ static void set_options(MYSQL *mysql, const struct mariadb_url *url, const char 
         mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &url->read_timeout_s);
     mysql_options(mysql, MYSQL_INIT_COMMAND, init);
     mysql_options(mysql, MYSQL_OPT_RECONNECT, &no);
-    if (url->ssl_ca == NULL && url->ssl_capath == NULL && url->ssl_cert == NULL)
+    if (!url->tls)
         return;
-    bool verify = (url->ssl_ca != NULL || url->ssl_capath != NULL) && url->ssl_check_hostname;
-    mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->ssl_ca, url->ssl_capath, url->ssl_cipher);
+    /* The library verifies the chain whenever it is given a CA; with the other option the name too, by the system's CAs if need be. */
+    mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->verify_chain ? url->ssl_ca : NULL,
+        url->verify_chain ? url->ssl_capath : NULL, url->ssl_cipher);
+    if (url->ssl_key_password != NULL)
+        mysql_options(mysql, MARIADB_OPT_TLS_PASSPHRASE, url->ssl_key_password);
     mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
-    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verify ? &yes : &no);
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, url->verify_host ? &yes : &no);
 }
 
 /* A machine that went without a word is noticed, in idle and under way. */

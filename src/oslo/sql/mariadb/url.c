@@ -81,40 +81,66 @@ static struct fault *parse_hosts(struct arena *arena, const char *text, size_t l
 
 static bool truth(const char *text)
 {
-    return strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
+    static const char *const words[] = { "true", "yes", "on", "1", "required" };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return false;
 }
 
-static void set_parameter(struct mariadb_url *url, const char *name, const char *value)
+/* What the query says of TLS beside the files. */
+struct tls_words {
+    const char *verify_cert, *check_hostname, *verify_identity, *disabled; /* NULL: not said */
+};
+
+static void set_parameter(struct mariadb_url *url, struct tls_words *tls, const char *name, const char *value)
 {
     const struct {
         const char *name, **to;
     } texts[] = { { "unix_socket", &url->unix_socket }, { "ssl_ca", &url->ssl_ca }, { "ssl_capath", &url->ssl_capath },
-        { "ssl_cert", &url->ssl_cert }, { "ssl_key", &url->ssl_key }, { "ssl_cipher", &url->ssl_cipher } };
+        { "ssl_cert", &url->ssl_cert }, { "ssl_key", &url->ssl_key }, { "ssl_key_password", &url->ssl_key_password },
+        { "ssl_cipher", &url->ssl_cipher }, { "ssl_verify_cert", &tls->verify_cert },
+        { "ssl_check_hostname", &tls->check_hostname }, { "ssl_verify_identity", &tls->verify_identity },
+        { "ssl_disabled", &tls->disabled } };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (strcmp(name, texts[i].name) == 0)
             *texts[i].to = value;
-    if (strcmp(name, "ssl_check_hostname") == 0)
-        url->ssl_check_hostname = truth(value);
     if (strcmp(name, "connect_timeout") == 0 && atoi(value) > 0)
         url->connect_timeout_s = (unsigned)atoi(value);
     if (strcmp(name, "read_timeout") == 0 && atoi(value) > 0)
         url->read_timeout_s = (unsigned)atoi(value);
 }
 
+/* As PyMySQL: a CA, a certificate or a wish to verify means TLS, and a CA means that the server's certificate must be that CA's
+ * and about the host, unless the query says otherwise. */
+static void settle_tls(struct mariadb_url *url, const struct tls_words *tls)
+{
+    bool authority = url->ssl_ca != NULL || url->ssl_capath != NULL, verify = tls->verify_cert != NULL && truth(tls->verify_cert);
+    const char *host = tls->check_hostname != NULL ? tls->check_hostname : tls->verify_identity;
+    if (tls->disabled != NULL && truth(tls->disabled))
+        return;
+    url->tls = authority || url->ssl_cert != NULL || url->ssl_key != NULL || url->ssl_cipher != NULL || verify ||
+        (tls->verify_identity != NULL && truth(tls->verify_identity));
+    url->verify_chain = tls->verify_cert != NULL ? verify : authority;
+    url->verify_host = host != NULL && authority ? truth(host) : url->verify_chain;
+}
+
 /* charset= is read past: the connection speaks utf8mb4, which holds what any of them can. */
 static void parse_query(struct arena *arena, const char *text, struct mariadb_url *url)
 {
+    struct tls_words tls = { 0 };
     while (*text != '\0') {
         size_t length = strcspn(text, "&"), name = strcspn(text, "=&");
         const char *value = name < length ? unescape(arena, text + name + 1, length - name - 1, true) : "";
-        set_parameter(url, unescape(arena, text, name, true), value);
+        set_parameter(url, &tls, unescape(arena, text, name, true), value);
         text += length + (text[length] == '&');
     }
+    settle_tls(url, &tls);
 }
 
 struct fault *mariadb_url_parse(struct arena *arena, const char *text, struct mariadb_url *ret)
 {
-    *ret = (struct mariadb_url){ .connect_timeout_s = CONNECT_TIMEOUT_S, .ssl_check_hostname = true };
+    *ret = (struct mariadb_url){ .connect_timeout_s = CONNECT_TIMEOUT_S };
     const char *at = strstr(text, "://");
     if (at == NULL)
         return wrong(arena, "no scheme");

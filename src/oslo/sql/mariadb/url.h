@@ -16,8 +16,10 @@ struct mariadb_url {
         unsigned port;
     } hosts[MARIADB_HOSTS];
     size_t host_count;
-    const char *unix_socket, *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_cipher;
-    bool ssl_check_hostname; /* true when a CA is given and nothing else is said */
+    const char *unix_socket, *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_key_password, *ssl_cipher;
+    bool tls;          /* a ssl_ parameter asks for it: plain connections are refused then */
+    bool verify_chain; /* ssl_verify_cert; when it is not said: a CA is named */
+    bool verify_host;  /* ssl_check_hostname or ssl_verify_identity; when neither is said, or no CA: as verify_chain */
     unsigned connect_timeout_s, read_timeout_s; /* read_timeout 0: none */
 };
 
