@@ -55,7 +55,7 @@ struct fault *rpc_cast(struct context *cx, const struct rpc_target *target, cons
 struct fault *rpc_fanout(struct context *cx, const char *topic, const char *method, const json_t *arguments);
 
 /* Whether transport_url can be read and has a driver, so that a wrong one stops the start. The first use opens it: who never
- * sends needs no connection. */
+ * sends needs no connection. Warns of notifications that nobody could hear. */
 struct fault *messaging_check(struct context *cx);
 
 /* Ends the app's servers, after what they work on; it can still send. */

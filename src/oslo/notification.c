@@ -137,21 +137,34 @@ static void run(void *argument)
 
 /* ---- notifiers ---- */
 
-static void read_drivers(struct notifier *n, bool *ret_sends)
+static void read_drivers(struct notifier *n)
 {
     size_t count;
     const char *const *drivers = drivers_of(n->app, &count);
-    *ret_sends = false;
     for (size_t i = 0; i < count; i++) {
         n->logs = n->logs || strcmp(drivers[i], "log") == 0;
         n->enveloped = n->enveloped || strcmp(drivers[i], "messagingv2") == 0;
-        *ret_sends = *ret_sends || strncmp(drivers[i], "messaging", 9) == 0;
     }
+}
+
+bool notify_sends(const struct context *cx)
+{
+    size_t count;
+    const char *const *drivers = drivers_of(cx->app, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(drivers[i], "messaging", strlen("messaging")) == 0)
+            return true;
+    return false;
+}
+
+const char *notify_transport_url(const struct context *cx)
+{
+    return config_str(cx->app->config, GROUP, "transport_url");
 }
 
 static struct fault *find_transport(struct context *cx, struct notifier *n)
 {
-    const char *url = config_str(cx->app->config, GROUP, "transport_url");
+    const char *url = notify_transport_url(cx);
     n->own_transport = url != NULL;
     return url != NULL ? transport_open(cx, url, &n->transport) : transport_of(cx, &n->transport);
 }
@@ -159,7 +172,6 @@ static struct fault *find_transport(struct context *cx, struct notifier *n)
 static struct notifier *notifier_create(struct context *cx)
 {
     struct notifier *n = calloc(1, sizeof(*n));
-    bool sends;
     if (n == NULL)
         abort();
     n->app = cx->app;
@@ -167,15 +179,12 @@ static struct notifier *notifier_create(struct context *cx)
     n->retries = (int)config_int(cx->app->config, GROUP, "retry");
     pthread_mutex_init(&n->lock, NULL);
     pthread_cond_init(&n->wake, NULL);
-    read_drivers(n, &sends);
-    struct fault *fault = sends ? find_transport(cx, n) : NULL;
+    read_drivers(n);
+    struct fault *fault = notify_sends(cx) ? find_transport(cx, n) : NULL;
     if (fault != NULL)
         log_error("oslo.messaging", "notifications are not sent: %s", fault_text(cx->arena, fault));
+    /* messaging_check() has warned of one that is not kept for listeners */
     n->sends = n->transport != NULL && n->transport->driver != NULL && n->transport->driver->notifies;
-    if (n->transport != NULL && !n->sends)
-        log_warning("oslo.messaging", "notifications are not sent: nobody listens on %s://; give "
-            "[oslo_messaging_notifications] transport_url a broker, or driver log",
-            n->transport->driver != NULL ? n->transport->driver->name : "memory");
     if (n->sends)
         n->thread = work_thread_start("notifications", run, n);
     n->next = notifiers;

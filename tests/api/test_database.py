@@ -205,7 +205,7 @@ def encrypted(tmp_path_factory):
 
 
 def test_tls(encrypted):
-    """As PyMySQL reads ssl_...: what is not the CA's, or about another host, is refused with its reason, and nothing is said in plain."""
+    """As PyMySQL reads ssl_...: what is not the CA's, or about another host, is refused with its reason."""
     of = encrypted.certificates
 
     def run(query, host="127.0.0.1"):
@@ -238,7 +238,8 @@ def test_tls(encrypted):
 
 def test_server_restarts_under_load_over_tls(encrypted):
     encrypted.sql("DROP DATABASE secret; CREATE DATABASE secret; ALTER USER secret@'%' REQUIRE SSL")
-    run = start(encrypted.url("secret", f"127.0.0.1:{encrypted.port}") + f"?ssl_ca={encrypted.certificates}/ca.pem", "count", 4, 300)
+    url = encrypted.url("secret", f"127.0.0.1:{encrypted.port}") + f"?ssl_ca={encrypted.certificates}/ca.pem"
+    run = start(url, "count", 4, 300)
     while "counting" not in run.stdout.readline():
         assert run.poll() is None
     for _ in range(2):

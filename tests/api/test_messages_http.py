@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from messages import Tool, until  # noqa: E402
 from rabbit import Proxy  # noqa: E402
 
-PORT = ports.claim()
+PORT = ports.claim(addresses=("127.0.0.1", "127.0.0.2"))
 
 
 @pytest.fixture
@@ -75,6 +75,75 @@ def test_another_process_becomes_the_hub(tools):
     client.tell("cast", topic="t5", method="note", args={}, count=50)
     assert client.result("cast")["sent"] == 50
     until(lambda: set(server.numbers()) == set(range(1, 51)))
+
+
+def hub_that_changes(tools, end):
+    """Casts under way and casts that wait for a server that is slow, while one hub after the other ends."""
+    hub, next_hub = tools().serve("hub", "h"), tools().serve("hub", "i")
+    server, client = tools().serve("t8", "a", parallel=4), tools()
+    client.tell("cast", topic="t8", method="note", args={"ms": 4}, count=2000, threads=8)
+    until(lambda: len(server.got) > 50)
+    end(hub)
+    until(lambda: "this process is the message hub" in next_hub.text())
+    until(lambda: len(server.got) > 600)
+    tools().serve("hub", "j")
+    end(next_hub)
+    done = client.result("cast")
+    assert (done["sent"], done["failed"]) == (2000, 0), done
+    until(lambda: set(server.numbers()) == set(range(1, 2001)), 60)
+    time.sleep(0.5)
+    assert len(server.numbers()) == 2000, "a message was handled twice"
+    answer = client.call("t8", "echo", args={"n": 2}, timeout_ms=15000)
+    assert answer["result"] == {"n": 2}, answer
+
+
+def test_hubs_that_end_lose_nothing(tools):
+    hub_that_changes(tools, Tool.stop)
+
+
+def test_killed_hubs_lose_nothing(tools):
+    hub_that_changes(tools, Tool.kill)
+
+
+def test_a_hub_that_ends_hands_over_what_it_sent_itself(tools):
+    """Nobody else has these messages, and nobody serves their topic when the hub ends."""
+    hub, server = tools().serve("hub", "h"), tools().serve("t9", "a")
+    server.stop()
+    assert hub.cast("t9", "note", server="a", count=30)["sent"] == 30
+    tools().serve("hub", "i")
+    hub.stop()
+    assert "30 messages were handed over" in hub.text()
+    server = tools().serve("t9", "a")
+    until(lambda: sorted(server.numbers()) == list(range(1, 31)))
+
+
+def test_fanout_while_the_hub_is_killed(tools):
+    hub = tools().serve("hub", "h")
+    servers, client = [tools().serve("t10", name) for name in "abc"], tools()
+    for i in range(60):
+        client.do("fanout", topic="t10", method="note", args={"number": i})
+        if i == 30:
+            hub.kill()
+    until(lambda: all(set(s.numbers()) == set(range(60)) for s in servers))
+    assert all(len(s.numbers()) == 60 for s in servers)
+
+
+def test_another_host_has_a_hub_too(tools):
+    """Of two hubs one is killed and nobody takes its address over: what lay there goes by the other."""
+    first = tools(f"http://a-shared-secret@127.0.0.1:{PORT}/").serve("hub", "h")
+    tools(f"http://a-shared-secret@127.0.0.2:{PORT}/").serve("hub", "h")
+    proxy = Proxy(PORT)  # nobody behind it can bind the address of the first hub
+    url = f"http://a-shared-secret@127.0.0.1:{proxy.port},127.0.0.2:{PORT}/"
+    try:
+        server, client = tools(url).serve("t11", "a", parallel=2), tools(url)
+        client.tell("cast", topic="t11", method="note", args={"ms": 5}, count=600, threads=4)
+        until(lambda: len(server.got) > 20)
+        first.kill()
+        assert client.result("cast")["failed"] == 0
+        until(lambda: set(server.numbers()) == set(range(1, 601)), 60)
+        assert len(server.numbers()) == 600, "a message was handled twice"
+    finally:
+        proxy.listener.close()
 
 
 def test_cut_connections_lose_nothing(tools):

@@ -320,7 +320,8 @@ def test_over_tls(encrypted, tmp_path):
         assert client.call("t", "echo", args={"x": 1})["result"] == {"x": 1}
         older = tool(more="ssl = true\nssl_version = TLSv1_2\n" + settings())
         assert older.call("t", "echo", args={"x": 2})["result"] == {"x": 2}
-        for refused, why in ((tool(more="ssl = true\n" + settings(ca="other")), "ssl peer cert verification failed"),  # the broker's certificate is another CA's
+        stranger = tool(more="ssl = true\n" + settings(ca="other"))  # the broker's certificate is another CA's
+        for refused, why in ((stranger, "ssl peer cert verification failed"),
                              (tool(query="?ssl=1"), ""),  # no certificate of our own, which this broker asks for
                              (tool(), "")):  # no TLS at all
             answer = refused.call("t", "echo", timeout_ms=4000)

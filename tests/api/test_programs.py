@@ -156,6 +156,20 @@ def test_secrets_never_print(program, tmp_path):
     assert "keystone_authtoken.password = ****" in text and "neutron.endpoint_override = http://user:***@host/" in text
 
 
+def test_notifications_that_nobody_can_hear_are_told_at_the_start(keystone):
+    keystone.prepare()
+    text = keystone.config.read_text()
+    for url, driver, warned in (("memory://", "messagingv2", "nobody can listen on memory://"), ("memory://", "log", None),
+                                (f"http://a-shared-secret@127.0.0.1:{PORT + 2}/", "messaging", "nobody can listen on http://")):
+        keystone.log.write_text("")
+        keystone.config.write_text(f"[oslo_messaging_notifications]\ndriver = {driver}\ntransport_url = {url}\n" + text)
+        it = keystone.start()
+        it.process.terminate()
+        assert it.process.wait(20) == 0
+        assert ("notifications are not sent" in keystone.log.read_text()) == (warned is not None)
+        assert warned is None or warned in keystone.log.read_text()
+
+
 def test_environment_sets_options(program):
     assert "host = from-outside " in program("nova-api", "--debug", env={"OS_DEFAULT__HOST": "from-outside"}).stderr
 

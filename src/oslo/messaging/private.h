@@ -31,6 +31,13 @@ struct fault *transport_of(struct context *cx, struct transport **ret);
 struct fault *transport_open(struct context *cx, const char *url, struct transport **ret);
 void transport_close(struct transport *transport);
 
+/* ---- notification.c ---- */
+
+/* Whether a driver of [oslo_messaging_notifications] sends messages. */
+bool notify_sends(const struct context *cx);
+/* Where to, or NULL: as messages. */
+const char *notify_transport_url(const struct context *cx);
+
 /* ---- server.c ---- */
 
 /* Serves a topic under a name, at most `parallel` messages at a time; the names are copied, the methods kept. */

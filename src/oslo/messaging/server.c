@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REMEMBERED = 512, ID_SIZE = 33, TRIES = 4, RETRY_PAUSE_MS = 500 };
+enum { SEEN_SETS = 1024, SEEN_WAYS = 8, ID_SIZE = 33, TRIES = 4, RETRY_PAUSE_MS = 500 };
 
 struct message {
     struct message *next;
@@ -27,6 +27,12 @@ struct message {
     char unique_id[ID_SIZE]; /* "" until it is read */
 };
 
+/* The last messages that were handled, by a digest of their ids: some thousand, since a hub that is gone is noticed late. */
+struct seen {
+    uint64_t ids[SEEN_SETS][SEEN_WAYS];
+    uint8_t next[SEEN_SETS];
+};
+
 struct server {
     struct server *next; /* of the same topic */
     struct app *app;
@@ -37,8 +43,7 @@ struct server {
     unsigned parallel, running, holders; /* holders: the registry and whoever works for it now */
     struct message *first, **last;
     struct message *working;             /* being handled */
-    char (*seen)[ID_SIZE];               /* the last ones that were handled; NULL in memory */
-    size_t seen_at;
+    struct seen *seen;                   /* NULL in memory */
     bool closed;
 };
 
@@ -155,7 +160,7 @@ struct server *server_add(struct app *app, struct transport *transport, const ch
         .owner = owner, .parallel = parallel, .holders = 1 };
     s->last = &s->first;
     if (transport->driver != NULL)
-        s->seen = zeroed(sizeof(*s->seen) * REMEMBERED);
+        s->seen = zeroed(sizeof(*s->seen));
     pthread_mutex_lock(&lock);
     struct topic *t = map_get(&topics, topic);
     if (t == NULL) {
@@ -358,6 +363,30 @@ static void sign_end(struct sign *sign)
 
 /* ---- messages of a wire ---- */
 
+/* FNV-1a; ids are random already. */
+static uint64_t digest_of(const char *id)
+{
+    uint64_t digest = 0xcbf29ce484222325;
+    for (; *id != '\0'; id++)
+        digest = (digest ^ (unsigned char)*id) * 0x100000001b3;
+    return digest;
+}
+
+static bool was_seen(const struct seen *seen, const char *id)
+{
+    uint64_t digest = digest_of(id);
+    for (size_t i = 0; i < SEEN_WAYS; i++)
+        if (seen->ids[digest % SEEN_SETS][i] == digest)
+            return true;
+    return false;
+}
+
+static void note_seen(struct seen *seen, const char *id)
+{
+    uint64_t digest = digest_of(id);
+    seen->ids[digest % SEEN_SETS][seen->next[digest % SEEN_SETS]++ % SEEN_WAYS] = digest;
+}
+
 /* Reads the message and sees whether it was, or is being, handled. With the lock held. False: drop it. */
 static bool is_new(struct server *s, struct message *m)
 {
@@ -366,12 +395,10 @@ static bool is_new(struct server *s, struct message *m)
             w->delivery = m->delivery; /* this one is what lies on the wire now */
             return false;
         }
-    for (size_t i = 0; i < REMEMBERED; i++)
-        if (strcmp(s->seen[i], m->unique_id) == 0) {
-            s->transport->driver->done(s->transport->wire, m->delivery, true);
-            return false;
-        }
-    return true;
+    if (!was_seen(s->seen, m->unique_id))
+        return true;
+    s->transport->driver->done(s->transport->wire, m->delivery, true);
+    return false;
 }
 
 static bool begin_work(struct server *s, struct message *m, const struct rpc_message *read)
@@ -397,7 +424,7 @@ static struct delivery end_work(struct server *s, struct message *m)
         at = &(*at)->next;
     *at = m->next;
     if (m->unique_id[0] != '\0')
-        strcpy(s->seen[s->seen_at++ % REMEMBERED], m->unique_id);
+        note_seen(s->seen, m->unique_id);
     struct delivery delivery = m->delivery;
     pthread_mutex_unlock(&lock);
     return delivery;

@@ -13,6 +13,7 @@
 #include "oslo/http_client.h"
 #include "oslo/json.h"
 #include "oslo/messaging/http/hub.h"
+#include "oslo/messaging/http/kept.h"
 #include "oslo/messaging/wire.h"
 #include "oslo/rest.h"
 
@@ -22,7 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT = 5680, WAIT_MS = 5000, TRY_MS = 5000, AGAIN_MS = 250, BIND_MS = 1000, ANSWER_PATIENCE_S = 60 };
+enum { PORT = 5680, WAIT_MS = 5000, TRY_MS = 5000, AGAIN_MS = 250, BIND_MS = 1000, ANSWER_PATIENCE_S = 60, HAND_OVER_MS = 5000,
+    ELSEWHERE_MS = 3000, DONE_PATIENCE_MS = 60000 };
 
 struct http_wire;
 
@@ -36,6 +38,7 @@ struct peer {
     uintptr_t thread;
     int64_t last; /* the number of its last answer */
     bool away;    /* told in the log */
+    int64_t heard_us; /* the last answer to receive */
     struct hub_server *server; /* not NULL: this process is the hub */
 };
 
@@ -48,6 +51,7 @@ struct settled {
     struct settled *next;
     struct delivery delivery;
     bool handled;
+    int64_t since_us;
     struct wire_send *answer; /* to be sent first */
 };
 
@@ -63,6 +67,7 @@ struct http_wire {
     struct served *served;
     size_t served_count, served_capacity;
     struct settled *first, **last;
+    struct kept *kept;
     pthread_mutex_t hand_over; /* held while a message is handed to its server */
     uintptr_t settler, binder;
     atomic_bool stopping;
@@ -119,6 +124,7 @@ static struct settled *settled_create(struct delivery delivery, bool handled)
         abort();
     s->delivery = delivery;
     s->handled = handled;
+    s->since_us = clock_monotonic_us();
     return s;
 }
 
@@ -163,30 +169,6 @@ static void hand_over(struct peer *peer, const json_t *message)
     pthread_mutex_unlock(&wire->hand_over);
 }
 
-static bool receive(struct peer *peer)
-{
-    ARENA_CLEANUP struct arena *arena = arena_create();
-    json_t *serves = json_keep(arena, what_is_served(peer->wire)), *answer = NULL;
-    json_t *request = json_keep(arena, json_pack("{s:s, s:O, s:i, s:I}", "session", peer->wire->session, "serves", serves,
-        "wait_ms",
-        WAIT_MS, "last", (json_int_t)peer->last));
-    if (ask(peer, arena, "receive", request, WAIT_MS + TRY_MS, &answer) != 200)
-        return false;
-    const json_t *messages = json_object_get(answer, "messages");
-    for (size_t i = 0; i < json_array_size(messages); i++)
-        hand_over(peer, json_array_get(messages, i));
-    peer->last = json_int_at(answer, "number", 0);
-    return true;
-}
-
-static void run_peer(void *argument)
-{
-    struct peer *peer = argument;
-    while (!atomic_load(&peer->wire->stopping))
-        if (!receive(peer))
-            clock_sleep_ms(AGAIN_MS);
-}
-
 /* ---- being the hub ---- */
 
 static void try_to_be_hub(struct peer *peer)
@@ -204,7 +186,8 @@ static void run_binder(void *argument)
     while (!atomic_load(&wire->stopping)) {
         for (size_t i = 0; i < wire->peer_count; i++)
             try_to_be_hub(&wire->peers[i]);
-        clock_sleep_ms(BIND_MS);
+        for (int ms = 0; ms < BIND_MS && !atomic_load(&wire->stopping); ms += AGAIN_MS)
+            clock_sleep_ms(AGAIN_MS);
     }
 }
 
@@ -219,13 +202,15 @@ static void announce(struct http_wire *wire)
         ask(&wire->peers[i], arena, "serve", request, TRY_MS, &ignored);
 }
 
-/* By the first hub that takes it; 404 when all that answer say so. */
+/* By the first hub that takes it, which is noted; 404 when all that answer say so. */
 static int send_by_any(struct http_wire *wire, struct arena *arena, const json_t *request, int timeout_ms)
 {
     int worst = 0;
     for (size_t i = 0; i < wire->peer_count; i++) {
-        json_t *ignored;
-        int status = ask(&wire->peers[i], arena, "send", request, timeout_ms, &ignored);
+        json_t *answer;
+        int status = ask(&wire->peers[i], arena, "send", request, timeout_ms, &answer);
+        if (status == 200)
+            kept_sent(wire->kept, json_text_at(request, "id"), i, json_int_at(answer, "hub", 0));
         if (status == 200 || status == 400)
             return status;
         worst = status == 503 || worst == 503 ? 503 : status == 404 ? 404 : worst;
@@ -233,11 +218,9 @@ static int send_by_any(struct http_wire *wire, struct arena *arena, const json_t
     return worst;
 }
 
-static struct fault *send_until(struct http_wire *wire, struct arena *arena, const struct wire_send *send)
+/* NULL: taken over. */
+static struct fault *try_until(struct http_wire *wire, struct arena *arena, const struct wire_send *send, const json_t *request)
 {
-    json_t *request = json_keep(arena, json_pack("{s:s, s:i, s:s?, s:s, s:s?, s:s%, s:I}", "id", uuid_new_hex(arena), "kind",
-        (int)send->kind, "exchange", send->exchange, "topic", send->topic, "server", send->server, "body", send->body, send->length,
-        "ttl_ms", (json_int_t)send->ttl_ms));
     int status = 0;
     for (;;) {
         int64_t left_ms = (send->deadline_us - clock_monotonic_us()) / 1000;
@@ -248,9 +231,9 @@ static struct fault *send_until(struct http_wire *wire, struct arena *arena, con
             return NULL;
         if (status == 400)
             return fault_new(arena, 500, "MessageDeliveryFailure", "The message hub does not understand the message.");
-        if (status == 404 && send->kind != WIRE_REPLY)
-            return fault_new(arena, 404, "MessageUndeliverable", "No process serves %s in the exchange %s.", send->topic,
-                send->exchange);
+        if (status == 404)
+            return fault_new(arena, 404, "MessageUndeliverable", send->kind == WIRE_REPLY ? "Who asked is gone: %s."
+                : "No process serves %s in the exchange %s.", send->topic, send->exchange);
         if (atomic_load(&wire->stopping) && status == 0)
             break;
         if (send->give_up_us != NULL && atomic_load(send->give_up_us) != 0 && clock_monotonic_us() > atomic_load(send->give_up_us))
@@ -258,15 +241,85 @@ static struct fault *send_until(struct http_wire *wire, struct arena *arena, con
         clock_sleep_ms(AGAIN_MS);
     }
     return fault_new(arena, 503, "MessageDeliveryFailure", "The message for %s was not taken over in time: %s.", send->topic,
-        status == 0 ? "no message hub answers" : status == 404 ? "who asked is gone" : "the hub has no room, or has just begun");
+        status == 0 ? "no message hub answers" : "the hub has no room, or has just begun or is about to end");
+}
+
+static struct fault *send_until(struct http_wire *wire, struct arena *arena, const struct wire_send *send)
+{
+    const char *id = uuid_new_hex(arena);
+    json_t *request = json_keep(arena, json_pack("{s:s, s:s, s:i, s:s?, s:s, s:s?, s:s%, s:I}", "id", id, "session", wire->session,
+        "kind", (int)send->kind, "exchange", send->exchange, "topic", send->topic, "server", send->server, "body", send->body,
+        send->length, "ttl_ms", (json_int_t)send->ttl_ms));
+    kept_add(wire->kept, request, send->ttl_ms);
+    struct fault *fault = try_until(wire, arena, send, request);
+    if (fault != NULL)
+        kept_drop(wire->kept, id);
+    return fault;
+}
+
+/* ---- receiving, the thread of each hub ---- */
+
+/* What the hub at this address took over and lost. */
+static void send_again(struct peer *peer, int64_t hub)
+{
+    struct http_wire *wire = peer->wire;
+    json_t *lost = kept_lost(wire->kept, peer->index, hub);
+    size_t count = json_array_size(lost), done = 0;
+    bool taken = true;
+    for (; done < count && taken && !atomic_load(&wire->stopping); done++) {
+        ARENA_CLEANUP struct arena *arena = arena_create();
+        json_t *request = json_array_get(lost, done);
+        json_object_set_new(request, "again", json_true());
+        int status = send_by_any(wire, arena, request, TRY_MS);
+        if (status == 400 || status == 404) /* 404: who asked for this answer is gone */
+            kept_drop(wire->kept, json_text_at(request, "id"));
+        taken = status != 0 && status != 503;
+    }
+    if (!taken)
+        kept_look(wire->kept, peer->index);
+    else if (count > 0)
+        log_info("oslo.messaging", "%zu messages that a hub was lost with are sent again", done);
+    json_decref(lost);
+}
+
+static bool receive(struct peer *peer)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    json_t *serves = json_keep(arena, what_is_served(peer->wire)), *answer = NULL;
+    json_t *request = json_keep(arena, json_pack("{s:s, s:O, s:i, s:I}", "session", peer->wire->session, "serves", serves,
+        "wait_ms",
+        WAIT_MS, "last", (json_int_t)peer->last));
+    if (ask(peer, arena, "receive", request, WAIT_MS + TRY_MS, &answer) != 200)
+        return false;
+    const json_t *messages = json_object_get(answer, "messages");
+    for (size_t i = 0; i < json_array_size(messages); i++)
+        hand_over(peer, json_array_get(messages, i));
+    peer->last = json_int_at(answer, "number", 0);
+    peer->heard_us = clock_monotonic_us();
+    kept_settled(peer->wire->kept, json_object_get(answer, "settled"));
+    send_again(peer, json_int_at(answer, "hub", 0));
+    return true;
+}
+
+static void run_peer(void *argument)
+{
+    struct peer *peer = argument;
+    while (!atomic_load(&peer->wire->stopping)) {
+        if (receive(peer))
+            continue;
+        clock_sleep_ms(AGAIN_MS);
+        if (peer->wire->peer_count > 1 && clock_monotonic_us() - peer->heard_us > ELSEWHERE_MS * 1000LL)
+            send_again(peer, 0); /* nobody takes that address over: the other hubs are there */
+    }
 }
 
 /* ---- answers, and taking messages off the hub: by a thread of their own, many at once ---- */
 
-static struct settled *take_settled(struct http_wire *wire)
+/* `again`: those that could not be told before; they are not waited for. */
+static struct settled *take_settled(struct http_wire *wire, bool again)
 {
     pthread_mutex_lock(&wire->lock);
-    while (wire->first == NULL && !atomic_load(&wire->stopping))
+    while (wire->first == NULL && !again && !atomic_load(&wire->stopping))
         pthread_cond_wait(&wire->wake, &wire->lock);
     struct settled *list = wire->first;
     wire->first = NULL;
@@ -294,36 +347,72 @@ static void send_answer(struct http_wire *wire, struct arena *arena, const struc
         log_warning("oslo.messaging", "an answer is lost: %s", fault_text(arena, fault));
 }
 
-static void settle(struct http_wire *wire, struct settled *list)
+/* Tells a hub what was handled. A hub that took its address over hears of it too: the messages may have been sent to it again. */
+static bool tell_done(struct http_wire *wire, struct arena *arena, size_t peer, const struct settled *list)
+{
+    json_t *ignored, *done = json_array();
+    json_t *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "done", done));
+    for (const struct settled *s = list; s != NULL; s = s->next)
+        if (s->delivery.generation == peer)
+            json_array_append_new(done, json_pack("[I, b]", (json_int_t)s->delivery.tag, (int)s->handled));
+    return json_array_size(done) == 0 || ask(&wire->peers[peer], arena, "done", request, TRY_MS, &ignored) == 200;
+}
+
+/* Returns those whose hub did not hear of it and may yet. */
+static struct settled *settle(struct http_wire *wire, struct settled *list)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    json_t **done = ARENA_ARRAY(arena, json_t *, wire->peer_count);
+    bool *told = ARENA_ARRAY(arena, bool, wire->peer_count);
+    struct settled *again = NULL, **last = &again;
+    for (struct settled *s = list; s != NULL; s = s->next) {
+        if (s->answer != NULL)
+            send_answer(wire, arena, s->answer);
+        answer_free(s->answer);
+        s->answer = NULL;
+    }
     for (size_t i = 0; i < wire->peer_count; i++)
-        done[i] = json_array();
+        told[i] = tell_done(wire, arena, i, list);
+    int64_t oldest_us = clock_monotonic_us() - DONE_PATIENCE_MS * 1000LL;
     while (list != NULL) {
         struct settled *s = list;
         list = s->next;
-        if (s->answer != NULL)
-            send_answer(wire, arena, s->answer);
-        if (s->delivery.generation < wire->peer_count)
-            json_array_append_new(done[s->delivery.generation], json_pack("[I, b]", (json_int_t)s->delivery.tag, (int)s->handled));
-        answer_free(s->answer);
-        free(s);
+        bool over = s->delivery.generation >= wire->peer_count || told[s->delivery.generation] || s->since_us < oldest_us;
+        if (over) {
+            free(s);
+        } else {
+            *last = s;
+            last = &s->next;
+        }
     }
-    for (size_t i = 0; i < wire->peer_count; i++) {
-        bool any = json_array_size(done[i]) > 0;
-        json_t *ignored, *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "done", done[i]));
-        if (any)
-            ask(&wire->peers[i], arena, "done", request, TRY_MS, &ignored);
-    }
+    *last = NULL;
+    return again;
+}
+
+static struct settled *joined(struct settled *first, struct settled *second)
+{
+    struct settled **at = &first;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = second;
+    return first;
 }
 
 static void run_settler(void *argument)
 {
     struct http_wire *wire = argument;
-    struct settled *list;
-    while ((list = take_settled(wire)) != NULL)
-        settle(wire, list);
+    struct settled *again = NULL, *list;
+    while ((list = joined(again, take_settled(wire, again != NULL))) != NULL) {
+        again = settle(wire, list);
+        if (again != NULL && atomic_load(&wire->stopping))
+            break;
+        if (again != NULL)
+            clock_sleep_ms(AGAIN_MS);
+    }
+    while (again != NULL) {
+        struct settled *s = again;
+        again = s->next;
+        free(s);
+    }
 }
 
 /* ---- the driver ---- */
@@ -413,6 +502,8 @@ static struct fault *http_open(struct context *cx, struct transport *transport, 
     wire->last = &wire->first;
     wire->session = arena_printf(wire->arena, "%s", uuid_new_hex(cx->arena));
     struct fault *fault = read_peers(cx, wire, url);
+    if (fault == NULL)
+        wire->kept = kept_create(wire->peer_count);
     if (fault != NULL) {
         arena_destroy(wire->arena);
         free(wire);
@@ -432,6 +523,30 @@ static struct fault *http_open(struct context *cx, struct transport *transport, 
     return NULL;
 }
 
+/* This process is the hub no more: what lies there goes to the next one, when there is one soon. */
+static void leave_hub(struct http_wire *wire, struct peer *peer)
+{
+    json_t *left = hub_server_stop(peer->server);
+    int64_t end_us = clock_monotonic_us() + HAND_OVER_MS * 1000LL;
+    size_t given = 0, count = json_array_size(left);
+    peer->server = NULL;
+    while (given < count && clock_monotonic_us() < end_us) {
+        ARENA_CLEANUP struct arena *arena = arena_create();
+        json_t *request = json_array_get(left, given);
+        json_object_set_new(request, "again", json_true());
+        int status = send_by_any(wire, arena, request, TRY_MS);
+        if (status == 0 || status == 503)
+            clock_sleep_ms(AGAIN_MS);
+        else
+            given++;
+    }
+    if (given < count)
+        log_warning("oslo.messaging", "%zu messages are lost with this hub: no other one takes them", count - given);
+    else if (count > 0)
+        log_info("oslo.messaging", "%zu messages were handed over to the next hub", count);
+    json_decref(left);
+}
+
 static void http_close(void *argument)
 {
     struct http_wire *wire = argument;
@@ -448,7 +563,9 @@ static void http_close(void *argument)
         work_thread_join(wire->peers[i].thread);
     work_thread_join(wire->binder);
     for (size_t i = 0; i < wire->peer_count; i++)
-        hub_server_stop(wire->peers[i].server);
+        if (wire->peers[i].server != NULL)
+            leave_hub(wire, &wire->peers[i]);
+    kept_destroy(wire->kept);
     free(wire->served);
     arena_destroy(wire->arena);
     free(wire);

@@ -12,13 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 64, UNHANDLED = 256, QUEUED = 100000, SEEN = 4096, LOST_S = 12, FORGET_S = 3600, SETTLING_S = 5, WAIT_MS = 30000 };
+enum { AT_ONCE = 64, UNHANDLED = 256, QUEUED = 100000, LOST_S = 12, FORGET_S = 3600, SETTLING_S = 5, WAIT_MS = 30000,
+    SEEN_SETS = 8192, SEEN_WAYS = 8, SETTLED_AT_ONCE = 256 };
+
+/* What its sender keeps until every copy of it was handled. */
+struct receipt {
+    char *sender; /* its session; NULL: nobody keeps it */
+    uint64_t tag;
+    unsigned copies;
+};
 
 struct item {
     struct item *next;
-    uint64_t tag;
+    struct receipt *receipt;
+    json_t *request;    /* as it was sent: a hub after this one gets it so */
     int64_t expires_us; /* 0: never */
-    char *body;
+    int place;          /* in a session's own queue: which of its servers it is for; -1: an answer */
 };
 
 struct queue {
@@ -38,11 +47,14 @@ struct session {
     char *id;
     int64_t seen_us;
     json_t *serves;
-    struct queue own;       /* answers, fanout: "index body" pairs are made when they are taken */
+    struct queue own;       /* answers, fanout */
+    struct queue told;      /* those of them that are in the last answer */
     struct taken *taken;
     size_t taken_count;
     bool waiting, changed;  /* changed: a wait is to end, so that it begins anew */
-    json_t *answer;         /* the last one with messages: told again until the next request says that it was heard */
+    bool caught_up;         /* has what was fanned out before it was known here */
+    json_t *settled;        /* tags of its own messages that were handled, to be told */
+    json_t *answer;         /* the last one with something in it: told again until the next request says that it was heard */
     int64_t number;         /* of that answer */
 };
 
@@ -51,11 +63,13 @@ struct hub {
     pthread_cond_t wake;
     struct map queues;      /* "exchange/topic" and "exchange/topic.server" -> struct queue */
     struct session *sessions;
-    uint64_t last_tag;
+    int64_t instance;       /* which hub this is: its senders notice another one */
     int64_t start_us;
-    char seen[SEEN][UUID_HEX]; /* ids of the last messages: a sender that got no answer sends again */
-    size_t seen_at;
-    bool stopping;
+    uint64_t seen[SEEN_SETS][SEEN_WAYS]; /* tags of the last messages, shifted left, and whether they were handled: a sender
+                                          * that got no answer, or had another hub before, sends again */
+    uint8_t seen_at[SEEN_SETS];
+    json_t *early;          /* requests fanned out while not everybody may be known yet */
+    bool stopping, draining;
 };
 
 static void *zeroed(size_t size)
@@ -74,11 +88,93 @@ static char *copy(const char *text)
     return to;
 }
 
+/* ---- what was seen ---- */
+
+/* A message is the same under every hub: its tag comes from its id. 0: that is no id. */
+static uint64_t tag_of(const char *id)
+{
+    char digits[16];
+    if (id == NULL || strlen(id) != UUID_HEX - 1 || strspn(id, "0123456789abcdef") != UUID_HEX - 1)
+        return 0;
+    memcpy(digits, id, sizeof(digits) - 1);
+    digits[sizeof(digits) - 1] = '\0';
+    return strtoull(digits, NULL, 16);
+}
+
+static uint64_t *find_seen(struct hub *hub, uint64_t tag)
+{
+    uint64_t *set = hub->seen[tag % SEEN_SETS];
+    for (size_t i = 0; i < SEEN_WAYS; i++)
+        if (set[i] >> 1 == tag)
+            return &set[i];
+    return NULL;
+}
+
+static void note_seen(struct hub *hub, uint64_t tag, bool handled)
+{
+    uint64_t *at = find_seen(hub, tag);
+    if (at == NULL)
+        at = &hub->seen[tag % SEEN_SETS][hub->seen_at[tag % SEEN_SETS]++ % SEEN_WAYS];
+    *at = tag << 1 | handled;
+}
+
 /* ---- queues ---- */
 
-static void item_free(struct item *item)
+static struct session *find_session(struct hub *hub, const char *id)
 {
-    free(item->body);
+    struct session *s = hub->sessions;
+    while (s != NULL && strcmp(s->id, id) != 0)
+        s = s->next;
+    return s;
+}
+
+static void tell_sender(struct hub *hub, const char *sender, uint64_t tag)
+{
+    struct session *s = sender != NULL ? find_session(hub, sender) : NULL;
+    if (s == NULL)
+        return;
+    json_array_append_new(s->settled, json_integer((json_int_t)tag));
+    if (json_array_size(s->settled) >= SETTLED_AT_ONCE)
+        pthread_cond_broadcast(&hub->wake);
+}
+
+static void receipt_release(struct hub *hub, struct receipt *receipt)
+{
+    if (--receipt->copies > 0)
+        return;
+    note_seen(hub, receipt->tag, true);
+    tell_sender(hub, receipt->sender, receipt->tag);
+    free(receipt->sender);
+    free(receipt);
+}
+
+static struct receipt *receipt_create(const json_t *request)
+{
+    struct receipt *receipt = zeroed(sizeof(*receipt));
+    const char *sender = json_text_at(request, "session");
+    receipt->sender = sender != NULL ? copy(sender) : NULL;
+    receipt->tag = tag_of(json_text_at(request, "id"));
+    receipt->copies = 1; /* whoever makes it */
+    return receipt;
+}
+
+static struct item *item_create(struct receipt *receipt, json_t *request, int place)
+{
+    struct item *item = zeroed(sizeof(*item));
+    int64_t ttl_ms = json_int_at(request, "ttl_ms", 0);
+    item->receipt = receipt;
+    receipt->copies++;
+    item->request = json_incref(request);
+    item->expires_us = ttl_ms > 0 && ttl_ms < 86400000 ? clock_monotonic_us() + ttl_ms * 1000 : 0;
+    item->place = place;
+    return item;
+}
+
+/* It was handled, or nobody needs it any more. */
+static void item_free(struct hub *hub, struct item *item)
+{
+    receipt_release(hub, item->receipt);
+    json_decref(item->request);
     free(item);
 }
 
@@ -101,26 +197,54 @@ static void put_back(struct queue *q, struct item *item)
     q->count++;
 }
 
-static struct item *get(struct queue *q, int64_t now)
+static struct item *pop(struct queue *q)
+{
+    struct item *item = q->first;
+    if (item == NULL)
+        return NULL;
+    q->first = item->next;
+    if (q->first == NULL)
+        q->last = &q->first;
+    q->count--;
+    return item;
+}
+
+static struct item *get(struct hub *hub, struct queue *q, int64_t now)
 {
     struct item *item;
-    while ((item = q->first) != NULL) {
-        q->first = item->next;
-        if (q->first == NULL)
-            q->last = &q->first;
-        q->count--;
+    while ((item = pop(q)) != NULL) {
         if (item->expires_us == 0 || item->expires_us > now)
             return item;
-        item_free(item);
+        item_free(hub, item);
     }
     return NULL;
 }
 
-static void queue_clear(struct queue *q)
+static void queue_clear(struct hub *hub, struct queue *q)
 {
     struct item *item;
-    while ((item = get(q, 0)) != NULL)
-        item_free(item);
+    while ((item = pop(q)) != NULL)
+        item_free(hub, item);
+}
+
+/* Takes a message out of a queue, wherever in it; false: it is not there. */
+static bool queue_drop(struct hub *hub, struct queue *q, uint64_t tag)
+{
+    struct queue rest = { 0 };
+    struct item *item;
+    bool found = false;
+    while ((item = pop(q)) != NULL) {
+        if (item->receipt->tag == tag) {
+            item_free(hub, item);
+            found = true;
+        } else {
+            put(&rest, item);
+        }
+    }
+    *q = rest;
+    if (q->first == NULL)
+        q->last = &q->first;
+    return found;
 }
 
 static struct queue *queue_of(struct hub *hub, const char *exchange, const char *topic, const char *server, bool make)
@@ -135,28 +259,11 @@ static struct queue *queue_of(struct hub *hub, const char *exchange, const char 
     return q;
 }
 
-static struct item *item_create(struct hub *hub, const json_t *request)
-{
-    struct item *item = zeroed(sizeof(*item));
-    int64_t ttl_ms = json_int_at(request, "ttl_ms", 0);
-    item->tag = ++hub->last_tag;
-    item->expires_us = ttl_ms > 0 && ttl_ms < 86400000 ? clock_monotonic_us() + ttl_ms * 1000 : 0;
-    item->body = copy(json_text_at(request, "body"));
-    return item;
-}
-
 /* ---- sessions ---- */
-
-static struct session *find_session(struct hub *hub, const char *id)
-{
-    struct session *s = hub->sessions;
-    while (s != NULL && strcmp(s->id, id) != 0)
-        s = s->next;
-    return s;
-}
 
 static void give_back(struct hub *hub, struct session *s)
 {
+    struct item *item;
     if (s->taken != NULL)
         pthread_cond_broadcast(&hub->wake);
     json_decref(s->answer);
@@ -168,6 +275,8 @@ static void give_back(struct hub *hub, struct session *s)
         free(t);
     }
     s->taken_count = 0;
+    while ((item = pop(&s->told)) != NULL)
+        put_back(&s->own, item);
 }
 
 static void session_end(struct hub *hub, struct session *s)
@@ -177,8 +286,9 @@ static void session_end(struct hub *hub, struct session *s)
         at = &(*at)->next;
     *at = s->next;
     give_back(hub, s);
-    queue_clear(&s->own);
+    queue_clear(hub, &s->own);
     json_decref(s->serves);
+    json_decref(s->settled);
     free(s->id);
     free(s);
 }
@@ -219,38 +329,70 @@ static int place(const struct session *s, size_t i)
     return (int)json_integer_value(json_array_get(json_array_get(s->serves, i), 3));
 }
 
-static struct session *enter(struct hub *hub, const json_t *request)
+static struct session *session_of(struct hub *hub, const char *id)
 {
-    const char *id = json_text_at(request, "session");
     struct session *s = find_session(hub, id);
     if (s == NULL) {
         s = zeroed(sizeof(*s));
         s->id = copy(id);
+        s->serves = json_array();
+        s->settled = json_array();
         s->next = hub->sessions;
         hub->sessions = s;
     }
     s->seen_us = clock_monotonic_us();
+    return s;
+}
+
+static void fan_out_to(struct session *s, struct receipt *receipt, json_t *request)
+{
+    const char *exchange = json_text_at(request, "exchange"), *topic = json_text_at(request, "topic");
+    for (size_t i = 0; i < json_array_size(s->serves); i++)
+        if (strcmp(served(s, i, 0), exchange) == 0 && strcmp(served(s, i, 1), topic) == 0 && s->own.count < QUEUED)
+            put(&s->own, item_create(receipt, request, place(s, i)));
+}
+
+/* Who comes back to a hub that has just begun gets what was fanned out meanwhile. */
+static void catch_up(struct hub *hub, struct session *s)
+{
+    if (s->caught_up || json_array_size(s->serves) == 0)
+        return;
+    s->caught_up = true;
+    for (size_t i = 0; i < json_array_size(hub->early); i++) {
+        struct receipt *receipt = receipt_create(json_array_get(hub->early, i));
+        free(receipt->sender);
+        receipt->sender = NULL;
+        fan_out_to(s, receipt, json_array_get(hub->early, i));
+        receipt_release(hub, receipt);
+    }
+}
+
+static struct session *enter(struct hub *hub, const json_t *request)
+{
+    struct session *s = session_of(hub, json_text_at(request, "session"));
     json_decref(s->serves);
     s->serves = json_incref(json_object_get(request, "serves"));
     for (size_t i = 0; i < json_array_size(s->serves); i++) {
         queue_of(hub, served(s, i, 0), served(s, i, 1), NULL, true);
         queue_of(hub, served(s, i, 0), served(s, i, 1), served(s, i, 2), true);
     }
+    catch_up(hub, s);
     return s;
 }
 
 /* ---- requests ---- */
 
-static void take(struct session *s, struct queue *q, int index, json_t *to)
+static void hand_on(json_t *to, const struct item *item, int at)
+{
+    json_array_append_new(to, json_pack("[I, i, O]", (json_int_t)item->receipt->tag, at, json_object_get(item->request, "body")));
+}
+
+static void take(struct hub *hub, struct session *s, struct queue *q, int at, json_t *to)
 {
     struct item *item;
     int64_t now = clock_monotonic_us();
-    while (json_array_size(to) < AT_ONCE && s->taken_count < UNHANDLED && (item = get(q, now)) != NULL) {
-        json_array_append_new(to, json_pack("[I, i, s]", (json_int_t)item->tag, index, item->body));
-        if (index < 0) {
-            item_free(item); /* an answer is not asked for again */
-            continue;
-        }
+    while (json_array_size(to) < AT_ONCE && s->taken_count < UNHANDLED && (item = get(hub, q, now)) != NULL) {
+        hand_on(to, item, at);
         struct taken *t = zeroed(sizeof(*t));
         *t = (struct taken){ s->taken, item, q };
         s->taken = t;
@@ -258,24 +400,24 @@ static void take(struct session *s, struct queue *q, int index, json_t *to)
     }
 }
 
-/* Fanout messages lie in the session's own queue too: "INDEX body", since they name a server. */
-static void take_own(struct session *s, json_t *to)
+/* Answers and fanout: nobody says of them that they were handled, only that they arrived. */
+static void take_own(struct hub *hub, struct session *s, json_t *to)
 {
     struct item *item;
-    while (json_array_size(to) < AT_ONCE && (item = get(&s->own, clock_monotonic_us())) != NULL) {
-        char *body;
-        long index = strtol(item->body, &body, 10);
-        json_array_append_new(to, json_pack("[I, i, s]", (json_int_t)item->tag, (int)index, body + 1));
-        item_free(item);
+    while (json_array_size(to) < AT_ONCE && (item = get(hub, &s->own, clock_monotonic_us())) != NULL) {
+        hand_on(to, item, item->place);
+        put(&s->told, item);
     }
 }
 
 static void take_all(struct hub *hub, struct session *s, json_t *to)
 {
-    take_own(s, to);
+    if (hub->draining)
+        return;
+    take_own(hub, s, to);
     for (size_t i = 0; i < json_array_size(s->serves); i++) {
-        take(s, queue_of(hub, served(s, i, 0), served(s, i, 1), served(s, i, 2), true), place(s, i), to);
-        take(s, queue_of(hub, served(s, i, 0), served(s, i, 1), NULL, true), place(s, i), to);
+        take(hub, s, queue_of(hub, served(s, i, 0), served(s, i, 1), served(s, i, 2), true), place(s, i), to);
+        take(hub, s, queue_of(hub, served(s, i, 0), served(s, i, 1), NULL, true), place(s, i), to);
     }
 }
 
@@ -303,21 +445,26 @@ static int receive(struct hub *hub, const json_t *request, json_t *answer)
     }
     json_decref(s->answer);
     s->answer = NULL;
+    queue_clear(hub, &s->told);
     s->waiting = true;
     s->changed = false;
     look_after(hub);
     json_t *messages = json_array();
     for (;;) {
         take_all(hub, s, messages);
-        if (json_array_size(messages) > 0 || s->changed || hub->stopping || clock_monotonic_us() >= until_us)
+        if (json_array_size(messages) > 0 || json_array_size(s->settled) >= SETTLED_AT_ONCE || s->changed || hub->stopping ||
+            clock_monotonic_us() >= until_us)
             break;
         clock_wait(&hub->wake, &hub->lock, until_us);
     }
     s->waiting = false;
     s->seen_us = clock_monotonic_us();
     json_object_set_new(answer, "messages", messages);
+    json_object_set_new(answer, "settled", s->settled);
+    s->settled = json_array();
+    json_object_set_new(answer, "hub", json_integer(hub->instance));
     json_object_set_new(answer, "number", json_integer(s->number + 1));
-    if (json_array_size(messages) > 0) {
+    if (json_array_size(messages) > 0 || json_array_size(json_object_get(answer, "settled")) > 0) {
         s->number++;
         s->answer = json_copy(answer);
     }
@@ -332,26 +479,44 @@ static int serve(struct hub *hub, const json_t *request)
     return 200;
 }
 
+/* It was taken from a hub before this one, or from a session that was thought lost: it need not be handled again. */
+static void handled_elsewhere(struct hub *hub, uint64_t tag)
+{
+    struct map_entry *entry;
+    for (size_t at = 0; (entry = map_next(&hub->queues, &at)) != NULL;)
+        if (queue_drop(hub, entry->value, tag))
+            return;
+    if (find_seen(hub, tag) == NULL)
+        note_seen(hub, tag, true);
+}
+
+static void settle(struct hub *hub, struct session *s, uint64_t tag, bool handled)
+{
+    struct taken **at = &s->taken;
+    while (*at != NULL && (*at)->item->receipt->tag != tag)
+        at = &(*at)->next;
+    struct taken *t = *at;
+    if (t == NULL) {
+        if (handled && tag != 0)
+            handled_elsewhere(hub, tag);
+        return;
+    }
+    *at = t->next;
+    s->taken_count--;
+    if (handled)
+        item_free(hub, t->item);
+    else
+        put_back(t->from, t->item);
+    free(t);
+}
+
 static int done(struct hub *hub, const json_t *request)
 {
-    struct session *s = find_session(hub, json_text_at(request, "session"));
+    struct session *s = session_of(hub, json_text_at(request, "session"));
     const json_t *list = json_object_get(request, "done");
-    for (size_t i = 0; s != NULL && i < json_array_size(list); i++) {
-        uint64_t tag = (uint64_t)json_integer_value(json_array_get(json_array_get(list, i), 0));
-        struct taken **at = &s->taken;
-        while (*at != NULL && (*at)->item->tag != tag)
-            at = &(*at)->next;
-        struct taken *t = *at;
-        if (t == NULL)
-            continue;
-        *at = t->next;
-        s->taken_count--;
-        if (json_is_true(json_array_get(json_array_get(list, i), 1)))
-            item_free(t->item);
-        else
-            put_back(t->from, t->item);
-        free(t);
-    }
+    for (size_t i = 0; i < json_array_size(list); i++)
+        settle(hub, s, (uint64_t)json_integer_value(json_array_get(json_array_get(list, i), 0)),
+            json_is_true(json_array_get(json_array_get(list, i), 1)));
     pthread_cond_broadcast(&hub->wake);
     return 200;
 }
@@ -362,6 +527,7 @@ static int bye(struct hub *hub, const json_t *request)
     if (s == NULL)
         return 200;
     give_back(hub, s);
+    queue_clear(hub, &s->own);
     s->changed = true;
     json_decref(s->serves);
     s->serves = json_array();
@@ -370,66 +536,86 @@ static int bye(struct hub *hub, const json_t *request)
     return 200;
 }
 
-static bool is_known(struct hub *hub, const char *id)
+static bool settling(const struct hub *hub)
 {
-    for (size_t i = 0; i < SEEN; i++)
-        if (strcmp(hub->seen[i], id) == 0)
-            return true;
-    return false;
+    return clock_monotonic_us() < hub->start_us + SETTLING_S * 1000000LL;
 }
 
-static void put_own(struct session *s, struct item *item, int index)
-{
-    char *body;
-    if (asprintf(&body, "%d %s", index, item->body) < 0)
-        abort();
-    free(item->body);
-    item->body = body;
-    put(&s->own, item);
-}
-
-static void send_fanout(struct hub *hub, const json_t *request, const char *exchange, const char *topic)
+static void send_fanout(struct hub *hub, struct receipt *receipt, json_t *request)
 {
     for (struct session *s = hub->sessions; s != NULL; s = s->next)
-        for (size_t i = 0; i < json_array_size(s->serves); i++)
-            if (strcmp(served(s, i, 0), exchange) == 0 && strcmp(served(s, i, 1), topic) == 0 && s->own.count < QUEUED)
-                put_own(s, item_create(hub, request), place(s, i));
+        fan_out_to(s, receipt, request);
+    if (settling(hub))
+        json_array_append(hub->early, request);
+    else
+        json_array_clear(hub->early);
 }
 
-static int send(struct hub *hub, const json_t *request)
+static int place_message(struct hub *hub, struct receipt *receipt, json_t *request)
 {
-    const char *id = json_text_at(request, "id"), *exchange = json_text_at(request, "exchange"), *topic = json_text_at(request,
-        "topic");
-    const char *server = json_text_at(request, "server");
+    const char *topic = json_text_at(request, "topic"), *exchange = json_text_at(request, "exchange");
     enum wire_kind kind = (enum wire_kind)json_int_at(request, "kind", -1);
-    if (id == NULL || strlen(id) >= UUID_HEX || topic == NULL || json_text_at(request, "body") == NULL ||
-        (exchange == NULL && kind != WIRE_REPLY) || (kind == WIRE_SERVER && server == NULL))
-        return 400;
-    if (is_known(hub, id))
-        return 200;
     if (kind == WIRE_FANOUT) {
-        send_fanout(hub, request, exchange, topic);
-    } else if (kind == WIRE_REPLY) {
+        send_fanout(hub, receipt, request);
+        return 200;
+    }
+    if (kind == WIRE_REPLY) {
         struct session *s = find_session(hub, topic);
         if (s == NULL)
-            return 404;
-        put_own(s, item_create(hub, request), -1);
-    } else if (kind == WIRE_TOPIC || kind == WIRE_SERVER) {
-        struct queue *q = queue_of(hub, exchange, topic, kind == WIRE_SERVER ? server : NULL, false);
-        if (q == NULL) /* who serves it may not have registered yet */
-            return clock_monotonic_us() < hub->start_us + SETTLING_S * 1000000LL ? 503 : 404;
-        if (q->count >= QUEUED)
-            return 503;
-        put(q, item_create(hub, request));
-    } else {
-        return 400;
+            return settling(hub) ? 503 : 404;
+        put(&s->own, item_create(receipt, request, -1));
+        return 200;
     }
-    strcpy(hub->seen[hub->seen_at++ % SEEN], id);
-    pthread_cond_broadcast(&hub->wake);
+    const char *server = kind == WIRE_SERVER ? json_text_at(request, "server") : NULL;
+    struct queue *q = queue_of(hub, exchange, topic, server, json_is_true(json_object_get(request, "again")));
+    if (q == NULL) /* who serves it may not have registered yet */
+        return settling(hub) ? 503 : 404;
+    if (q->count >= QUEUED)
+        return 503;
+    put(q, item_create(receipt, request, 0));
     return 200;
 }
 
-int hub_handle(struct hub *hub, const char *what, const json_t *request, json_t **ret)
+static bool valid_message(const json_t *request)
+{
+    enum wire_kind kind = (enum wire_kind)json_int_at(request, "kind", -1);
+    return tag_of(json_text_at(request, "id")) != 0 && json_text_at(request, "topic") != NULL &&
+        json_text_at(request, "body") != NULL && (kind == WIRE_REPLY || json_text_at(request, "exchange") != NULL) &&
+        (kind != WIRE_SERVER || json_text_at(request, "server") != NULL) &&
+        (kind == WIRE_TOPIC || kind == WIRE_SERVER || kind == WIRE_FANOUT || kind == WIRE_REPLY);
+}
+
+static int send(struct hub *hub, json_t *request, json_t *answer)
+{
+    uint64_t tag = tag_of(json_text_at(request, "id"));
+    const char *sender = json_text_at(request, "session");
+    if (!valid_message(request))
+        return 400;
+    if (hub->draining)
+        return 503;
+    json_object_set_new(answer, "hub", json_integer(hub->instance));
+    if (sender != NULL)
+        session_of(hub, sender);
+    const uint64_t *seen = find_seen(hub, tag);
+    if (seen != NULL) {
+        if (*seen & 1)
+            tell_sender(hub, sender, tag);
+        return 200;
+    }
+    struct receipt *receipt = receipt_create(request);
+    int status = place_message(hub, receipt, request);
+    if (status == 200) {
+        note_seen(hub, tag, false);
+        receipt_release(hub, receipt);
+    } else {
+        free(receipt->sender);
+        free(receipt);
+    }
+    pthread_cond_broadcast(&hub->wake);
+    return status;
+}
+
+int hub_handle(struct hub *hub, const char *what, json_t *request, json_t **ret)
 {
     bool is_receive = strcmp(what, "receive") == 0, is_serve = strcmp(what, "serve") == 0;
     int status = 404;
@@ -443,7 +629,7 @@ int hub_handle(struct hub *hub, const char *what, const json_t *request, json_t 
     else if (is_serve)
         status = serve(hub, request);
     else if (strcmp(what, "send") == 0)
-        status = send(hub, request);
+        status = send(hub, request, *ret);
     else if (strcmp(what, "done") == 0)
         status = done(hub, request);
     else if (strcmp(what, "bye") == 0)
@@ -457,12 +643,32 @@ int hub_handle(struct hub *hub, const char *what, const json_t *request, json_t 
 struct hub *hub_create(void)
 {
     struct hub *hub = zeroed(sizeof(*hub));
+    uint64_t instance;
     clock_condition_init(&hub->wake);
     pthread_mutex_init(&hub->lock, NULL);
-    random_bytes(&hub->last_tag, sizeof(hub->last_tag));
-    hub->last_tag >>= 16; /* tags of the hub before mean nothing here; JSON's integers have a sign */
+    random_bytes(&instance, sizeof(instance));
+    hub->instance = (int64_t)(instance >> 8) + 1; /* JSON's integers have a sign; 0 is none */
+    hub->early = json_array();
     hub->start_us = clock_monotonic_us();
     return hub;
+}
+
+static bool any_taken(const struct hub *hub)
+{
+    for (const struct session *s = hub->sessions; s != NULL; s = s->next)
+        if (s->taken != NULL)
+            return true;
+    return false;
+}
+
+void hub_drain(struct hub *hub, int timeout_ms)
+{
+    int64_t until_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+    pthread_mutex_lock(&hub->lock);
+    hub->draining = true;
+    while (any_taken(hub) && clock_monotonic_us() < until_us)
+        clock_wait(&hub->wake, &hub->lock, until_us);
+    pthread_mutex_unlock(&hub->lock);
 }
 
 void hub_stop(struct hub *hub)
@@ -473,16 +679,40 @@ void hub_stop(struct hub *hub)
     pthread_mutex_unlock(&hub->lock);
 }
 
+static void leave(struct hub *hub, struct queue *q, json_t *to)
+{
+    struct item *item;
+    int64_t now = clock_monotonic_us();
+    while ((item = get(hub, q, now)) != NULL) {
+        json_array_append(to, item->request);
+        item_free(hub, item);
+    }
+}
+
+json_t *hub_take_left(struct hub *hub)
+{
+    struct map_entry *entry;
+    json_t *left = json_array();
+    for (struct session *s = hub->sessions; s != NULL; s = s->next) {
+        give_back(hub, s);
+        leave(hub, &s->own, left);
+    }
+    for (size_t at = 0; (entry = map_next(&hub->queues, &at)) != NULL;)
+        leave(hub, entry->value, left);
+    return left;
+}
+
 void hub_destroy(struct hub *hub)
 {
     struct map_entry *entry;
     while (hub->sessions != NULL)
         session_end(hub, hub->sessions);
     for (size_t at = 0; (entry = map_next(&hub->queues, &at)) != NULL;) {
-        queue_clear(entry->value);
+        queue_clear(hub, entry->value);
         free(entry->value);
     }
     map_release(&hub->queues);
+    json_decref(hub->early);
     pthread_cond_destroy(&hub->wake);
     pthread_mutex_destroy(&hub->lock);
     free(hub);

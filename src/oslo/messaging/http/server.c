@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 4096, STACK = 256 << 10, IDLE_S = 90 };
+enum { CONNECTIONS = 4096, STACK = 256 << 10, IDLE_S = 90, DRAIN_MS = 2000 };
 
 struct hub_server {
     struct hub *hub;
@@ -153,13 +153,14 @@ struct hub_server *hub_server_start(const char *host, int port, const char *secr
     return server;
 }
 
-void hub_server_stop(struct hub_server *server)
+json_t *hub_server_stop(struct hub_server *server)
 {
-    if (server == NULL)
-        return;
+    hub_drain(server->hub, DRAIN_MS);
     hub_stop(server->hub);
     MHD_stop_daemon(server->daemon);
+    json_t *left = hub_take_left(server->hub);
     hub_destroy(server->hub);
     free(server->secret);
     free(server);
+    return left;
 }

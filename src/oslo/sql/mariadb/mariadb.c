@@ -186,7 +186,8 @@ static void set_options(MYSQL *mysql, const struct mariadb_url *url, const char 
     mysql_options(mysql, MYSQL_OPT_RECONNECT, &no);
     if (!url->tls)
         return;
-    /* The library verifies the chain whenever it is given a CA; with the other option the name too, by the system's CAs if need be. */
+    /* The library verifies the chain whenever it is given a CA; with VERIFY_SERVER_CERT the name too, by the system's CAs if
+     * there is no other. */
     mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->verify_chain ? url->ssl_ca : NULL,
         url->verify_chain ? url->ssl_capath : NULL, url->ssl_cipher);
     if (url->ssl_key_password != NULL)
