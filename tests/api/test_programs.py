@@ -160,7 +160,7 @@ def test_notifications_that_nobody_can_hear_are_told_at_the_start(keystone):
     keystone.prepare()
     text = keystone.config.read_text()
     for url, driver, warned in (("memory://", "messagingv2", "nobody can listen on memory://"), ("memory://", "log", None),
-                                (f"http://a-shared-secret@127.0.0.1:{PORT + 2}/", "messaging", "nobody can listen on http://")):
+                                (f"http://a-shared-secret@127.0.0.1:{PORT + 1}/", "messaging", "nobody can listen on http://")):
         keystone.log.write_text("")
         keystone.config.write_text(f"[oslo_messaging_notifications]\ndriver = {driver}\ntransport_url = {url}\n" + text)
         it = keystone.start()
