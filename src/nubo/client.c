@@ -150,6 +150,8 @@ struct fault *client_login(struct arena *arena, const char *state_dir, struct cl
     if (text == NULL)
         return fault_new(arena, 500, NULL, "%s/openrc is not there: run nubo up first, or set OS_AUTH_URL and its like.",
             state_dir);
+    if (cloud_pid(arena, state_dir) == 0)
+        return fault_new(arena, 503, NULL, "The cloud in %s does not run: nubo up starts it.", state_dir);
     return log_in(arena, text, ret);
 }
 

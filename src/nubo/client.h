@@ -13,7 +13,8 @@
 
 struct client;
 
-/* Logs in with what the state directory's openrc says and reads the catalog. The client lives in the arena. */
+/* Logs in with what the state directory's openrc says and reads the catalog. The client lives in the arena. Fault: the cloud
+ * does not run, or never did. */
 struct fault *client_login(struct arena *arena, const char *state_dir, struct client **ret);
 /* As OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and their like say. */
 struct fault *client_login_environment(struct arena *arena, struct client **ret);

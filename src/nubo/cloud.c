@@ -247,7 +247,7 @@ int cloud_run(const struct settings *settings)
     if (fault == NULL)
         fault = file_write(arena, ready, pid, strlen(pid), 0644, FILE_NO_SYNC);
     if (fault != NULL) {
-        log_error("nubo", "the cloud did not start: %s", fault_text(arena, fault));
+        log_error("nubo", CLOUD_DID_NOT_START "%s", fault_text(arena, fault));
     } else {
         log_info("nubo", "the cloud is up on %s", cloud.bind);
         cloud_wait(arena, &cloud);

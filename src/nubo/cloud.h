@@ -39,6 +39,9 @@ const char *state_directory(struct arena *arena, const char *given);
  * directory's digest, so that clouds stand side by side. */
 const char *data_plane_namespace(struct arena *arena, const char *state_dir);
 
+/* What the log says of a start that failed, before the reason. */
+#define CLOUD_DID_NOT_START "the cloud did not start: "
+
 /* Runs the cloud until SIGTERM or SIGINT. Returns the exit status; failures are told on standard error. */
 int cloud_run(const struct settings *settings);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * down: stops the cloud's process and its data plane; --purge removes what is left. Nothing that is not nubo's is touched:
+ * down: stops the cloud's process and its data plane; --purge removes the data too. Nothing that is not nubo's is touched:
  * processes are found by the cloud's own namespaces, files by the cloud's own state directory. */
 #include "nubo/commands.h"
 
@@ -94,17 +94,27 @@ int command_down(const struct arguments *arguments)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
     const char *state_dir = arguments->state_dir;
+    if (!file_exists(state_dir)) {
+        printf("There is no cloud in %s.\n", state_dir);
+        return 0;
+    }
+    struct settings settings;
+    struct fault *fault = settings_load(arena, state_dir, &arguments->settings, &settings);
+    if (fault != NULL) {
+        fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
+        return 1;
+    }
     int64_t begin = clock_monotonic_us();
     int pid = cloud_pid(arena, state_dir);
     if (pid != 0 && !process_end(pid, DAEMON_GRACE_MS)) {
         fprintf(stderr, "nubo: the process %d does not end\n", pid);
         return 1;
     }
-    struct fault *fault = stop_daemons(arena, state_dir);
+    fault = stop_daemons(arena, state_dir);
     const char **names = ARENA_ARRAY(arena, const char *, NAMESPACES);
     size_t count = own_namespaces(arena, data_plane_namespace(arena, state_dir), names);
     stop_data_plane(arena, names, count);
-    for (size_t i = 0; arguments->purge && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         process_run(arena, &(struct process){ .argv = ARGV("ip", "netns", "del", names[i]) }, NULL);
     if (fault == NULL && arguments->purge)
         fault = remove_state(arena, state_dir);

@@ -3,11 +3,12 @@
 #include "nubo/client.h"
 #include "nubo/commands.h"
 #include "nubo/manage.h"
-
 #include "nubo/programs.h"
+
 #include "oslo/json.h"
 #include "oslo/trace.h"
 
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,19 +17,20 @@
 static const struct command {
     const char *name;
     const char *arguments;
+    int words; /* most of those that are no options; -1: any number */
     const char *help;
     int (*run)(const struct arguments *arguments);
 } commands[] = {
-    { "up",     "",           "start the cloud in the background and boot a first server", command_up },
-    { "down",   "",           "stop what up started; with --purge, remove all data too",    command_down },
-    { "run",    "[ROLE...]",  "run the cloud, or these roles of it, in the foreground",     command_run },
-    { "status", "",           "say whether the cloud runs, and where its APIs are",         command_status },
-    { "ssh",    "SERVER [COMMAND...]", "log in to a guest from wherever it is",             command_ssh },
-    { "trace",  "REQUEST-ID", "print the way of one request through all services",          command_trace },
-    { "config", "sample SERVICE", "print the complete commented configuration file",        command_config },
-    { "policy", "sample SERVICE", "print the complete commented policy file",               command_policy },
-    { "routes", "",           "print every route of every API with its policy",             command_routes },
-    { "flows",  "",           "print every long operation with its steps",                  command_flows },
+    { "up",     "",                     0,  "start the cloud in the background and boot a first server", command_up },
+    { "down",   "",                     0,  "stop what up started; with --purge, remove all data too",    command_down },
+    { "run",    "[ROLE...]",            0,  "run the cloud, or these roles of it, in the foreground",     command_run },
+    { "status", "",                     0,  "say whether the cloud runs, and where its APIs are",         command_status },
+    { "ssh",    "SERVER [COMMAND...]",  -1, "log in to a guest from wherever it is",                      command_ssh },
+    { "trace",  "REQUEST-ID",           1,  "print the way of one request through all services",          command_trace },
+    { "config", "sample SERVICE",       2,  "print the complete commented configuration file",            command_config },
+    { "policy", "sample SERVICE",       2,  "print the complete commented policy file",                   command_policy },
+    { "routes", "",                     0,  "print every route of every API with its policy",             command_routes },
+    { "flows",  "",                     0,  "print every long operation with its steps",                  command_flows },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -47,7 +49,7 @@ static const struct {
     { { "provider-interface", required_argument, NULL, OPT_PROVIDER_INTERFACE }, "IF",
         "put the data plane on the host's network, with IF in the provider bridge" },
     { { "image", required_argument, NULL, OPT_IMAGE }, "FILE", "guest image that up uploads" },
-    { { "purge", no_argument, NULL, OPT_PURGE }, NULL, "down: remove data, bridges, namespaces and domains too" },
+    { { "purge", no_argument, NULL, OPT_PURGE }, NULL, "down: remove all data too" },
     { { "help", no_argument, NULL, 'h' }, NULL, "this text" },
 };
 enum { OPTIONS_COUNT = sizeof(options) / sizeof(options[0]) };
@@ -75,6 +77,17 @@ static int number(const char *name, const char *text, int min, int max)
     return (int)value;
 }
 
+/* A name would be looked up by every service, each time it starts. */
+static const char *address(const char *text)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    if (inet_pton(AF_INET, text, bytes) != 1 && inet_pton(AF_INET6, text, bytes) != 1) {
+        fprintf(stderr, "nubo: --bind takes an address of this machine, such as 127.0.0.1, not %s\n", text);
+        exit(2);
+    }
+    return text;
+}
+
 static bool take_option(struct arguments *a, const char **state_dir, int option, const char *value)
 {
     switch (option) {
@@ -88,7 +101,7 @@ static bool take_option(struct arguments *a, const char **state_dir, int option,
         a->settings.fake_compute = number("fake-compute", value, 0, 20000);
         return true;
     case OPT_BIND:
-        a->settings.bind = value;
+        a->settings.bind = address(value);
         return true;
     case OPT_PORT_OFFSET:
         a->settings.port_offset = number("port-offset", value, 0, 50000);
@@ -108,7 +121,7 @@ static bool take_option(struct arguments *a, const char **state_dir, int option,
 }
 
 /* With "+" options end at the first word that is none, so that `nubo ssh SERVER ls -l` keeps its -l. */
-static void parse(struct arena *arena, int argc, char **argv, struct arguments *a)
+static void parse(struct arena *arena, const struct command *command, int argc, char **argv, struct arguments *a)
 {
     struct option longs[OPTIONS_COUNT + 1];
     const char *state_dir = NULL;
@@ -116,14 +129,23 @@ static void parse(struct arena *arena, int argc, char **argv, struct arguments *
         longs[i] = options[i].option;
     longs[OPTIONS_COUNT] = (struct option){ 0 };
     *a = (struct arguments){ .settings = { .port_offset = -1, .fake_compute = -1 } };
+    argv[0] = arena_printf(arena, "nubo %s", command->name); /* what getopt begins its complaints with */
     int option;
-    while ((option = getopt_long(argc, argv, strcmp(argv[0], "ssh") == 0 ? "+h" : "h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, command->words < 0 ? "+h" : "h", longs, NULL)) != -1) {
         if (option == 'h') {
             usage(stdout);
             exit(0);
         }
         if (!take_option(a, &state_dir, option, optarg))
             exit(2); /* getopt has said why */
+    }
+    if (command->words >= 0 && argc - optind > command->words) {
+        if (command->run == command_run)
+            fprintf(stderr, "nubo run: there is no role %s; nubo run nova-api --help lists them\n", argv[optind]);
+        else
+            fprintf(stderr, "nubo %s: what is %s? usage: nubo %s %s\n", command->name, argv[optind + command->words], command->name,
+                command->arguments[0] != '\0' ? command->arguments : "[options]");
+        exit(2);
     }
     a->state_dir = state_directory(arena, state_dir);
     a->words = (const char *const *)argv + optind;
@@ -160,7 +182,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             struct arguments arguments;
-            parse(arena, argc - 1, argv + 1, &arguments);
+            parse(arena, &commands[i], argc - 1, argv + 1, &arguments);
             return commands[i].run(&arguments);
         }
     fprintf(stderr, "nubo: there is no command %s; nubo help lists them\n", argv[1]);

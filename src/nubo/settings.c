@@ -42,7 +42,11 @@ struct fault *settings_load(struct arena *arena, const char *state_dir, const st
     struct settings *ret)
 {
     const char *text = NULL;
-    TRY(file_load(arena, arena_printf(arena, "%s/cloud.json", state_dir), STATE_FILE_LIMIT, &text));
+    const char *path = arena_printf(arena, "%s/cloud.json", state_dir);
+    if (access(path, R_OK) != 0 && errno == EACCES)
+        return fault_new(arena, 403, NULL, "%s belongs to somebody else: be root, or name a folder of your own with"
+            " --state-dir.", path);
+    TRY(file_load(arena, path, STATE_FILE_LIMIT, &text));
     json_t *saved = json_parse_own(arena, text);
     const char *bind = json_text_at(saved, "bind");
     const char *interface = json_text_at(saved, "provider_interface");

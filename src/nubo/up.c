@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { START_TIMEOUT_S = 120, BOOT_TIMEOUT_S = 300, POLL_MS = 100, CONSOLE_LINES = 12 };
+enum { START_TIMEOUT_S = 120, BOOT_TIMEOUT_S = 300, POLL_MS = 100, CONSOLE_LINES = 12, LOG_LIMIT = 64 << 10 };
 
 static const char server_name[] = "first", image_name[] = "nubo-guest", flavor_name[] = "nubo.tiny",
                   network_name[] = "private", key_name[] = "nubo";
@@ -33,6 +33,7 @@ struct up {
     struct client *client;
     const char *image_id, *network_id, *server_id;
     const char *console; /* tail, once the guest is there */
+    const char *before;  /* what its console ended with when we started it; NULL: nothing */
 };
 
 struct up_step {
@@ -80,12 +81,39 @@ static struct fault *check_machine(struct up *up)
     return NULL;
 }
 
-static const char *last_log_lines(struct up *up, const char *path)
+static struct fault *make_state(struct up *up)
 {
-    struct process_result result;
-    if (process_run(up->arena, &(struct process){ .argv = ARGV("tail", "-n", "3", path) }, &result) != NULL)
-        return "";
-    return result.output;
+    const char *state = up->settings.state_dir;
+    TRY(folder_make(up->arena, arena_printf(up->arena, "%s/log", state), 0755, 0750));
+    return folder_make(up->arena, arena_printf(up->arena, "%s/run", state), 0755, 0755);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? status.st_size : 0;
+}
+
+static const char *last_lines(const char *text, int lines)
+{
+    const char *at = text + strlen(text);
+    while (at > text && lines > 0)
+        if (*--at == '\n')
+            lines--;
+    return lines == 0 ? at + 1 : at;
+}
+
+/* Why a start failed: what it said of it, else what its log ends with. `begin`: where in the log it began. */
+static struct fault *why_not_started(struct arena *arena, const char *log, off_t begin)
+{
+    char *text = "";
+    size_t length = (size_t)(size_of(log) - begin);
+    if (length == 0 || !file_tail(arena, log, length < LOG_LIMIT ? length : LOG_LIMIT, &text, &length))
+        return fault_new(arena, 500, NULL, "The cloud did not start, and %s does not say why.", log);
+    const char *reason = strstr(text, CLOUD_DID_NOT_START);
+    if (reason != NULL)
+        return fault_new(arena, 500, NULL, "T%.*s (log: %s)", (int)strcspn(reason, "\n") - 1, reason + 1, log);
+    return fault_new(arena, 500, NULL, "The cloud did not start. %s ends with:\n%s", log, last_lines(text, 4));
 }
 
 static struct fault *start_cloud(struct up *up)
@@ -94,8 +122,6 @@ static struct fault *start_cloud(struct up *up)
     const char *state = up->settings.state_dir;
     if (cloud_pid(arena, state) != 0 && file_exists(arena_printf(arena, "%s/run/ready", state)))
         return NULL;
-    TRY(folder_make(arena, arena_printf(arena, "%s/log", state), 0755, 0750));
-    TRY(folder_make(arena, arena_printf(arena, "%s/run", state), 0755, 0755));
     TRY(settings_save(arena, &up->settings));
     const char *log = arena_printf(arena, "%s/log/nubo.log", state);
     const char *ready = arena_printf(arena, "%s/run/ready", state);
@@ -104,10 +130,11 @@ static struct fault *start_cloud(struct up *up)
     if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
         return fault_new(arena, 500, NULL, "/proc is not mounted.");
     pid_t pid;
+    off_t begin = size_of(log);
     TRY(process_spawn(arena, &(struct process){ .argv = ARGV(program, "run", "--state-dir", state) }, log, &pid));
     for (int64_t end = clock_monotonic_us() + (int64_t)START_TIMEOUT_S * 1000000; !file_exists(ready); clock_sleep_ms(5)) {
         if (waitpid(pid, NULL, WNOHANG) == pid || clock_monotonic_us() > end)
-            return fault_new(arena, 500, NULL, "The cloud did not start. The last lines of %s:\n%s", log, last_log_lines(up, log));
+            return why_not_started(arena, log, begin);
     }
     return NULL;
 }
@@ -314,11 +341,25 @@ static struct fault *wait_active(struct up *up)
     }
 }
 
+static struct fault *read_console(struct up *up, const char **ret)
+{
+    json_t *answer, *body = json_format(up, json_pack("{s:{}}", "os-getConsoleOutput"));
+    TRY(client_call(up->client, "compute", "POST", arena_printf(up->arena, "/servers/%s/action", up->server_id), body, &answer));
+    const char *output = json_text_at(answer, "output");
+    *ret = output != NULL ? output : "";
+    return NULL;
+}
+
+/* The console's log goes on over a stop: what an earlier boot wrote is no sign of this one. */
 static struct fault *start_if_stopped(struct up *up, const json_t *server)
 {
     const char *status = json_text_at(server, "status");
     if (status == NULL || strcmp(status, "SHUTOFF") != 0)
         return NULL;
+    if (up->settings.fake_compute == 0) {
+        TRY(read_console(up, &up->before));
+        up->before = last_lines(up->before, CONSOLE_LINES);
+    }
     return client_call(up->client, "compute", "POST", arena_printf(up->arena, "/servers/%s/action", up->server_id),
         json_format(up, json_pack("{s:n}", "os-start")), NULL);
 }
@@ -338,25 +379,21 @@ static struct fault *make_server(struct up *up)
     return wait_active(up);
 }
 
-static const char *last_lines(const char *text, int lines)
+/* What the guest has written since it was started. */
+static const char *since(const char *output, const char *before)
 {
-    const char *at = text + strlen(text);
-    while (at > text && lines > 0)
-        if (*--at == '\n')
-            lines--;
-    return lines == 0 ? at + 1 : at;
+    for (const char *at = output; before != NULL && *before != '\0' && (at = strstr(at, before)) != NULL;)
+        output = at += strlen(before);
+    return output;
 }
 
 static struct fault *wait_login(struct up *up)
 {
     int64_t end = clock_monotonic_us() + (int64_t)BOOT_TIMEOUT_S * 1000000;
-    json_t *body = json_format(up, json_pack("{s:{s:i}}", "os-getConsoleOutput", "length", 100));
     for (;;) {
-        json_t *answer;
-        TRY(client_call(up->client, "compute", "POST", arena_printf(up->arena, "/servers/%s/action", up->server_id),
-            body, &answer));
-        const char *output = json_text_at(answer, "output");
-        up->console = output != NULL ? last_lines(output, CONSOLE_LINES) : "";
+        const char *output;
+        TRY(read_console(up, &output));
+        up->console = last_lines(since(output, up->before), CONSOLE_LINES);
         if (strstr(up->console, "nubo-guest: ready") != NULL || strstr(up->console, "login:") != NULL)
             return NULL;
         const char *line = last_lines(up->console, 1);
@@ -439,7 +476,7 @@ static void show_lines(const struct up *up, bool server)
 {
     const char *state = up->settings.state_dir;
     bool default_dir = strcmp(state, "/var/lib/nubo") == 0;
-    printf("\nTo use the cloud:       . %s/openrc; openstack server list\n", state);
+    printf("\nTo use the cloud:       . %s/openrc && openstack server list\n", state);
     if (server)
         printf("To log in to the guest: nubo ssh %s%s%s\n", default_dir ? "" : "--state-dir ", default_dir ? "" : state,
             arena_printf(up->arena, "%s%s", default_dir ? "" : " ", server_name));
@@ -449,7 +486,8 @@ static void show_lines(const struct up *up, bool server)
 
 static const struct up_step up_steps[] = {
     { "check the machine",         check_machine, .hint = "install what is missing, or let ./up do it" },
-    { "start the services",        start_cloud,   .hint = "the log says more; a port in use? try --port-offset 10000" },
+    { "make its folder",           make_state,    .hint = "choose another with --state-dir DIR" },
+    { "start the services",        start_cloud,   .hint = "mend what it names; a port in use? try --port-offset 10000" },
     { "log in",                    log_in,        .hint = "nubo down, then nubo up again" },
     { "wait for a compute host",   wait_compute,  .hint = "the log says what libvirt or the switch did" },
     { "upload the guest image",    make_image,    .server_only = true, .hint = "give another image with --image FILE" },
@@ -485,6 +523,7 @@ static int run_steps(struct up *up)
         double seconds = (double)(clock_monotonic_us() - begin) / 1000000;
         if (fault != NULL) {
             printf("%sfailed after %.2f s\n", on_terminal() ? "\033[K" : "", seconds);
+            fflush(stdout); /* before what is said on the other stream */
             fprintf(stderr, "nubo: %s\n", fault_text(up->arena, fault));
             if (step->hint != NULL)
                 fprintf(stderr, "nubo: what to do: %s\n", step->hint);
@@ -515,12 +554,17 @@ int command_up(const struct arguments *arguments)
 int command_status(const struct arguments *arguments)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    int pid = cloud_pid(arena, arguments->state_dir);
-    bool ready = pid != 0 && file_exists(arena_printf(arena, "%s/run/ready", arguments->state_dir));
     struct settings settings;
     struct fault *fault = settings_load(arena, arguments->state_dir, &arguments->settings, &settings);
-    if (fault != NULL || pid == 0) {
-        printf("The cloud in %s does not run.\n", arguments->state_dir);
+    if (fault != NULL) {
+        fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
+        return 4; /* as init scripts say "unknown" */
+    }
+    int pid = cloud_pid(arena, arguments->state_dir);
+    bool ready = pid != 0 && file_exists(arena_printf(arena, "%s/run/ready", arguments->state_dir));
+    if (pid == 0) {
+        printf(file_exists(arguments->state_dir) ? "The cloud in %s does not run.\n" : "There is no cloud in %s.\n",
+            arguments->state_dir);
         return 3; /* as init scripts say "not running" */
     }
     printf("The cloud in %s %s (process %d); identity: http://%s:%d/v3\n", arguments->state_dir,

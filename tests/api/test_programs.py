@@ -102,6 +102,35 @@ def test_without_a_database(program, name):
     assert done.returncode == 1 and "[database] connection is not set" in done.stderr, done
 
 
+@pytest.mark.parametrize("words, said", [
+    (["up", "extra"], "nubo up: what is extra? usage: nubo up [options]"),
+    (["down", "--purge", "now"], "nubo down: what is now? usage: nubo down [options]"),
+    (["run", "nova-apy"], "nubo run: there is no role nova-apy; nubo run nova-api --help lists them"),
+    (["up", "--fake-compute"], "nubo up: option '--fake-compute' requires an argument"),
+    (["up", "--bind", "controller"], "nubo: --bind takes an address of this machine, such as 127.0.0.1, not controller"),
+    (["up", "--port-offset", "1e3"], "nubo: --port-offset takes a number from 0 to 50000, not 1e3"),
+    (["fly"], "nubo: there is no command fly; nubo help lists them"),
+])
+def test_words_that_nubo_does_not_know_change_nothing(program, tmp_path, words, said):
+    done = program("nubo", *words, env={"NUBO_STATE_DIR": str(tmp_path / "state")})
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said + "\n")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_cloud_that_is_not_there_or_does_not_start_says_so(program, tmp_path):
+    state = {"NUBO_STATE_DIR": str(tmp_path / "state")}
+    for command, status in (("down", 0), ("status", 3)):
+        done = program("nubo", command, env=state)
+        assert (done.returncode, done.stdout) == (status, f"There is no cloud in {tmp_path}/state.\n")
+    with socket.create_server(("127.0.0.1", PORT)):
+        done = program("nubo", "up", "--no-server", "--fake-compute", "1", "--port-offset", str(PORT - 5000), env=state)
+    assert done.returncode == 1
+    assert f"nubo: The cloud did not start: keystone cannot listen on 127.0.0.1:{PORT}: is another program there?" in done.stderr
+    assert program("nubo", "status", env=state).stdout == f"The cloud in {tmp_path}/state does not run.\n"
+    done = program("nubo", "down", "--purge", env=state)
+    assert done.returncode == 0 and not (tmp_path / "state").exists()
+
+
 def test_old_schema_is_refused(program, tmp_path):
     (tmp_path / "glance-api.conf").write_text(f"[database]\nconnection = sqlite:///{tmp_path}/glance.db\n")
     done = program("glance-api")
