@@ -255,6 +255,20 @@ class Cloud:
         assert done.returncode == 0, f"{words}: {done.stderr}\n{done.stdout}"
         return json.loads(done.stdout) if parse and done.stdout.strip() else done.stdout
 
+    def openstack_lines(self, *lines, user_env=None):
+        """The same command reading several lines, as at its prompt: one start for all. The JSON documents that those with
+        "-f json" print, in order; a line that fails prints none."""
+        env = {**self.env, **self.rc, **(user_env or {})}
+        done = subprocess.run(["/usr/bin/openstack"], input="\n".join(lines) + "\n", env=env,
+                              capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, f"{lines}: {done.stderr}\n{done.stdout}"
+        documents, text, reader = [], done.stdout.strip(), json.JSONDecoder()
+        while text:
+            document, end = reader.raw_decode(text)
+            documents.append(document)
+            text = text[end:].strip()
+        return documents
+
     def wait(self, what, seconds=30, every=0.05):
         """Calls what() until it gives something true."""
         end = time.time() + seconds

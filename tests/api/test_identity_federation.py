@@ -344,3 +344,57 @@ def test_mappings_that_fail_when_they_are_used(front):
     assert it.login(REMOTE_USER="x" * 255).status_code == 201
     assert it.login(REMOTE_USER="x" * 256).status_code == 401
     assert it.login(REMOTE_USER="%" * 200).status_code == 401
+
+
+def test_the_openstack_command(front, tmp_path):
+    """All that Debian's client knows of federation, at its prompt."""
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps([{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}]))
+    bad = tmp_path / "bad.json"
+    bad.write_text("[]")
+    said = front.openstack_lines(
+        f"mapping create --rules {rules} cm -f json",
+        f"mapping create --rules {bad} cbad -f json",
+        "mapping list -f json",
+        f"mapping set --rules {rules} cm",
+        "mapping show cm -f json",
+        "identity provider create --remote-id c1 --remote-id c2 --description d ci -f json",
+        "identity provider set --disable --description e --remote-id c3 ci",
+        "identity provider show ci -f json",
+        "identity provider list -f json",
+        "federation protocol create --identity-provider ci --mapping cm cp -f json",
+        "federation protocol set --identity-provider ci --mapping cm cp",
+        "federation protocol list --identity-provider ci -f json",
+        "federation protocol show --identity-provider ci cp -f json",
+        "service provider create --auth-url http://a/v3 --service-provider-url http://s --description x --disable cs -f json",
+        "service provider set --enable --auth-url http://b/v3 --service-provider-url http://t cs",
+        "service provider show cs -f json",
+        "service provider list -f json",
+        "federation project list -f json",
+        "federation domain list -f json",
+        "consumer create --description one -f json",
+        "federation protocol delete --identity-provider ci cp",
+        "federation protocol list --identity-provider ci -f json",
+        "identity provider delete ci",
+        "mapping delete cm",
+        "service provider delete cs",
+        "identity provider show ci -f json",
+        "mapping show cm -f json",
+        "service provider show cs -f json")
+    (mapping, mappings, same, provider, changed, providers, protocol, protocols, shown, other, moved, others, projects, domains,
+     consumer, none) = said
+    assert mapping == same and mapping["rules"] == json.loads(rules.read_text())
+    assert "cm" in [m["ID"] for m in mappings] and "cbad" not in [m["ID"] for m in mappings]
+    assert (provider["remote_ids"], provider["description"], provider["enabled"]) == (["c1", "c2"], "d", True)
+    assert (changed["remote_ids"], changed["description"], changed["enabled"]) == (["c3"], "e", False)
+    assert {"ID": "ci", "Enabled": False, "Domain ID": provider["domain_id"], "Description": "e"} in providers
+    assert protocol == {"id": "cp", "identity_provider": "ci", "mapping": "cm"}
+    assert protocols == [{"id": "cp", "mapping": "cm"}] and shown == {"id": "cp", "mapping": "cm"} and none == []
+    assert (other["enabled"], other["relay_state_prefix"]) == (False, "ss:mem:")
+    assert (moved["enabled"], moved["auth_url"], moved["sp_url"], moved["description"]) == (True, "http://b/v3", "http://t", "x")
+    assert moved["id"] in [o["ID"] for o in others]
+    assert "admin" in [p["Name"] for p in projects] and isinstance(domains, list) and len(consumer["secret"]) == 32
+    done = front.openstack_lines(f"consumer set --description two {consumer['id']}", f"consumer show {consumer['id']} -f json",
+                                 "consumer list -f json", f"consumer delete {consumer['id']}", "consumer list -f json")
+    assert done[0]["description"] == "two"
+    assert consumer["id"] in [c["ID"] for c in done[1]] and consumer["id"] not in [c["ID"] for c in done[2]]

@@ -362,6 +362,7 @@ def test_keystone_to_keystone_by_the_client(idp, sp, user):
                     if p["sp_url"].startswith(sp.front))
     env = {"OS_USERNAME": user.name, "OS_PASSWORD": user.password, "OS_PROJECT_NAME": user.project,
            "OS_SERVICE_PROVIDER": provider, "OS_REMOTE_PROJECT_NAME": "guests", "OS_REMOTE_PROJECT_DOMAIN_NAME": "Default"}
-    token = idp.cloud.openstack("token", "issue", user_env=env)
+    token, projects = idp.cloud.openstack_lines("token issue -f json", "federation project list -f json", user_env=env)
+    assert [p["Name"] for p in projects] == ["guests"]
     shown = sp.get("identity", "/auth/tokens", headers={"X-Subject-Token": token["id"]})
     assert shown.status_code == 200 and shown.json()["token"]["user"]["name"] == user.name
