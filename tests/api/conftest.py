@@ -286,9 +286,13 @@ if FORM == "split":
     Cloud = split.split_class(Cloud, BIN, split_database, split_transport, split_memcached)
 
 
-def new_cloud(**settings):
-    """For tests that want to kill it or fill it: a cloud that is theirs alone. They end it with dispose()."""
-    return Cloud(tempfile.mkdtemp(prefix="nubo-test-"), **settings)
+def new_cloud(roles=None, **settings):
+    """For tests that want to kill it or fill it: a cloud that is theirs alone. They end it with dispose(). `roles` are those that
+    are needed where each is a process of its own."""
+    it = Cloud(tempfile.mkdtemp(prefix="nubo-test-"), **settings)
+    if roles is not None:
+        it.roles = roles
+    return it
 
 
 def dispose(cloud):

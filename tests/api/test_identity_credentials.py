@@ -29,7 +29,7 @@ SETTINGS = {"OS_AUTH__METHODS": "external,password,token,oauth1,mapped,applicati
 @pytest.fixture(scope="module")
 def strict():
     """A cloud with more methods and with rules for passwords."""
-    it = new_cloud(env=SETTINGS).start()
+    it = new_cloud(["keystone"], env=SETTINGS).start()
     yield it
     dispose(it)
 
@@ -382,7 +382,7 @@ def test_rules_for_new_passwords(strict):
 def aging():
     """A cloud where passwords age and idle users are disabled."""
     group = "OS_SECURITY_COMPLIANCE__"
-    it = new_cloud(env={group + "CHANGE_PASSWORD_UPON_FIRST_USE": "true", group + "MINIMUM_PASSWORD_AGE": "1",
+    it = new_cloud(["keystone"], env={group + "CHANGE_PASSWORD_UPON_FIRST_USE": "true", group + "MINIMUM_PASSWORD_AGE": "1",
                         group + "DISABLE_USER_ACCOUNT_DAYS_INACTIVE": "30", group + "PASSWORD_EXPIRES_DAYS": "10"}).start()
     yield it
     dispose(it)

@@ -17,11 +17,12 @@ FRONT = "X-Front-"
 @pytest.fixture(scope="module")
 def front():
     """A cloud behind a front web server that authenticates users (the tests are that server)."""
-    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_FEDERATION__DEFAULT_AUTHORIZATION_TTL": "10",
-                        "OS_FEDERATION__TRUSTED_DASHBOARD": "https://Dash.example.com/auth/websso/",
-                        "OS_FEDERATION__REMOTE_ID_ATTRIBUTE": "OIDC_iss",
-                        "OS_AUTH__METHODS": "external,password,token,mapped,openid,kerberos",
-                        "OS_AUTH__EXTERNAL": "Domain"}).start()
+    it = new_cloud(["keystone"], env={
+        "OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_FEDERATION__DEFAULT_AUTHORIZATION_TTL": "10",
+        "OS_FEDERATION__TRUSTED_DASHBOARD": "https://Dash.example.com/auth/websso/",
+        "OS_FEDERATION__REMOTE_ID_ATTRIBUTE": "OIDC_iss",
+        "OS_AUTH__METHODS": "external,password,token,mapped,openid,kerberos",
+        "OS_AUTH__EXTERNAL": "Domain"}).start()
     yield it
     dispose(it)
 

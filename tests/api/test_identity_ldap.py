@@ -148,9 +148,10 @@ def corp(directory, tmp_path_factory):
     """A cloud with the domain corp, whose people are in the directory."""
     folder = tmp_path_factory.mktemp("domains")
     write_config(folder, "corp", directory.options())
-    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": "X-Front-", "OS_AUTH__EXTERNAL": "Domain",
-                        "OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
-                        "OS_IDENTITY__DOMAIN_CONFIG_DIR": str(folder)}).start()
+    it = new_cloud(["keystone"], env={
+        "OS_FEDERATION__TRUSTED_HEADER_PREFIX": "X-Front-", "OS_AUTH__EXTERNAL": "Domain",
+        "OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
+        "OS_IDENTITY__DOMAIN_CONFIG_DIR": str(folder)}).start()
     it.folder = folder
     it.domain = it.post("identity", "/domains", {"domain": {"name": "corp"}}).json()["domain"]["id"]
     yield it
@@ -348,7 +349,7 @@ def test_who_is_disabled_or_gone_in_the_directory_has_no_token(corp, directory):
 
 
 def test_configuration_from_the_database(directory):
-    cloud = new_cloud(env={"OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
+    cloud = new_cloud(["keystone"], env={"OS_IDENTITY__DOMAIN_SPECIFIC_DRIVERS_ENABLED": "true",
                            "OS_IDENTITY__DOMAIN_CONFIGURATIONS_FROM_DATABASE": "true"}).start()
     try:
         domain = cloud.post("identity", "/domains", {"domain": {"name": "corp"}}).json()["domain"]["id"]

@@ -10,7 +10,7 @@ from conftest import dispose, new_cloud
 @pytest.fixture(scope="module")
 def limited():
     """A cloud whose lists are short: three users, two roles; other lists as they are."""
-    it = new_cloud(env={"OS_IDENTITY__LIST_LIMIT": "3", "OS_ROLE__LIST_LIMIT": "2"}).start()
+    it = new_cloud(["keystone"], env={"OS_IDENTITY__LIST_LIMIT": "3", "OS_ROLE__LIST_LIMIT": "2"}).start()
     yield it
     dispose(it)
 

@@ -260,7 +260,7 @@ def test_client_credentials_that_are_refused(cloud, person):
 @pytest.fixture(scope="module")
 def fronted():
     """Behind a front server that checks certificates."""
-    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": "X-Front-"}).start()
+    it = new_cloud(["keystone"], env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": "X-Front-"}).start()
     yield it
     dispose(it)
 

@@ -18,7 +18,7 @@ COMPLIANCE = {
 
 @pytest.fixture(scope="module")
 def strict():
-    it = new_cloud(env=COMPLIANCE).start()
+    it = new_cloud(["keystone"], env=COMPLIANCE).start()
     yield it
     dispose(it)
 
@@ -79,7 +79,8 @@ def test_a_restart_keeps_tokens_and_makes_nothing_twice(own_cloud):
 
 def test_the_project_of_administrators_is_told():
     """Tokens of another project say that theirs is not it, so that policies which ask for it refuse them."""
-    cloud = new_cloud(env={"OS_RESOURCE__ADMIN_PROJECT_NAME": "admin", "OS_RESOURCE__ADMIN_PROJECT_DOMAIN_NAME": "Default"}).start()
+    cloud = new_cloud(["keystone"], env={"OS_RESOURCE__ADMIN_PROJECT_NAME": "admin",
+                                    "OS_RESOURCE__ADMIN_PROJECT_DOMAIN_NAME": "Default"}).start()
     try:
         token = cloud.get("identity", "/auth/tokens", headers={"X-Subject-Token": cloud.token()}).json()["token"]
         assert token["project"]["name"] == "admin" and token["is_admin_project"] is True

@@ -129,8 +129,9 @@ def test_limit_model(cloud):
 
 @pytest.fixture(scope="module")
 def strict():
-    it = new_cloud(env={"OS_UNIFIED_LIMIT__ENFORCEMENT_MODEL": "strict_two_level", "OS_RESOURCE__PROJECT_NAME_URL_SAFE": "new",
-                        "OS_ENDPOINT_FILTER__RETURN_ALL_ENDPOINTS_IF_NO_FILTER": "false"}).start()
+    it = new_cloud(["keystone"], env={
+        "OS_UNIFIED_LIMIT__ENFORCEMENT_MODEL": "strict_two_level", "OS_RESOURCE__PROJECT_NAME_URL_SAFE": "new",
+        "OS_ENDPOINT_FILTER__RETURN_ALL_ENDPOINTS_IF_NO_FILTER": "false"}).start()
     yield it
     dispose(it)
 

@@ -23,7 +23,7 @@ def templated(tmp_path_factory):
     """Only identity is asked: the other services of this cloud are not in its catalog."""
     file = tmp_path_factory.mktemp("templates") / "default_catalog.templates"
     file.write_text(TEMPLATES)
-    it = new_cloud().start()
+    it = new_cloud(["keystone"]).start()
     assert it.stop() == 0
     it.start(env={"OS_CATALOG__DRIVER": "templated", "OS_CATALOG__TEMPLATE_FILE": str(file)})
     yield it

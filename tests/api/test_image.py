@@ -170,7 +170,7 @@ def test_uploads_that_their_clients_reset(cloud):
 
 
 def test_kill_in_the_middle_of_an_upload():
-    cloud = new_cloud().start()
+    cloud = new_cloud(["keystone", "glance-api"]).start()
     try:
         image = create(cloud)
         kept = create(cloud)
@@ -191,7 +191,7 @@ def test_kill_in_the_middle_of_an_upload():
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 def test_full_disk():
     """413 in the store's words, queued again, nothing left; and the same image fits once there is room."""
-    cloud = new_cloud().start()
+    cloud = new_cloud(["keystone", "glance-api"]).start()
     folder = cloud.state_dir / "images"
     try:
         cloud.stop()

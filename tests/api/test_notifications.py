@@ -64,7 +64,8 @@ def heard(tmp_path_factory):
                     assert set(context) <= {"client_timeout"}, context  # no token travels with them
                 events.setdefault(event, []).append((publisher, payload))
         threading.Thread(target=read, daemon=True).start()
-        patch.setenv("OS_DEFAULT__TRANSPORT_URL", URL)
+        for group in ("DEFAULT", "OSLO_MESSAGING_NOTIFICATIONS"):  # the one or the other may stand in a file
+            patch.setenv(f"OS_{group}__TRANSPORT_URL", URL)
         patch.setenv("OS_OSLO_MESSAGING_NOTIFICATIONS__DRIVER", "messagingv2")
         patch.setenv("OS_NOTIFICATIONS__NOTIFICATION_FORMAT", "both")
         cloud = Cloud(tmp_path_factory.mktemp("notify") / "state", fake_compute=1).start()

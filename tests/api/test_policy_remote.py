@@ -34,7 +34,7 @@ def decided(tmp_path_factory):
                     f'"identity:list_regions": "role:admin and not {url}/deny"\n'
                     '"identity:list_services": "@"\n"identity:list_endpoints": "!"\n'
                     '"identity:get_region": "role:nobody or (\'default\':%(target.no.such)s)"\n')
-    it = new_cloud(env={"OS_OSLO_POLICY__POLICY_FILE": str(file)}).start()
+    it = new_cloud(["keystone"], env={"OS_OSLO_POLICY__POLICY_FILE": str(file)}).start()
     yield it
     dispose(it)
     server.shutdown()

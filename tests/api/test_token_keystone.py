@@ -88,7 +88,7 @@ def world(request):
     if request.param == "jws":
         env = {"OS_TOKEN__PROVIDER": "jws", "OS_JWT_TOKENS__JWS_PUBLIC_KEY_REPOSITORY": str(keys / "public"),
                "OS_JWT_TOKENS__JWS_PRIVATE_KEY_REPOSITORY": str(keys / "private")}
-    cloud = new_cloud(env=env).start()
+    cloud = new_cloud(["keystone"], env=env).start()
     yield cloud, Reference(request.param, cloud, keys)
     dispose(cloud)
 

@@ -93,8 +93,13 @@ class Rabbit:
         self.stop(9)
 
     def ctl(self, *arguments, program="rabbitmqctl"):
-        done = subprocess.run([f"{SERVER}/{program}", "-n", f"nubo{self.port}@localhost", *arguments], env=self.env(),
-                              capture_output=True, text=True, timeout=60)
+        end = time.monotonic() + 60
+        while True:  # a broker takes connections before it takes commands
+            done = subprocess.run([f"{SERVER}/{program}", "-n", f"nubo{self.port}@localhost", *arguments], env=self.env(),
+                                  capture_output=True, text=True, timeout=60)
+            if "requires the 'rabbit' app to be running" not in done.stdout + done.stderr or time.monotonic() > end:
+                break
+            time.sleep(0.2)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

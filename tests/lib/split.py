@@ -217,8 +217,10 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             (self.state_dir / "keys" / "metadata_proxy_shared_secret").write_text(secret)
             write_files(self.etc, self.state_dir, self.offset, lambda name: database(self, name), transport(self), memcached(),
                         passwords, secret, self.extra)
+            services = {role.split("-")[0] for role in self.roles}
             for program, role, words in SYNC:
-                self.run(program, role, words)
+                if role.split("-")[0] in services:
+                    self.run(program, role, words)
             for words in (["fernet_setup"], ["credential_setup"]):
                 self.run("keystone-manage", "keystone", words + (["--keystone-user", "root", "--keystone-group", "root"]
                                                                  if os.getuid() == 0 else []))
@@ -237,7 +239,8 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             def made(answer, key):
                 assert answer.status_code == 201, answer.text
                 return answer.json()[key]["id"]
-            roles_of = {r["name"]: r["id"] for r in self.get("identity", "/roles").json()["roles"]}
+            roles_of = {name: found[0]["id"] for name in ("admin", "service")
+                        if (found := self.get("identity", f"/roles?name={name}").json()["roles"])}
             if "service" not in roles_of:
                 roles_of["service"] = made(self.post("identity", "/roles", {"role": {"name": "service"}}), "role")
             project = made(self.post("identity", "/projects", {"project": {"name": "service", "domain_id": "default"}}), "project")
