@@ -12,9 +12,8 @@ import pytest
 import requests
 
 import engines
-from conftest import BIN, ENDPOINTS, FORM, PORTS, dispose, free_offset, new_cloud
+from conftest import BIN, ENDPOINTS, PORTS, dispose, free_offset, new_cloud
 
-pytestmark = pytest.mark.skipif(FORM != "one", reason="starts its own processes")
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}
 
 
