@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_SORT = 10, MAX_BINDS = 400 };
 
@@ -128,10 +129,12 @@ static struct fault *filter_number(struct list *list, const char *sql, const cha
 
 static struct fault *filter_boolean(struct list *list, const char *name, const char *text)
 {
-    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+    /* os_hidden in any case, as the reference */
+    int (*compare)(const char *, const char *) = strcmp(name, "os_hidden") == 0 ? strcasecmp : strcmp;
+    if (compare(text, "true") != 0 && compare(text, "false") != 0)
         return FAULT(RQ(list->rq), 400, NULL,
             "Invalid value '%s' for '%s' filter. Valid values are 'true' or 'false'.", text, name);
-    condition(list, arena_printf(list->rq->cx.arena, "i.%s = %d", name, strcmp(text, "true") == 0));
+    condition(list, arena_printf(list->rq->cx.arena, "i.%s = %d", name, compare(text, "true") == 0));
     return NULL;
 }
 

@@ -60,7 +60,7 @@ static address_number host_mask(int version, int length)
     return bits >= 128 ? ~(address_number)0 : ((address_number)1 << bits) - 1;
 }
 
-bool prefix_parse(const char *text, struct network_prefix *ret, bool *ret_exact)
+bool prefix_parse(const char *text, struct network_prefix *ret)
 {
     char address[INET6_ADDRSTRLEN];
     const char *slash = strchr(text, '/');
@@ -83,9 +83,7 @@ bool prefix_parse(const char *text, struct network_prefix *ret, bool *ret_exact)
             return false;
     }
     ret->length = (int)length;
-    address_number mask = host_mask(ret->first.version, ret->length);
-    *ret_exact = (ret->first.number & mask) == 0;
-    ret->first.number &= ~mask;
+    ret->first.number &= ~host_mask(ret->first.version, ret->length);
     return true;
 }
 

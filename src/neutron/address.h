@@ -30,8 +30,8 @@ const char *address_text(struct arena *arena, struct address address);
 const char *address_key(struct arena *arena, struct address address);
 bool address_from_key(const char *key, struct address *ret);
 
-/* "10.0.0.0/24". *ret_exact is false when bits behind the prefix are set; `first` has them cleared. */
-bool prefix_parse(const char *text, struct network_prefix *ret, bool *ret_exact);
+/* "10.0.0.0/24", "10.0.0.1" (/32). Bits behind the prefix may be set: `first` has them cleared. False: neither. */
+bool prefix_parse(const char *text, struct network_prefix *ret);
 const char *prefix_text(struct arena *arena, const struct network_prefix *prefix);
 struct address prefix_last(const struct network_prefix *prefix);
 bool prefix_holds(const struct network_prefix *prefix, struct address address);

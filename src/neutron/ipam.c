@@ -34,7 +34,6 @@ struct fault *subnets_of_network(struct tx *tx, const char *network_id, struct s
     TRY(sql_query(tx, &rows, "SELECT id, cidr, gateway_ip, ipv6_ra_mode, ipv6_address_mode, enable_dhcp, allocation_pools "
         "FROM subnets WHERE network_id = ? ORDER BY ip_version, created_at, id", BIND(TEXT(network_id))));
     while (rows_next(rows)) {
-        bool exact;
         if (count == capacity) {
             struct subnet_info *grown = ARENA_ARRAY(arena, struct subnet_info, capacity * 2);
             memcpy(grown, list, capacity * sizeof(*list));
@@ -45,7 +44,7 @@ struct fault *subnets_of_network(struct tx *tx, const char *network_id, struct s
         *subnet = (struct subnet_info){ rows_text(rows, 0), rows_text(rows, 1), rows_text(rows, 2), rows_text(rows, 3),
             rows_text(rows, 4) };
         subnet->dhcp = rows_int(rows, 5);
-        if (prefix_parse(subnet->cidr, &subnet->prefix, &exact) &&
+        if (prefix_parse(subnet->cidr, &subnet->prefix) &&
             pools_parse(arena, rows_text(rows, 6), &subnet->pools, &subnet->pool_count))
             count++;
     }

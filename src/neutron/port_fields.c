@@ -13,7 +13,6 @@ static struct fault *pair_check(struct op *op, const struct field *field, const 
     struct network_prefix prefix;
     const char *key, *ip = json_text_at(item, "ip_address");
     json_t *member;
-    bool exact;
     uint8_t mac[6];
 
     if (!json_is_object(item))
@@ -27,7 +26,7 @@ static struct fault *pair_check(struct op *op, const struct field *field, const 
     }
     if (json_object_get(item, "ip_address") == NULL)
         return FAULT(cx, 400, "AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address");
-    if (ip == NULL || !prefix_parse(ip, &prefix, &exact))
+    if (ip == NULL || !prefix_parse(ip, &prefix))
         return invalid_value(cx, field->name, "'%s' is not a valid IP address", json_shown(cx->arena,
             json_object_get(item, "ip_address")));
     return NULL;

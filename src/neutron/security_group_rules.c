@@ -107,8 +107,7 @@ static struct fault *port_check(struct op *op, const struct field *field, struct
 static struct fault *prefix_check(struct op *op, const struct field *field, struct value *value)
 {
     struct network_prefix prefix;
-    bool exact;
-    if (!prefix_parse(value->text, &prefix, &exact))
+    if (!prefix_parse(value->text, &prefix))
         return FAULT(op->cx, 400, "InvalidCIDR", "Invalid CIDR %s given as IP prefix.", value->text);
     if (strchr(value->text, '/') == NULL)
         value->text = prefix_text(op->cx->arena, &prefix);
@@ -189,7 +188,6 @@ static struct fault *rule_validate(struct op *op, struct row *row)
     const char *cidr = row_text(row, RULE_PREFIX), *ethertype = row_text(row, RULE_ETHERTYPE), *name = row_text(row, RULE_PROTOCOL);
     const struct protocol *protocol = name != NULL ? protocol_find(name) : NULL;
     struct network_prefix prefix;
-    bool exact;
     if (row_text(row, RULE_ADDRESS_GROUP) != NULL)
         return FAULT(op->cx, 404, "AddressGroupNotFound", "Address group %s could not be found.", row_text(row,
             RULE_ADDRESS_GROUP));
@@ -202,7 +200,7 @@ static struct fault *rule_validate(struct op *op, struct row *row)
             "Invalid ethertype %s for protocol %s.", ethertype, name);
     if (cidr == NULL)
         return NULL;
-    prefix_parse(cidr, &prefix, &exact);
+    prefix_parse(cidr, &prefix);
     if (prefix.first.version != (strcmp(ethertype, "IPv4") == 0 ? 4 : 6))
         return FAULT(op->cx, 400, "SecurityGroupRuleParameterConflict", "Conflicting value ethertype %s for CIDR %s",
             ethertype, cidr);

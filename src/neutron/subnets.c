@@ -44,15 +44,21 @@ static struct fault *shared_filter(struct op *op, const struct field *field, con
     return NULL;
 }
 
+/* Bits behind the prefix are let pass, as in the reference. */
+static struct fault *prefix_check(struct op *op, const struct field *field, const char *text, struct network_prefix *ret)
+{
+    if (!prefix_parse(text, ret))
+        return invalid_value(op->cx, field->name, "'%s' is not a valid IP subnet", text);
+    if (strchr(text, '/') == NULL)
+        return invalid_value(op->cx, field->name, "'%s' isn't a recognized IP subnet cidr, '%s' is recommended", text,
+            prefix_text(op->cx->arena, ret));
+    return NULL;
+}
+
 static struct fault *cidr_check(struct op *op, const struct field *field, struct value *value)
 {
     struct network_prefix prefix;
-    bool exact;
-    if (!prefix_parse(value->text, &prefix, &exact) || strchr(value->text, '/') == NULL)
-        return invalid_value(op->cx, field->name, "'%s' is not a valid IP subnet", value->text);
-    if (!exact)
-        return invalid_value(op->cx, field->name, "'%s' isn't a recognized IP subnet cidr, '%s' is recommended", value->text,
-            prefix_text(op->cx->arena, &prefix));
+    TRY(prefix_check(op, field, value->text, &prefix));
     if (prefix.length == 0)
         return invalid_input(op->cx, "0 is not allowed as CIDR prefix length");
     value->text = prefix_text(op->cx->arena, &prefix);
@@ -88,14 +94,12 @@ static struct fault *routes_check(struct op *op, const struct field *field, stru
 {
     struct network_prefix prefix;
     struct address address;
-    bool exact;
     for (size_t i = 0; i < json_array_size(value->json); i++) {
         const json_t *item = json_array_get(value->json, i);
         const char *destination = json_text_at(item, "destination"), *nexthop = json_text_at(item, "nexthop");
         if (!json_is_object(item) || json_object_size(item) != 2 || destination == NULL || nexthop == NULL)
             return invalid_value(op->cx, field->name, "Invalid data format for hostroute: '%s'", json_shown(op->cx->arena, item));
-        if (!prefix_parse(destination, &prefix, &exact) || strchr(destination, '/') == NULL)
-            return invalid_value(op->cx, field->name, "'%s' is not a valid IP subnet", destination);
+        TRY(prefix_check(op, field, destination, &prefix));
         if (!address_parse(nexthop, &address))
             return invalid_value(op->cx, field->name, "'%s' is not a valid IP address", nexthop);
     }
@@ -292,9 +296,8 @@ static struct fault *limits_check(struct op *op, struct row *row)
 static struct fault *subnet_validate(struct op *op, struct row *row)
 {
     struct network_prefix prefix;
-    bool exact;
     TRY(limits_check(op, row));
-    prefix_parse(row_text(row, CIDR), &prefix, &exact);
+    prefix_parse(row_text(row, CIDR), &prefix);
     if (op->kind == OP_CREATE) {
         struct network_info *info;
         struct tx *tx;
@@ -338,11 +341,10 @@ static struct fault *subnet_create(struct op *op, struct row *row)
     struct subnet_info *others;
     struct network_info *info;
     struct network_prefix prefix;
-    bool exact;
     size_t count;
     TRY(network_seen(op, op->tx, row_text(row, NETWORK_ID), &info));
     TRY(subnets_of_network(op->tx, row_text(row, NETWORK_ID), &others, &count));
-    prefix_parse(row_text(row, CIDR), &prefix, &exact);
+    prefix_parse(row_text(row, CIDR), &prefix);
     for (size_t i = 0; i < count; i++)
         if (prefix_overlaps(&prefix, &others[i].prefix))
             return invalid_input(op->cx, "Requested subnet with cidr: %s for network: %s overlaps with another subnet",

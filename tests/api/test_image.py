@@ -286,6 +286,7 @@ def test_lists(cloud):
     assert names("name=in:a,\"c\"&sort=name:asc") == ["a", "c"]
     assert names("min_disk_min=3") == [name for name in newest if name in "db"]
     assert names("created_at=lt:2000-01-01T00:00:00Z") == [] and len(names("created_at=gt:2000-01-01T00:00:00Z")) == 5
+    assert names("os_hidden=False&sort=name:asc") == ["a", "b", "c", "d", "e"] and names("os_hidden=True") == []
     seen, link = [], f"/v2/images?tag={word}&limit=2&sort=name:desc"
     while link:
         page = cloud.get("image", link).json()

@@ -18,6 +18,7 @@ class Suite:
 
 TEMPEST = "tempest/test_discover"
 CLIENT = "openstackclient/tests/functional"
+SDK = "openstack/tests/functional"  # each of its tests looks for a flavor and an image first
 
 SUITES = [
     Suite("tempest-identity", TEMPEST, r"^tempest\.api\.identity\.(v3|admin\.v3)\.", ("identity",), quick="."),
@@ -42,6 +43,12 @@ SUITES = [
     Suite("openstackclient-network", CLIENT, r"\.network\.v2\.", ("network",)),
     Suite("openstackclient-compute", CLIENT, r"\.compute\.v2\.", ("image", "network", "compute")),
     Suite("openstackclient-common", CLIENT, r"\.common\.", ("image", "network", "compute")),
+    Suite("openstacksdk-cloud", f"{SDK}/cloud", ".", ("image", "network", "compute"), workers=1),
+    Suite("openstacksdk-compute", f"{SDK}/compute", ".", ("image", "network", "compute"), workers=1),
+    Suite("openstacksdk-identity", f"{SDK}/identity", ".", ("image", "network", "compute"), workers=1),
+    Suite("openstacksdk-image", f"{SDK}/image", ".", ("image", "network", "compute"), workers=1),
+    Suite("openstacksdk-network", f"{SDK}/network", ".", ("image", "network", "compute"), workers=1),
+    Suite("openstacksdk-placement", f"{SDK}/placement", ".", ("image", "network", "compute", "placement"), workers=1),
 ]
 
 BY_NAME = {suite.name: suite for suite in SUITES}
