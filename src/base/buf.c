@@ -3,7 +3,6 @@
 #include "base/buf.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,14 +112,4 @@ void buf_comment(struct buf *buf, const char *text, size_t width)
         text += *text != '\0';
     }
     buf_putc(buf, '\n');
-}
-
-void text_trim(const char **text, size_t *length)
-{
-    while (*length > 0 && isspace((unsigned char)(*text)[0])) {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && isspace((unsigned char)(*text)[*length - 1]))
-        (*length)--;
 }

@@ -43,9 +43,6 @@ const char *buf_text(const struct buf *buf);
 /* Hands the malloc'ed memory to the caller (NULL when empty) and leaves the buffer empty. */
 char *buf_detach(struct buf *buf);
 
-/* Takes white space off both ends of a text that is pointer and length. */
-void text_trim(const char **text, size_t *length);
-
 #define BUF_CLEANUP __attribute__((cleanup(buf_release)))
 
 #endif

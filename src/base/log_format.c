@@ -2,7 +2,6 @@
  * log_format: Python's % formats with the names that oslo.log's ContextFormatter knows, and its JSONFormatter. */
 #include "base/log_private.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

@@ -2,6 +2,8 @@
  * random: getrandom(2). See random.h. */
 #include "base/random.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +42,8 @@ static char *uuid_format(struct arena *arena, bool dashes)
     for (int i = 0; i < 16; i++) {
         if (dashes && (i == 4 || i == 6 || i == 8 || i == 10))
             *to++ = '-';
-        *to++ = "0123456789abcdef"[raw[i] >> 4];
-        *to++ = "0123456789abcdef"[raw[i] & 15];
+        text_hex_write(to, &raw[i], 1);
+        to += 2;
     }
     return text;
 }

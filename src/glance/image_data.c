@@ -6,6 +6,7 @@
  * their beginning into image_format. Whatever ends it early puts the image back to queued and leaves nothing in the
  * store; after a kill, glance.c's start does that.
  */
+#include "base/text.h"
 #include "glance/image_format.h"
 #include "glance/images.h"
 
@@ -118,12 +119,7 @@ static const char *digest_text(struct arena *arena, EVP_MD_CTX *digest)
     unsigned char raw[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     EVP_DigestFinal_ex(digest, raw, &length);
-    char *text = arena_alloc(arena, length * 2 + 1);
-    for (unsigned i = 0; i < length; i++) {
-        text[i * 2] = "0123456789abcdef"[raw[i] >> 4];
-        text[i * 2 + 1] = "0123456789abcdef"[raw[i] & 15];
-    }
-    return text;
+    return text_hex(arena, raw, length);
 }
 
 static struct fault *take(struct upload *upload, const unsigned char *data, size_t size)

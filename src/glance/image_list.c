@@ -5,9 +5,9 @@
  * The statement is put together from texts of this file; what a client says is only ever bound.
  */
 #include "base/clock.h"
+#include "base/text.h"
 #include "glance/images.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -413,36 +413,31 @@ static struct fault *select_page(struct list *list, struct tx *tx, struct image 
     return images_load_details(tx, images, *ret_count);
 }
 
-static void escape(struct buf *out, const char *text)
+/* As a form writes it: a blank is '+'. */
+static const char *escape(struct arena *arena, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (isalnum((unsigned char)*text) || strchr("_.-~", *text) != NULL)
-            buf_putc(out, *text);
-        else if (*text == ' ')
-            buf_putc(out, '+');
-        else
-            buf_printf(out, "%%%02X", (unsigned char)*text);
-    }
+    char *out = arena_strdup(arena, text_escape(arena, text, TEXT_UNRESERVED " "));
+    for (char *at = out; (at = strchr(at, ' ')) != NULL;)
+        *at = '+';
+    return out;
 }
 
 /* "/v2/images?..." with the request's own parameters but the marker, and `marker` when given. */
 static const char *page_link(struct list *list, const char *marker)
 {
+    struct arena *arena = list->rq->cx.arena;
     struct buf link BUF_CLEANUP = { 0 };
     buf_puts(&link, "/v2/images");
     char separator = '?';
     for (const struct header *at = list->rq->query; at != NULL; at = at->next) {
         if (strcmp(at->name, "marker") == 0)
             continue;
-        buf_putc(&link, separator);
-        escape(&link, at->name);
-        buf_putc(&link, '=');
-        escape(&link, at->value);
+        buf_printf(&link, "%c%s=%s", separator, escape(arena, at->name), escape(arena, at->value));
         separator = '&';
     }
     if (marker != NULL)
         buf_printf(&link, "%cmarker=%s", separator, marker);
-    return arena_strdup(list->rq->cx.arena, buf_text(&link));
+    return arena_strdup(arena, buf_text(&link));
 }
 
 static void release_list(void *argument)

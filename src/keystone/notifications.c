@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "keystone/credential/credentials.h"
 #include "keystone/reference.h"
 #include "oslo/notification.h"
@@ -77,13 +78,7 @@ static const char *uuid_of(struct arena *arena, const char *id)
         return id;
     digest[6] = (unsigned char)((digest[6] & 0x0f) | 0x50);
     digest[8] = (unsigned char)((digest[8] & 0x3f) | 0x80);
-    char *hex = arena_alloc(arena, UUID_HEX);
-    for (size_t i = 0; i < 16; i++) {
-        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
-    hex[32] = '\0';
-    return hex;
+    return text_hex(arena, digest, 16);
 }
 
 static void set_text(json_t *object, const char *name, const char *value)

@@ -10,7 +10,6 @@
 #include "nubo/services.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 enum { PASSWORD_LENGTH = 24, FERNET_KEYS = 3 }; /* 3: [fernet_tokens] max_active_keys */
 

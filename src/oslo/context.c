@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 struct counted_caller {
     struct caller caller; /* first */

@@ -7,6 +7,7 @@
 #include "placement/candidates.h"
 
 #include "base/random.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/process.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "base/work.h"
 
 #include <signal.h>
@@ -121,6 +122,29 @@ static void uuids_are_well_formed(void **state)
     assert_false(uuid_like("6ba7b8109dad11d180b400c04fd430c"));
 }
 
+static void texts_are_escaped_and_read_back(void **state)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    static const char odd[] = "a-._~/ +%\xc3\xbc\x7f";
+    assert_string_equal(text_escape(arena, odd, TEXT_UNRESERVED), "a-._~%2F%20%2B%25%C3%BC%7F");
+    assert_string_equal(text_escape(arena, odd, TEXT_UNRESERVED "/ "), "a-._~/ %2B%25%C3%BC%7F");
+    const char *escaped = text_escape(arena, odd, "");
+    assert_string_equal(text_unescape(arena, escaped, strlen(escaped), TEXT_STRICT), odd);
+    assert_string_equal(text_unescape(arena, "a+b%2b", 6, TEXT_PLUS), "a b+");
+    assert_string_equal(text_unescape(arena, "a+b%2b", 6, 0), "a+b+");
+    assert_string_equal(text_unescape(arena, "100%!%4", 7, 0), "100%!%4");
+    assert_string_equal(text_unescape(arena, "%41%42", 4, 0), "A%"); /* the length holds, not the NUL */
+    assert_null(text_unescape(arena, "100%!", 5, TEXT_STRICT));
+    assert_null(text_unescape(arena, "%4", 2, TEXT_STRICT));
+    assert_null(text_unescape(arena, "a%00b", 5, 0));
+    assert_string_equal(text_hex(arena, "\x00\x7f\xff", 3), "007fff");
+    assert_string_equal(text_hex(arena, "", 0), "");
+    const char *text = " \tboth ends\r\n";
+    size_t length = strlen(text);
+    text_trim(&text, &length);
+    assert_string_equal(arena_strndup(arena, text, length), "both ends");
+}
+
 static void programs_answer_or_are_ended(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -180,6 +204,7 @@ int main(void)
         cmocka_unit_test(clock_reads_what_it_writes),
         cmocka_unit_test(clock_waits_until_a_moment),
         cmocka_unit_test(uuids_are_well_formed),
+        cmocka_unit_test(texts_are_escaped_and_read_back),
         cmocka_unit_test(programs_answer_or_are_ended),
         cmocka_unit_test(pools_run_what_they_took),
     };

@@ -3,6 +3,7 @@
  * The method "mapped" (and those named by protocols): a front web server has authenticated somebody, and the mapping of his
  * identity provider says who that is here.
  */
+#include "base/text.h"
 #include "keystone/auth/auth_mapped.h"
 #include "keystone/auth/auth_methods.h"
 #include "keystone/federation/assertion.h"
@@ -99,22 +100,6 @@ static struct fault *resolve_groups(struct tx *tx, struct context *cx, const cha
     return NULL;
 }
 
-/* urllib's quote(): what is no letter, digit or one of "_.-~/" as %XX. */
-static const char *url_quote(struct arena *arena, const char *text)
-{
-    BUF_CLEANUP struct buf out = { 0 };
-
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-            strchr("_.-~/", *c) != NULL;
-        if (plain)
-            buf_putc(&out, (char)*c);
-        else
-            buf_printf(&out, "%%%02X", *c);
-    }
-    return arena_strdup(arena, buf_text(&out));
-}
-
 struct shadowing {
     struct context *cx;
     struct federated_login login;
@@ -166,7 +151,7 @@ static struct fault *ephemeral_user(struct request *rq, const json_t *idp, const
         return keystone_unauthorized(cx, "Could not map user while setting ephemeral user identity.");
     struct shadowing shadowing = { .cx = cx, .login = {
         .idp_id = json_text_at(idp, "id"), .idp_domain_id = json_text_at(idp, "domain_id"), .protocol_id = protocol_id,
-        .unique_id = url_quote(cx->arena, id), .display_name = name != NULL ? name : id,
+        .unique_id = text_escape(cx->arena, id, TEXT_UNRESERVED "/"), .display_name = name != NULL ? name : id,
         .email = json_text_at(mapped->user, "email"), .group_ids = group_ids, .projects = mapped->projects } };
     TRY(check_lengths(cx, &shadowing.login));
     TRY(db_write(cx->arena, cx->app->db, shadow_run, &shadowing));

@@ -2,11 +2,11 @@
 #include "keystone/catalog/templated.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "oslo/options.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LONGEST_FILE = 4 << 20 };
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "keystone/federation/mapping.h"
 #include "keystone/federation/saml.h"
 #include "keystone/resource/domain_config.h"

@@ -18,7 +18,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CREDENTIAL_KEYS = 3, PATH_LIMIT = 4096 }; /* 3: fixed, so that a rotation never drops a key that is in use */

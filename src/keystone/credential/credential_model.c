@@ -4,12 +4,12 @@
  */
 #include "keystone/credential/credentials.h"
 
+#include "base/text.h"
 #include "keystone/token/fernet.h"
 #include "oslo/json.h"
 #include "oslo/options.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
 
 static bool is_ec2(const char *type)
@@ -122,13 +122,10 @@ struct fault *credential_insert(struct tx *tx, struct context *cx, const struct 
 const char *credential_access_id(struct arena *arena, const char *access)
 {
     unsigned char digest[32];
-    char *hex = arena_alloc(arena, 2 * sizeof(digest) + 1);
 
     if (EVP_Digest(access, strlen(access), digest, NULL, EVP_sha256(), NULL) != 1)
         return "";
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return hex;
+    return text_hex(arena, digest, sizeof(digest));
 }
 
 struct fault *credentials_end_of_user(struct tx *tx, const char *user_id)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystone/credential/ec2_signature.h"
 
+#include "base/text.h"
 #include "oslo/json.h"
 #include "oslo/rest.h"
 #include "oslo/schema.h"
@@ -9,7 +10,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,15 +28,6 @@ static const char *base64(struct arena *arena, const unsigned char *bytes, size_
     char *text = arena_alloc(arena, length * 2 + 8);
 
     EVP_EncodeBlock((unsigned char *)text, bytes, (int)length);
-    return text;
-}
-
-static const char *hex(struct arena *arena, const unsigned char *bytes)
-{
-    char *text = arena_alloc(arena, 2 * SHA256_SIZE + 1);
-
-    for (int i = 0; i < SHA256_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     return text;
 }
 
@@ -62,7 +53,7 @@ static const char *sign_v4(struct arena *arena, const char *secret, const char *
     }
     hmac_256(key, sizeof(key), text, length, mac);
     OPENSSL_cleanse(key, sizeof(key));
-    return hex(arena, mac);
+    return text_hex(arena, mac, sizeof(mac));
 }
 
 /* Text of a parameter, as Python's str() writes what is none. */
@@ -245,7 +236,7 @@ static const char *canonical_hash(struct arena *arena, const json_t *request, co
     buf_printf(&text, "\n%s\n%s", signed_headers, body_hash);
     bool hashed = EVP_Digest(buf_text(&text), text.length, digest, NULL, EVP_sha256(), NULL) == 1;
     buf_release(&text);
-    return hashed ? hex(arena, digest) : NULL;
+    return hashed ? text_hex(arena, digest, sizeof(digest)) : NULL;
 }
 
 static const char *sign_version_4(struct arena *arena, const char *secret, const json_t *request)

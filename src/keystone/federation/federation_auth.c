@@ -12,10 +12,7 @@
 #include "base/file.h"
 #include "oslo/options.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 enum { LONGEST_FILE = 1 << 20 };
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "keystone/model.h"
 #include "keystone/notifications.h"
 #include "keystone/resource/projects.h"
@@ -15,15 +16,9 @@ const char *public_id(struct arena *arena, const char *domain_id, const char *ki
 {
     const char *text = arena_printf(arena, "%s%s%s", domain_id, kind, local_id);
     unsigned char digest[32];
-    char *hex = arena_alloc(arena, sizeof(digest) * 2 + 1);
-    static const char digits[] = "0123456789abcdef";
 
     EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    return hex;
+    return text_hex(arena, digest, sizeof(digest));
 }
 
 static const char *now_text(struct tx *tx, enum clock_format format)

@@ -8,7 +8,6 @@
 #include "base/log.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { PATIENCE_S = 30 }; /* where the configuration has none: nobody waits for ever */
 

@@ -2,6 +2,7 @@
 #include "keystone/oauth/oauth1_signature.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "keystone/credential/ec2_signature.h"
 #include "oslo/rest.h"
 
@@ -15,26 +16,6 @@
 enum { PARAMETERS_LIMIT = 64, LIFETIME_S = 600, MAC_LIMIT = 64 };
 
 /* ---- The header ---- */
-
-static int digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-static const char *decoded(struct arena *arena, const char *text, size_t length)
-{
-    char *out = arena_alloc(arena, length + 1), *at = out;
-
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '%' && i + 2 < length && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-            *at++ = (char)(digit(text[i + 1]) << 4 | digit(text[i + 2]));
-            i += 2;
-        } else {
-            *at++ = text[i];
-        }
-    }
-    return out;
-}
 
 static bool read_pair(struct arena *arena, const char *text, size_t length, struct oauth1_pair *ret)
 {
@@ -50,9 +31,9 @@ static bool read_pair(struct arena *arena, const char *text, size_t length, stru
         value++;
         value_length -= 2;
     }
-    ret->name = decoded(arena, name, name_length);
-    ret->value = decoded(arena, value, value_length);
-    return name_length > 0;
+    ret->name = text_unescape(arena, name, name_length, 0);
+    ret->value = text_unescape(arena, value, value_length, 0);
+    return name_length > 0 && ret->name != NULL && ret->value != NULL;
 }
 
 bool oauth1_parse(struct arena *arena, const char *header, struct oauth1_header *ret)

@@ -5,6 +5,7 @@
  */
 #include "keystone/oauth/oauth2.h"
 
+#include "base/text.h"
 #include "keystone/auth/authenticate.h"
 #include "keystone/entity.h"
 #include "keystone/federation/assertion.h"
@@ -73,26 +74,6 @@ static struct fault *grant(struct request *rq, struct token_claims *claims)
 
 /* ---- Forms ---- */
 
-static int digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-static const char *decoded(struct arena *arena, const char *text, size_t length, bool plus)
-{
-    char *out = arena_alloc(arena, length + 1), *at = out;
-
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '%' && i + 2 < length && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-            *at++ = (char)(digit(text[i + 1]) << 4 | digit(text[i + 2]));
-            i += 2;
-        } else {
-            *at++ = plus && text[i] == '+' ? ' ' : text[i];
-        }
-    }
-    return out;
-}
-
 const char *oauth2_form_value(struct arena *arena, const char *form, size_t length, const char *name)
 {
     size_t wanted = strlen(name);
@@ -103,7 +84,7 @@ const char *oauth2_form_value(struct arena *arena, const char *form, size_t leng
     for (const char *at = form; at < form + length;) {
         size_t size = strcspn(at, "&"), key = strcspn(at, "=");
         if (key <= size && key == wanted && memcmp(at, name, wanted) == 0)
-            return key < size ? decoded(arena, at + key + 1, size - key - 1, true) : "";
+            return key < size ? text_unescape(arena, at + key + 1, size - key - 1, TEXT_PLUS) : "";
         at += size + 1;
     }
     return NULL;
@@ -284,7 +265,7 @@ static struct fault *token_create(struct request *rq)
         return refuse(rq, 401, invalid_client, failed);
     /* header lines hold no line ends: a front server escapes them */
     if (pem != NULL && pem[0] != '\0' && method_on(rq, "tls_client_auth"))
-        return by_certificate(rq, id, decoded(rq->cx.arena, pem, strlen(pem), false));
+        return by_certificate(rq, id, text_unescape(rq->cx.arena, pem, strlen(pem), 0));
     if ((pem == NULL || pem[0] == '\0') && secret != NULL && secret[0] != '\0' && method_on(rq, "client_secret_basic"))
         return by_secret(rq, id, secret);
     return refuse(rq, 401, invalid_client, failed);

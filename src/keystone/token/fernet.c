@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "keystone/token/fernet_repository.h"
 
 #include <openssl/core_names.h>
@@ -14,7 +15,6 @@
 #include <openssl/params.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -309,15 +309,12 @@ struct fault *fernet_encrypt(struct arena *arena, struct fernet_keys *keys, cons
 const char *fernet_key_hash(struct arena *arena, const unsigned char *bytes)
 {
     unsigned char digest[20];
-    char *hex = arena_alloc(arena, 2 * sizeof(digest) + 1);
     char *text = arena_printf(arena, "%s=", base64url_encode(arena, bytes, FERNET_KEY_SIZE));
 
     if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL) != 1)
         abort();
     OPENSSL_cleanse(text, strlen(text));
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return hex;
+    return text_hex(arena, digest, sizeof(digest));
 }
 
 struct fault *fernet_encrypt_hashed(struct arena *arena, struct fernet_keys *keys, const void *data, size_t length,

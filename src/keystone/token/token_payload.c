@@ -6,6 +6,7 @@
 #include "keystone/token/token_payload.h"
 
 #include "base/random.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <msgpack.h>
@@ -307,17 +308,6 @@ static bool read_text(struct cursor *cursor, const unsigned char **ret, size_t *
     return true;
 }
 
-static const char *hex_of(struct arena *arena, const unsigned char *bytes)
-{
-    char *text = arena_alloc(arena, 33);
-
-    for (int i = 0; i < 16; i++) {
-        text[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        text[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-    }
-    return text;
-}
-
 /* No NUL inside: the id would be another one in C. */
 static bool copy_text(struct cursor *cursor, const unsigned char *bytes, size_t length, const char **ret)
 {
@@ -360,7 +350,7 @@ static bool read_id(struct cursor *cursor, const char **ret)
         return read_plain(cursor, ret);
     if (!read_text(cursor, &bytes, &length, &binary) || length != 16)
         return false;
-    *ret = hex_of(cursor->arena, bytes);
+    *ret = text_hex(cursor->arena, bytes, 16);
     return true;
 }
 
@@ -377,7 +367,7 @@ static bool read_bare_id(struct cursor *cursor, const char **ret)
         binary = binary || bytes[i] < 0x20 || bytes[i] >= 0x7f;
     if (length != 16 || !binary)
         return copy_text(cursor, bytes, length, ret);
-    *ret = hex_of(cursor->arena, bytes);
+    *ret = text_hex(cursor->arena, bytes, 16);
     return true;
 }
 

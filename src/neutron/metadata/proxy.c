@@ -3,10 +3,10 @@
 #include "neutron/metadata/proxy.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "oslo/rest.h"
 
 #include <openssl/hmac.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { PROXY_TIMEOUT_MS = 30000, ANSWER_LIMIT = 4 * 1024 * 1024 };
@@ -15,11 +15,8 @@ static const char *signature(struct arena *arena, const char *secret, const char
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
-    char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
     HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)instance_id, strlen(instance_id), digest, &length);
-    for (unsigned i = 0; i < length; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return text;
+    return text_hex(arena, digest, length);
 }
 
 void metadata_proxy(struct context *cx, const struct metadata_call *call, struct listener_answer *answer)

@@ -8,7 +8,6 @@
 #include "neutron/ovs/ovsdb.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

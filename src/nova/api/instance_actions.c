@@ -6,6 +6,7 @@
 #include "nova/api/api.h"
 
 #include "base/clock.h"
+#include "nova/api/server_view.h"
 #include "oslo/rest.h"
 
 #include <openssl/evp.h>
@@ -85,21 +86,6 @@ static struct fault *actions_index(struct request *rq)
     return NULL;
 }
 
-static const char *host_hash(struct arena *arena, const char *project, const char *host)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    BUF_CLEANUP struct buf text = { 0 };
-
-    if (host == NULL)
-        return "";
-    const char *data = arena_printf(arena, "%s%s", project != NULL ? project : "", host);
-    EVP_Digest(data, strlen(data), digest, &length, EVP_sha224(), NULL);
-    for (unsigned int i = 0; i < length; i++)
-        buf_printf(&text, "%02x", digest[i]);
-    return arena_strdup(arena, buf_text(&text));
-}
-
 /* Traces, hosts (2.62) and details (2.84) are for those that the policies name. */
 static void write_events(struct request *rq, const struct action *action, const struct action_event *events, size_t count)
 {
@@ -118,7 +104,7 @@ static void write_events(struct request *rq, const struct action *action, const 
         if (traces || rq->version < 51)
             json_text(w, "traceback", events[i].traceback);
         if (rq->version >= 62) {
-            json_text(w, "hostId", host_hash(rq->cx.arena, action->project_id, events[i].host));
+            json_text(w, "hostId", server_view_host_id(rq->cx.arena, action->project_id, events[i].host));
             if (traces)
                 json_text(w, "host", events[i].host);
         }

@@ -5,6 +5,7 @@
 #include "nova/api/server_view.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "nova/addresses.h"
 #include "nova/api/api.h"
 
@@ -148,20 +149,16 @@ const char *server_host_status(const struct server_view *view, const struct inst
     return "UNKNOWN";
 }
 
-/* The SHA-224 of project and host, as nova: the same host looks different to each project. */
-static const char *host_id(struct arena *arena, const struct instance *instance)
+const char *server_view_host_id(struct arena *arena, const char *project_id, const char *host)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
-    char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
 
-    if (instance->host == NULL)
+    if (host == NULL)
         return "";
-    const char *data = arena_printf(arena, "%s%s", instance->project_id, instance->host);
+    const char *data = arena_printf(arena, "%s%s", project_id != NULL ? project_id : "", host);
     EVP_Digest(data, strlen(data), digest, &length, EVP_sha224(), NULL);
-    for (unsigned int i = 0; i < length; i++)
-        sprintf(text + 2 * i, "%02x", digest[i]);
-    return text;
+    return text_hex(arena, digest, length);
 }
 
 bool server_view_addresses(struct request *rq, const struct instance *instance, bool extended, const char *label)
@@ -343,7 +340,7 @@ void server_view_write(const struct server_view *view, const struct instance *in
     json_text(w, "tenant_id", instance->project_id);
     json_text(w, "user_id", instance->user_id);
     json_raw(w, "metadata", instance->metadata != NULL ? instance->metadata : "{}");
-    json_text(w, "hostId", host_id(rq->cx.arena, instance));
+    json_text(w, "hostId", server_view_host_id(rq->cx.arena, instance->project_id, instance->host));
     write_image(rq, instance);
     write_flavor(view, instance);
     json_text(w, "created", api_time(rq, instance->created_at));

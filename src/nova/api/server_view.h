@@ -10,6 +10,10 @@
 #include "oslo/http.h"
 
 struct server_security_groups;
+
+/* The member hostId: SHA-224 of project (NULL: none) and host, as nova, so that a host looks different to each project; ""
+ * without a host. */
+const char *server_view_host_id(struct arena *arena, const char *project_id, const char *host);
 struct seen_flavor {
     const char *text;
     const json_t *json;

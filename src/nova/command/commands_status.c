@@ -8,7 +8,6 @@
 #include "oslo/json.h"
 #include "oslo/rest.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,6 +6,7 @@
  * and neutron share. There is no token; errors are plain pages, as the guests' scripts know them.
  */
 #include "base/log.h"
+#include "base/text.h"
 #include "nova/metadata/content.h"
 #include "nova/nova.h"
 #include "nova/roles.h"
@@ -52,8 +53,7 @@ static bool signed_well(struct request *rq, const char *id, const char *signatur
         secret = "";
     if (HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)id, strlen(id), digest, &length) == NULL)
         return false;
-    for (unsigned i = 0; i < length; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    text_hex_write(text, digest, length);
     return strlen(signature) == 2 * length && CRYPTO_memcmp(text, signature, 2 * length) == 0;
 }
 

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { VFAT_SIZE = 64 * 1024 * 1024, FILES_MAX = 1000 };

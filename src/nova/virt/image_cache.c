@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "nova/virt/driver.h"
 
 #include <dirent.h>
@@ -25,11 +26,8 @@ static const char *cache_path(struct arena *arena, const char *state_dir, const 
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
-    char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
     EVP_Digest(image_id, strlen(image_id), digest, &length, EVP_sha1(), NULL);
-    for (unsigned i = 0; i < length; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return arena_printf(arena, "%s/%s", cache_folder(arena, state_dir), hex);
+    return arena_printf(arena, "%s/%s", cache_folder(arena, state_dir), text_hex(arena, digest, length));
 }
 
 bool image_cache_find(struct arena *arena, const char *state_dir, const char *image_id, const char *disk_format,

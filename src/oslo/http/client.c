@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "oslo/rest.h"
 
 #include <curl/curl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oslo/middleware.h"
 
+#include "base/text.h"
 #include "oslo/app.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
  * request: the one path of every request: route, authenticate, microversion, parse, policy, handler, render. See http.h. */
 #include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "oslo/app.h"
 #include "oslo/http.h"
 #include "oslo/http/transport.h"
@@ -11,7 +12,6 @@
 #include "oslo/schema.h"
 #include "oslo/trace.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,33 +151,6 @@ struct request *request_create(struct arena *arena, struct app *app)
     return rq;
 }
 
-static int hex(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-/* Decodes %XX (and + in queries). NULL: a bad escape or a NUL. */
-static char *decode(struct arena *arena, const char *text, size_t length, bool plus)
-{
-    char *out = arena_alloc(arena, length + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c == '%') {
-            if (i + 2 >= length || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0)
-                return NULL;
-            c = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-            i += 2;
-        } else if (c == '+' && plus) {
-            c = ' ';
-        }
-        if (c == '\0')
-            return NULL;
-        out[n++] = c;
-    }
-    return out;
-}
-
 static bool is_utf8(const char *text)
 {
     json_t *string = json_string(text); /* jansson refuses what is not UTF-8 */
@@ -190,8 +163,8 @@ static bool add_query(struct request *rq, const char *text, size_t length, struc
     const char *equals = memchr(text, '=', length);
     size_t name_length = equals != NULL ? (size_t)(equals - text) : length;
     struct header *q = ARENA_NEW(rq->cx.arena, struct header);
-    q->name = decode(rq->cx.arena, text, name_length, true);
-    q->value = equals == NULL ? "" : decode(rq->cx.arena, equals + 1, length - name_length - 1, true);
+    q->name = text_unescape(rq->cx.arena, text, name_length, TEXT_PLUS | TEXT_STRICT);
+    q->value = equals == NULL ? "" : text_unescape(rq->cx.arena, equals + 1, length - name_length - 1, TEXT_PLUS | TEXT_STRICT);
     *last = q;
     return q->name != NULL && q->value != NULL && is_utf8(q->name) && is_utf8(q->value);
 }
@@ -200,7 +173,7 @@ bool request_set_target(struct request *rq, const char *target)
 {
     rq->raw_path = arena_strdup(rq->cx.arena, target);
     size_t length = strcspn(target, "?#");
-    rq->path = decode(rq->cx.arena, target, length, false);
+    rq->path = text_unescape(rq->cx.arena, target, length, TEXT_STRICT);
     if (rq->path == NULL || rq->path[0] != '/' || !is_utf8(rq->path))
         return false;
     struct header **last = &rq->query;

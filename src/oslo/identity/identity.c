@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "oslo/app.h"
 #include "oslo/identity/access_rules.h"
 #include "oslo/identity/token_cache.h"
@@ -14,7 +15,6 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,8 +74,7 @@ static bool digest_of(const char *token, char hex[65])
     unsigned char raw[32];
     if (EVP_Q_digest(NULL, "SHA256", NULL, token, strlen(token), raw, NULL) != 1)
         return false;
-    for (int i = 0; i < 32; i++)
-        snprintf(hex + i * 2, 3, "%02x", raw[i]);
+    text_hex_write(hex, raw, sizeof(raw));
     return true;
 }
 

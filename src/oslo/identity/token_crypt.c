@@ -2,6 +2,8 @@
  * token_crypt: see token_crypt.h. */
 #include "oslo/identity/token_crypt.h"
 
+#include "base/text.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -24,8 +26,7 @@ static bool plain_name(struct token_keys *keys, const char *token)
     if (EVP_Q_digest(NULL, "SHA256", NULL, token, strlen(token), raw, NULL) != 1)
         return false;
     int at = snprintf(keys->name, sizeof(keys->name), "tokens/");
-    for (int i = 0; i < 32; i++)
-        at += snprintf(keys->name + at, sizeof(keys->name) - (size_t)at, "%02x", raw[i]);
+    text_hex_write(keys->name + at, raw, sizeof(raw));
     return true;
 }
 

@@ -3,6 +3,8 @@
  * name sections with `keys`; a class's `args` are Python, of which the first text and numbers are understood. */
 #include "oslo/log/options.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

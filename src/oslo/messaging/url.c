@@ -2,36 +2,13 @@
  * url: see url.h. */
 #include "oslo/messaging/url.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { HOSTS = 64, QUERIES = 64 };
-
-static int hex_digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-/* An escape that is none stays as it is, as Python's unquote. NULL when a NUL would come out. */
-static const char *unquote(struct arena *arena, const char *text, size_t length)
-{
-    char *out = arena_strndup(arena, text, length), *to = out;
-    for (size_t i = 0; i < length; i++) {
-        int high = text[i] == '%' && i + 2 < length ? hex_digit(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-        if (low >= 0) {
-            *to = (char)(high << 4 | low);
-            i += 2;
-        } else {
-            *to = text[i];
-        }
-        if (*to++ == '\0')
-            return NULL;
-    }
-    *to = '\0';
-    return out;
-}
 
 static struct fault *invalid(struct arena *arena, const char *why)
 {
@@ -72,8 +49,8 @@ static struct fault *parse_host(struct arena *arena, const char *text, size_t le
         .password = before != NULL ? before->password : NULL };
     if (at != NULL) {
         const char *colon = memchr(text, ':', (size_t)(at - text));
-        host->user = unquote(arena, text, (size_t)((colon != NULL ? colon : at) - text));
-        host->password = colon != NULL ? unquote(arena, colon + 1, (size_t)(at - colon - 1)) : NULL;
+        host->user = text_unescape(arena, text, (size_t)((colon != NULL ? colon : at) - text), 0);
+        host->password = colon != NULL ? text_unescape(arena, colon + 1, (size_t)(at - colon - 1), 0) : NULL;
         if (host->user == NULL || (colon != NULL && host->password == NULL))
             return invalid(arena, "a user or password holds a NUL");
         length -= (size_t)(at + 1 - text);
@@ -109,8 +86,8 @@ static struct fault *parse_query(struct arena *arena, const char *text, struct m
         size_t name = equals != NULL ? (size_t)(equals - text) : n;
         if (count == QUERIES)
             return invalid(arena, "the query is too long");
-        query[2 * count] = unquote(arena, text, name);
-        query[2 * count + 1] = equals != NULL ? unquote(arena, equals + 1, n - name - 1) : "";
+        query[2 * count] = text_unescape(arena, text, name, 0);
+        query[2 * count + 1] = equals != NULL ? text_unescape(arena, equals + 1, n - name - 1, 0) : "";
         if (query[2 * count] == NULL || query[2 * count + 1] == NULL)
             return invalid(arena, "the query holds a NUL");
         count++;
@@ -132,7 +109,7 @@ struct fault *messaging_url_parse(struct arena *arena, const char *text, struct 
     TRY(parse_hosts(arena, authority, length, &url));
     const char *path = authority + length;
     size_t path_length = strcspn(path, "?");
-    url.virtual_host = path_length > 1 ? unquote(arena, path + 1, path_length - 1) : "";
+    url.virtual_host = path_length > 1 ? text_unescape(arena, path + 1, path_length - 1, 0) : "";
     if (url.virtual_host == NULL)
         return invalid(arena, "the virtual host holds a NUL");
     TRY(parse_query(arena, path[path_length] == '?' ? path + path_length + 1 : NULL, &url));

@@ -5,11 +5,11 @@
 #include "oslo/options.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

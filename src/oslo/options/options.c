@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

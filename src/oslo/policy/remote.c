@@ -57,16 +57,9 @@ static json_t *target_json(struct arena *arena, const struct policy_target *targ
     return object;
 }
 
-static void put_field(struct buf *out, const char *name, const char *value)
+static void put_field(struct arena *arena, struct buf *out, const char *name, const char *value)
 {
-    buf_printf(out, "%s%s=", out->length > 0 ? "&" : "", name);
-    for (const unsigned char *c = (const unsigned char *)value; *c != '\0'; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("-_.~", *c) != NULL;
-        if (plain)
-            buf_putc(out, (char)*c);
-        else
-            buf_printf(out, "%%%02X", *c);
-    }
+    buf_printf(out, "%s%s=%s", out->length > 0 ? "&" : "", name, rest_escape(arena, value));
 }
 
 static bool says_true(const struct rest_response *answer)
@@ -103,9 +96,9 @@ bool policy_remote_check(void *data, const char *rule, const char *url, const st
     if (json) {
         buf_puts(&body, json_dump(arena, all));
     } else {
-        put_field(&body, "rule", json_dump(arena, name));
-        put_field(&body, "target", json_dump(arena, what));
-        put_field(&body, "credentials", json_dump(arena, who));
+        put_field(arena, &body, "rule", json_dump(arena, name));
+        put_field(arena, &body, "target", json_dump(arena, what));
+        put_field(arena, &body, "credentials", json_dump(arena, who));
     }
     struct fault *fault = http_client_call(&cx, &(struct http_exchange){ .method = "POST", .url = url, .headers = headers,
         .data = buf_text(&body), .data_length = body.length, .answer_limit = 64 << 10,

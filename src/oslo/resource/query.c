@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { SORT_KEYS = 8, FILTER_VALUES = 1000, PAGE_MAX = 1000000000 };
 

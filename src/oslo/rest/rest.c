@@ -3,14 +3,13 @@
 #include "oslo/rest.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "oslo/app.h"
 #include "oslo/http/transport.h"
 #include "oslo/rest/session.h"
 #include "oslo/trace.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/sendfile.h>
@@ -300,13 +299,5 @@ const char *rest_header(const struct rest_response *response, const char *name)
 
 const char *rest_escape(struct arena *arena, const char *text)
 {
-    char *out = arena_alloc(arena, strlen(text) * 3 + 1);
-    char *to = out;
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        if (isalnum(*at) || strchr("-._~", *at) != NULL)
-            *to++ = (char)*at;
-        else
-            to += sprintf(to, "%%%02X", *at);
-    }
-    return out;
+    return text_escape(arena, text, TEXT_UNRESERVED);
 }

@@ -6,7 +6,6 @@
 #include "base/log.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 
 const char SQL_DUPLICATE[] = "sql.duplicate";

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { DETACH_MS = 20000, RETRY_INTERVAL_S = 10, TAPS_LIMIT = 64 * 1024 };
 

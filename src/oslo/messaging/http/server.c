@@ -3,6 +3,7 @@
  * answer is signed with the shared secret; an unsigned one learns nothing but 401. */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/work.h"
 #include "oslo/json.h"
 #include "oslo/messaging/http/hub.h"
@@ -36,8 +37,7 @@ void hub_sign(const char *secret, const char *what, const char *date, const char
     buf_append(&text, body, length);
     if (HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)text.data, text.length, digest, &size) == NULL)
         abort();
-    for (unsigned int i = 0; i < size; i++)
-        snprintf(to + 2 * i, 3, "%02x", digest[i]);
+    text_hex_write(to, digest, size);
 }
 
 static bool signed_well(const struct hub_server *server, struct MHD_Connection *connection, const char *what,

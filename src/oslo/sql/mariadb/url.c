@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oslo/sql/mariadb/url.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum { DEFAULT_PORT = 3306, CONNECT_TIMEOUT_S = 10 };
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
-/* "%40" is "@"; '+' is itself except in a query. */
-static const char *unescape(struct arena *arena, const char *text, size_t length, bool query)
-{
-    char *out = arena_strndup(arena, text, length), *to = out;
-    for (const char *at = out; *at != '\0'; at++) {
-        if (*at == '%' && hex(at[1]) >= 0 && hex(at[2]) >= 0) {
-            *to++ = (char)(hex(at[1]) * 16 + hex(at[2]));
-            at += 2;
-        } else {
-            *to++ = query && *at == '+' ? ' ' : *at;
-        }
-    }
-    *to = '\0';
-    return out;
-}
 
 static struct fault *wrong(struct arena *arena, const char *what)
 {
@@ -131,8 +112,8 @@ static void parse_query(struct arena *arena, const char *text, struct mariadb_ur
     struct tls_words tls = { 0 };
     while (*text != '\0') {
         size_t length = strcspn(text, "&"), name = strcspn(text, "=&");
-        const char *value = name < length ? unescape(arena, text + name + 1, length - name - 1, true) : "";
-        set_parameter(url, &tls, unescape(arena, text, name, true), value);
+        const char *value = name < length ? text_unescape(arena, text + name + 1, length - name - 1, TEXT_PLUS) : "";
+        set_parameter(url, &tls, text_unescape(arena, text, name, TEXT_PLUS), value);
         text += length + (text[length] == '&');
     }
     settle_tls(url, &tls);
@@ -144,21 +125,23 @@ struct fault *mariadb_url_parse(struct arena *arena, const char *text, struct ma
     const char *at = strstr(text, "://");
     if (at == NULL)
         return wrong(arena, "no scheme");
+    if (strstr(at, "%00") != NULL)
+        return wrong(arena, "a NUL in it");
     at += 3;
     const char *query = strchr(at, '?'), *end = query != NULL ? query : at + strlen(at);
     const char *sign = memrchr(at, '@', (size_t)(end - at)); /* a password with a bare '@' is still read right */
     if (sign != NULL) {
         const char *colon = memchr(at, ':', (size_t)(sign - at));
-        ret->user = unescape(arena, at, (size_t)((colon != NULL ? colon : sign) - at), false);
+        ret->user = text_unescape(arena, at, (size_t)((colon != NULL ? colon : sign) - at), 0);
         if (colon != NULL)
-            ret->password = unescape(arena, colon + 1, (size_t)(sign - colon - 1), false);
+            ret->password = text_unescape(arena, colon + 1, (size_t)(sign - colon - 1), 0);
         at = sign + 1;
     }
     const char *slash = memchr(at, '/', (size_t)(end - at));
     TRY(parse_hosts(arena, at, (size_t)((slash != NULL ? slash : end) - at), ret));
     if (slash == NULL || slash + 1 == end)
         return wrong(arena, "no schema");
-    ret->schema = unescape(arena, slash + 1, (size_t)(end - slash - 1), false);
+    ret->schema = text_unescape(arena, slash + 1, (size_t)(end - slash - 1), 0);
     if (query != NULL)
         parse_query(arena, query + 1, ret);
     if (ret->host_count == 0) {
