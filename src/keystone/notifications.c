@@ -440,8 +440,10 @@ void keystone_notify_authenticated(struct request *rq, const char *user_id, cons
     json_t *payload = cadf_event(rq, "authenticate", outcome, initiator(rq, user_id, user_name),
         resource(rq->cx.arena, "service/security/account/user", NULL));
     /* only of rules about passwords the reason is told: PasswordExpired, AccountLocked */
-    if (fault != NULL && (strstr(fault->message, "is expired") != NULL || strstr(fault->message, "is locked") != NULL))
+    if (fault != NULL && strstr(fault->message, "is expired") != NULL)
         json_object_set_new(payload, "reason", reason(fault->message, 401));
+    else if (fault != NULL && fault->detail != NULL && strstr(fault->detail, "is locked") != NULL)
+        json_object_set_new(payload, "reason", reason(fault->detail, 401));
     send(rq, "identity.authenticate", payload);
 }
 

@@ -14,9 +14,9 @@
 /* One snapshot, counted: by the cache and by each arena that uses it. */
 struct held {
     struct reference reference;
+    _Atomic bool missed;
     struct arena *arena;
     uint64_t generation;
-    int64_t read_us;
     _Atomic int references;
 };
 
@@ -254,7 +254,8 @@ static struct fault *held_read(struct context *cx, struct held **ret)
     held->arena = arena_create();
     held->references = 1;
     held->generation = atomic_load(&keystone_of(cx)->generation);
-    held->read_us = clock_monotonic_us();
+    held->reference.read_us = clock_monotonic_us();
+    held->reference.missed = &held->missed;
     struct fault *fault = db_read(cx->arena, cx->app->db, &tx);
     if (fault == NULL) {
         fault = read_roles(tx, held);
@@ -280,7 +281,17 @@ static struct fault *held_read(struct context *cx, struct held **ret)
 static bool held_current(const struct keystone *keystone, const struct held *held)
 {
     return held != NULL && held->generation == atomic_load(&keystone->generation) &&
-        (!keystone->shared || clock_monotonic_us() - held->read_us < SHARED_MAX_AGE_US);
+        (!keystone->shared || (clock_monotonic_us() - held->reference.read_us < SHARED_MAX_AGE_US && !atomic_load(&held->missed)));
+}
+
+void reference_missed(const struct reference *reference)
+{
+    atomic_store(reference->missed, true);
+}
+
+bool reference_is_stale(const struct context *cx, const struct reference *reference)
+{
+    return keystone_of(cx)->shared && atomic_load(reference->missed);
 }
 
 struct fault *reference_get(struct context *cx, const struct reference **ret)

@@ -46,6 +46,8 @@ struct reference {
     const struct endpoint_choice *choices; /* of existing endpoints, sorted by project */
     size_t choice_count;
     const char *service_providers;         /* JSON: those that are enabled; NULL: none */
+    int64_t read_us;                       /* monotonic: it knows what was committed until then */
+    _Atomic bool *missed;                  /* see reference_missed() */
     bool nothing_unless_chosen;            /* [endpoint_filter] return_all_endpoints_if_no_filter is off */
 };
 
@@ -54,6 +56,11 @@ void reference_cache_destroy(struct reference_cache *cache);
 
 /* The present snapshot; it stays valid as long as the context's arena. Must not be called inside db_write(). */
 struct fault *reference_get(struct context *cx, const struct reference **ret);
+
+/* A role that an assignment names is not in the snapshot: another process has just made it. Where others write, such a snapshot is
+ * stale, and the next reference_get() reads anew. */
+void reference_missed(const struct reference *reference);
+bool reference_is_stale(const struct context *cx, const struct reference *reference);
 
 /* The index of a role; role_count when there is none. */
 size_t reference_role(const struct reference *reference, const char *role_id);

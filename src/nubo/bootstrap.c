@@ -73,6 +73,7 @@ static struct fault *write_config(struct arena *arena, const struct settings *se
     buf_printf(&text, "[DEFAULT]\n\n[database]\nconnection = sqlite:///%s/db/%s.db\n", settings->state_dir, service);
     if (strcmp(service, services[0]->name) == 0) {
         buf_printf(&text, "\n[fernet_tokens]\nkey_repository = %s/keys/fernet-keys\n", settings->state_dir);
+        buf_printf(&text, "\n[credential]\nkey_repository = %s/keys/credential-keys\n", settings->state_dir);
     } else {
         buf_printf(&text, "\n[keystone_authtoken]\nwww_authenticate_uri = http://%s:%d\nauth_url = http://%s:%d\n",
             settings->bind, identity_port, settings->bind, identity_port);

@@ -210,7 +210,8 @@ def write_configs(state_dir, offset, connection, bind="127.0.0.1", extra=None):
             continue
         text = f"[DEFAULT]\n\n[database]\nconnection = {connection(service).replace('$', '$$')}\n" + (extra or "")
         if service == "keystone":
-            text += f"\n[fernet_tokens]\nkey_repository = {state_dir}/keys/fernet-keys\n"
+            text += (f"\n[fernet_tokens]\nkey_repository = {state_dir}/keys/fernet-keys\n"
+                     f"\n[credential]\nkey_repository = {state_dir}/keys/credential-keys\n")
         else:
             text += (f"\n[keystone_authtoken]\nwww_authenticate_uri = {identity}\nauth_url = {identity}\nauth_type = password\n"
                      "project_domain_name = Default\nuser_domain_name = Default\nproject_name = service\n"

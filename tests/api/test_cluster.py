@@ -17,9 +17,9 @@ from conftest import BIN, ENDPOINTS, PORTS, dispose, free_offset, new_cloud
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}
 
 
-def cloud_on(server, hosts=None, extra=None):
+def cloud_on(server, hosts=None, extra=None, env=None):
     """A cloud whose databases are on `server`; `hosts` replaces its address in the connections."""
-    it = new_cloud()
+    it = new_cloud(env=env)
     shutil.rmtree(it.state_dir / "etc", ignore_errors=True)
     prefix = f"k{it.offset}_"
     server.create(*(prefix + service for service in engines.SERVICES))

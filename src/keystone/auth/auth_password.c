@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#define LOCKED "The account is locked for user: "
+
 /* Takes one of the attempts that [security_compliance] lockout_failure_attempts leaves, in one statement and before the
  * password is looked at, so that parallel attempts cannot have more of them. A right password gives all back. */
 static struct fault *take_attempt(struct context *cx, const struct user *user, bool *ret_counted)
@@ -41,7 +43,7 @@ static struct fault *take_attempt(struct context *cx, const struct user *user, b
         BIND(TEXT(free_again), TEXT(clock_text(cx->arena, now, CLOCK_SQL)), INT(user->local_id), TEXT(free_again),
             INT(attempts)), &taken));
     if (taken == 0)
-        return FAULT(cx, 401, NULL, "The account is locked for user: %s.", user->id);
+        return keystone_unauthorized(cx, LOCKED "%s.", user->id);
     *ret_counted = true;
     return NULL;
 }
@@ -74,8 +76,13 @@ static struct fault *check_password(struct context *cx, struct user *user, const
     bool counted = false;
     struct tx *tx;
 
-    if (usable)
-        TRY(take_attempt(cx, user, &counted));
+    if (usable) {
+        struct fault *fault = take_attempt(cx, user, &counted);
+        if (fault != NULL) { /* neither the words nor the time tell that somebody is there who could be locked */
+            login_password_right(cx, NULL, password != NULL ? password : "");
+            return fault;
+        }
+    }
     bool right = login_password_right(cx, usable ? user : NULL, password != NULL ? password : "") && password != NULL;
     if (!right)
         return keystone_unauthorized(cx, "Invalid username or password");

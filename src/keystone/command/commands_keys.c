@@ -61,14 +61,19 @@ static struct fault *find_owner(struct command_call *call, struct fernet_owner *
 
 struct repository {
     const char *group;
-    int keys; /* 0: the group's max_active_keys */
+    const char *own; /* of a cloud that keeps its keys beside its database, as the service finds it */
+    int keys;        /* 0: the group's max_active_keys */
 };
-static const struct repository tokens = { "fernet_tokens" }, receipts = { "fernet_receipts" },
-    credentials = { "credential", CREDENTIAL_KEYS };
+static const struct repository tokens = { "fernet_tokens", "fernet-keys" }, receipts = { "fernet_receipts", "fernet-keys" },
+    credentials = { "credential", "credential-keys", CREDENTIAL_KEYS };
 
 static const char *path_of(const struct command_call *call, const struct repository *repository)
 {
-    return config_str(call->app->config, repository->group, "key_repository");
+    const struct config *config = call->app->config;
+
+    if (config_is_set(config, repository->group, "key_repository") || call->app->state_path == NULL)
+        return config_str(config, repository->group, "key_repository");
+    return arena_printf(call->arena, "%s/keystone/%s", call->app->state_path, repository->own);
 }
 
 static int keys_of(const struct command_call *call, const struct repository *repository)

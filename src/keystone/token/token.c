@@ -267,8 +267,15 @@ struct fault *token_build(struct context *cx, struct arena *arena, const struct 
     token->claims = *claims;
     TRY(reference_get(cx, &reference));
     TRY(directory_state(cx, claims->user_id, &token->directory));
-    struct fault *fault = db_read(arena, cx->app->db, &tx);
-    if (fault == NULL) {
+    struct token before = *token;
+    struct fault *fault = NULL;
+    for (int turn = 0; turn == 0 || (turn == 1 && reference_is_stale(cx, reference)); turn++) {
+        if (turn == 1) /* a role was too new for the snapshot */
+            TRY(reference_get(cx, &reference));
+        *token = before;
+        fault = db_read(arena, cx->app->db, &tx);
+        if (fault != NULL)
+            break;
         fault = token_read(cx, tx, reference, token, ret_revoked);
         tx_end(tx);
     }

@@ -16,6 +16,8 @@ struct fault *roles_marked(struct tx *tx, const struct reference *reference, con
         size_t role = reference_role(reference, rows_text(rows, 0));
         if (role < reference->role_count)
             marks[role] = true;
+        else
+            reference_missed(reference);
     }
     TRY(rows_fault(rows));
     rows_end(rows);

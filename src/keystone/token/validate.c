@@ -203,7 +203,9 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
 
     memcpy(validated->digest, digest, sizeof(validated->digest));
     validated->generation = atomic_load(&keystone->generation);
-    validated->read_us = clock_monotonic_us();
+    TRY(reference_get(cx, &reference));
+    /* where others write, what is kept is no newer than the roles that it was built with */
+    validated->read_us = keystone->shared ? reference->read_us : clock_monotonic_us();
     if (!provider_open(cx, arena, text, &claims))
         return no_such_token(cx, text);
     struct fault *fault = token_build(cx, arena, &claims, &token, &revoked);
@@ -213,7 +215,6 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
         return fault;
     if (revoked)
         return FAULT(cx, 404, NULL, "Failed to validate token");
-    TRY(reference_get(cx, &reference));
     validated->token = token;
     validated->brief = token->directory.known;
     render(arena, token, reference, &validated->body, &validated->body_length);
