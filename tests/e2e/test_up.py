@@ -157,6 +157,8 @@ def test_kill_of_the_cloud_leaves_guests_running(cloud):
     killed = cloud.pid()
     os.kill(killed, signal.SIGKILL)
     cloud.wait(lambda: killed not in cloud.processes("nubo"))
+    with open(cloud.state_dir / "etc" / "nova.conf", "a") as config:  # a cache that keeps nothing, for the end of these tests
+        config.write("[image_cache]\nmanager_interval = 1\nremove_unused_original_minimum_age_seconds = 1\n")
     cloud.up()
     assert cloud.processes("qemu-system") == guests
     assert cloud.status("first") == "ACTIVE"
@@ -178,6 +180,7 @@ def test_a_guest_that_dies_is_shutoff(cloud):
 
 
 def test_delete_leaves_nothing(cloud):
+    assert len(list((cloud.state_dir / "instances" / "_base").iterdir())) == 1
     cloud.openstack("server", "delete", "first", "--wait")
     assert cloud.openstack("server", "list", "-f", "value") == ""
     cloud.wait(lambda: not cloud.processes("qemu-system"))
@@ -187,6 +190,7 @@ def test_delete_leaves_nothing(cloud):
     usage = cloud.openstack("resource", "provider", "usage", "show", provider, "-f", "value").split()
     assert set(usage[1::2]) == {"0"}
     assert [p.name for p in (cloud.state_dir / "instances").iterdir()] == ["_base"]
+    cloud.wait(lambda: not list((cloud.state_dir / "instances" / "_base").iterdir()))  # nothing uses the image any more
     taps = subprocess.run(["ip", "-n", cloud.namespaces()[0].split(".")[0], "-br", "link"], capture_output=True, text=True).stdout
     assert len(re.findall(r"^tap", taps, re.M)) == 1  # the DHCP port's
 

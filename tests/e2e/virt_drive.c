@@ -335,7 +335,7 @@ static void end_of_it(void)
     must("cleanup", driver->cleanup(host, arena, guest.uuid));
     must("cleanup again", driver->cleanup(host, arena, guest.uuid));
     check("nothing of the guest is left", access(virt_instance_path(arena, state_dir, guest.uuid), F_OK) != 0);
-    must("image_cache_sweep", image_cache_sweep(arena, state_dir, 0, &removed));
+    must("image_cache_sweep", image_cache_sweep(arena, state_dir, &(struct image_cache_rules){ .remove_unused = true }, &removed));
     check("the unused image is gone", removed == 1);
     guest.config_drive_path = guest.image_path = guest.image_id = NULL; /* a guest without disks, ended from outside */
     guest.uuid = uuid_new(arena);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,11 +195,26 @@ static void the_sweep(void **state)
     const char *unused = cached_qcow2(arena, "two");
     assert_null(image_cache_part(arena, root, "three", &part));
     assert_null(file_write(arena, part, "cut off", 7, 0600, FILE_NO_SYNC));
-    assert_null(image_cache_sweep(arena, root, 3600, &removed));
+    const char *kernel = cached_qcow2(arena, "kernel of an instance");
+    const struct timespec old[2] = { 0 };
+    assert_int_equal(utimensat(AT_FDCWD, kernel, old, 0), 0);
+    struct image_cache_rules rules = { .image_ids = (const char *const[]){ "kernel of an instance" }, .count = 1,
+        .remove_unused = true, .age_s = 3600 };
+    assert_null(image_cache_sweep(arena, root, &rules, &removed)); /* nothing is old but what is in use */
     assert_int_equal(removed, 0);
-    assert_null(image_cache_sweep(arena, root, 0, &removed));
+    rules.count = 0;
+    assert_null(image_cache_sweep(arena, root, &rules, &removed)); /* its last use was just now, not long ago */
+    assert_int_equal(removed, 0);
+    rules = (struct image_cache_rules){ 0 };
+    assert_int_equal(utimensat(AT_FDCWD, part, old, 0), 0);
+    assert_null(image_cache_sweep(arena, root, &rules, &removed));
+    assert_int_equal(removed, 1);
+    assert_false(file_exists(part)); /* cut off long ago */
+    assert_true(file_exists(unused));
+    rules.remove_unused = true;
+    assert_null(image_cache_sweep(arena, root, &rules, &removed));
     assert_int_equal(removed, 2);
-    assert_false(file_exists(unused));
+    assert_false(file_exists(unused) || file_exists(kernel));
     assert_true(image_cache_find(arena, root, "one", "qcow2", &entry)); /* a_disk's disk stands on it */
     assert_false(image_cache_find(arena, root, "one", "raw", &entry));
     assert_null(image_cache_part(arena, root, "four", &part));

@@ -149,6 +149,12 @@ static struct fault *remind_all(struct context *cx, void *owner)
     return atomic_load(&compute->begun) ? hosts_remind(cx, owner) : NULL;
 }
 
+static struct fault *manage_cache(struct context *cx, void *owner)
+{
+    const struct compute *compute = owner;
+    return atomic_load(&compute->begun) ? manage_image_cache(cx, owner) : NULL;
+}
+
 /* ---- the role ---- */
 
 struct fault *nova_compute_start(struct context *cx)
@@ -173,6 +179,7 @@ struct fault *nova_compute_ready(struct context *cx)
     struct compute *compute = the_compute;
     const struct config *config = cx->app->config;
     int64_t sync_s = config_int(config, "DEFAULT", "sync_power_state_interval");
+    int64_t cache_s = config_int(config, "image_cache", "manager_interval");
     int64_t remind_ms = config_int(config, "DEFAULT", "lost_message_interval") * 1000;
     for (size_t i = 0; i < compute->host_count; i++)
         TRY(rpc_serve(cx, TOPIC_COMPUTE, compute->hosts[i].name, compute_methods, &compute->hosts[i], PARALLEL));
@@ -188,6 +195,10 @@ struct fault *nova_compute_ready(struct context *cx)
     if (sync_s > 0)
         compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all,
             compute);
+    if (cache_s == 0)
+        cache_s = 60; /* nova's periodic tasks without an interval of their own */
+    if (cache_s > 0 && !compute->fake)
+        compute->tasks[3] = periodic_start(cx->app, "image cache", cache_s * 1000, cache_s * 1000, manage_cache, compute);
     if (!messaging_is_local(cx->app))
         compute->tasks[4] = periodic_start(cx->app, "tasks without a message", remind_ms, remind_ms, remind_all, compute);
     return NULL;
@@ -261,6 +272,15 @@ static const struct option compute_rows[] = {
     "Initial virtual RAM to physical RAM allocation ratio." },
     { "DEFAULT", "initial_disk_allocation_ratio", OPTION_FLOAT, "1.0",
     "Initial virtual disk to physical disk allocation ratio." },
+    { "image_cache", "manager_interval", OPTION_INT, "2400",
+    "Number of seconds to wait between runs of the image cache manager; 0: 60, -1: never.", .min = -1, .max = 86400 * 365,
+        .deprecated = OPTION_WORDS("DEFAULT/image_cache_manager_interval") },
+    { "image_cache", "remove_unused_base_images", OPTION_BOOL, "true",
+    "Should unused base images be removed? One that no instance of this host was made from or stands on is unused.",
+        .deprecated = OPTION_WORDS("DEFAULT/remove_unused_base_images") },
+    { "image_cache", "remove_unused_original_minimum_age_seconds", OPTION_INT, "86400",
+    "Unused base images that were used in so many seconds will not be removed.", .min = 0, .max = INT64_MAX,
+        .deprecated = OPTION_WORDS("DEFAULT/remove_unused_original_minimum_age_seconds") },
     { "libvirt", "connection_uri", OPTION_STR, NULL,
     "Overrides the default libvirt URI of the chosen virtualization type; not set:"
         " the host's (qemu:///system); in a state directory of nubo's, a libvirtd of its own." },

@@ -50,7 +50,7 @@ struct compute {
     struct work_pool *pool;    /* what waits for hypervisors and is no flow: power, console, attach */
     struct compute_host *hosts;
     size_t host_count;
-    struct periodic *tasks[5];
+    struct periodic *tasks[5]; /* see nova_compute_ready() */
     bool fake;
     atomic_bool begun;             /* hosts are registered, what was under way goes on */
 };
@@ -106,6 +106,9 @@ struct fault *image_ensure(struct context *cx, const struct compute_host *host, 
 /* Fills image_path, image_format, kernel_path, ramdisk_path from the cache, when they are there. */
 void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance,
     struct virt_spawn *spawn);
+
+/* Periodic: what no instance of this host uses any more goes, as [image_cache] says (nova: _run_image_cache_manager_pass). */
+struct fault *manage_image_cache(struct context *cx, void *owner);
 
 /* ---- network.c ---- */
 

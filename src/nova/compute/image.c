@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * image: from glance into this host's image cache.
+ * image: from glance into this host's image cache, and out of it again.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -130,4 +130,40 @@ void image_paths(struct context *cx, const struct compute_host *host, const stru
         spawn->kernel_path = entry.path;
     if (instance->ramdisk_id != NULL && image_cache_find(cx->arena, state_dir, instance->ramdisk_id, "ari", &entry))
         spawn->ramdisk_path = entry.path;
+}
+
+static bool is_named(const char *id)
+{
+    return id != NULL && id[0] != '\0';
+}
+
+struct fault *manage_image_cache(struct context *cx, void *owner)
+{
+    struct compute *compute = owner;
+    size_t known = 0, count, removed = 0;
+    const char **ids = NULL;
+    for (size_t i = 0; i < compute->host_count; i++) {
+        struct instance *instances;
+        TRY(instances_fetch(cx, &compute->hosts[i], &instances, &count));
+        const char **more = ARENA_ARRAY(cx->arena, const char *, known + 3 * count + 1);
+        if (known > 0)
+            memcpy(more, ids, known * sizeof(*ids));
+        ids = more;
+        for (size_t j = 0; j < count; j++) {
+            const char *const own[] = { instances[j].image_ref, instances[j].kernel_id, instances[j].ramdisk_id };
+            for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++)
+                if (is_named(own[k]))
+                    ids[known++] = own[k];
+        }
+    }
+    const struct image_cache_rules rules = {
+        .image_ids = ids,
+        .count = known,
+        .remove_unused = config_bool(cx->app->config, "image_cache", "remove_unused_base_images"),
+        .age_s = config_int(cx->app->config, "image_cache", "remove_unused_original_minimum_age_seconds"),
+    };
+    TRY(image_cache_sweep(cx->arena, compute->app->state_path, &rules, &removed));
+    if (removed > 0)
+        trace_note(cx, COMPUTE_SERVICE, "%zu files of the image cache were removed", removed);
+    return NULL;
 }

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PART_AGE_S = 3600 }; /* a download is given up after half of that without a byte */
+
 static const char *cache_folder(struct arena *arena, const char *state_dir)
 {
     return arena_printf(arena, "%s/_base", virt_instances(arena, state_dir));
@@ -95,20 +97,42 @@ static struct fault *collect_used(struct arena *arena, const char *instances, st
     return NULL;
 }
 
-struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, int64_t age_s, size_t *ret_removed)
+static void note_named(struct arena *arena, const struct image_cache_rules *rules, struct map *used)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        map_set(used, strrchr(cache_path(arena, "", rules->image_ids[i]), '/') + 1, (void *)1);
+}
+
+/* Whether the file is to go; one in use is touched. */
+static bool is_leftover(int folder, const char *name, const struct image_cache_rules *rules, const struct map *used)
+{
+    struct stat status;
+    if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return false;
+    int64_t age_s = clock_now_us() / 1000000 - status.st_mtime;
+    if (ends_with(name, ".part"))
+        return age_s >= PART_AGE_S;
+    if (map_has(used, name)) {
+        utimensat(folder, name, NULL, AT_SYMLINK_NOFOLLOW);
+        return false;
+    }
+    return rules->remove_unused && age_s >= rules->age_s;
+}
+
+struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, const struct image_cache_rules *rules,
+    size_t *ret_removed)
 {
     struct map used = { 0 };
     size_t removed = 0;
     const char *base = cache_folder(arena, state_dir);
     struct fault *fault = collect_used(arena, virt_instances(arena, state_dir), &used);
+    note_named(arena, rules, &used);
     DIR *folder = fault == NULL ? opendir(base) : NULL;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        struct stat status;
-        if (entry->d_name[0] == '.' || fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        if (!is_leftover(dirfd(folder), entry->d_name, rules, &used))
             continue;
-        bool unused = ends_with(entry->d_name, ".part") || !map_has(&used, entry->d_name);
-        if (unused && S_ISREG(status.st_mode) && clock_now_us() / 1000000 - status.st_mtime >= age_s)
-            removed += unlinkat(dirfd(folder), entry->d_name, 0) == 0;
+        log_info("nova.virt.image_cache", "Removing base, swap or ephemeral file: %s/%s", base, entry->d_name);
+        removed += unlinkat(dirfd(folder), entry->d_name, 0) == 0;
     }
     if (folder != NULL)
         closedir(folder);

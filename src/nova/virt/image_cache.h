@@ -29,8 +29,18 @@ struct fault *image_cache_part(struct arena *arena, const char *state_dir, const
 struct fault *image_cache_add(struct arena *arena, const char *state_dir, const char *image_id, const char *disk_format,
     const char *part, struct image_cache_entry *ret);
 
-/* Removes parts, and images that no guest's disk stands on, that were not touched for `age_s`
- * (nova: remove_unused_original_minimum_age_seconds, a day). Returns how many files went. */
-struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, int64_t age_s, size_t *ret_removed);
+/* What may go, and when. In use is what `image_ids` names (images, kernels and ramdisks of this host's instances) and what
+ * some guest's disk stands on. */
+struct image_cache_rules {
+    const char *const *image_ids;
+    size_t count;
+    bool remove_unused; /* [image_cache] remove_unused_base_images; parts that nobody writes any more go in any case */
+    int64_t age_s;      /* remove_unused_original_minimum_age_seconds, since it was last used */
+};
+
+/* Touches what is in use, so that its age counts from when the last guest went, and removes the rest as the rules say. Returns how
+ * many files went. */
+struct fault *image_cache_sweep(struct arena *arena, const char *state_dir, const struct image_cache_rules *rules,
+    size_t *ret_removed);
 
 #endif
