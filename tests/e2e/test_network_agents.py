@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
@@ -157,6 +158,127 @@ def test_guests_reach_what_their_groups_allow(stage, net):
     stage.api("POST", "/v2.0/security-group-rules", {"security_group_rule": {
         "security_group_id": lonely["id"], "direction": "ingress", "protocol": "icmp"}})
     stage.cloud.wait(lambda: stage.ping(one, address), 10)
+
+
+TALK = """
+import socket, sys, threading, time
+role, kind, address, port = sys.argv[1:]
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+def count(s):
+    while s.recv(1000):
+        print("x", flush=True)
+if role == "serve":
+    s.bind((address, int(port)))
+    if kind == "tcp":
+        s.listen(); s, _ = s.accept()
+    else:
+        s.connect(s.recvfrom(10)[1])
+    while True:
+        s.send(b"x"); time.sleep(0.05)
+s.connect((address, int(port))); s.send(b"x"); count(s)
+"""
+
+
+class Talk:
+    """A connection from one guest to another in which the server speaks: nothing of it is from its opener but the first packet
+    (and what TCP acknowledges)."""
+
+    def __init__(self, folder, client, server, kind, port):
+        address = server["fixed_ips"][0]["ip_address"]
+        self.heard = folder / f"{kind}-{port}"
+        self.processes = []
+        for netns, role, out in ((server["netns"], "serve", "server"), (client["netns"], "hear", "client")):
+            with open(self.heard if out == "client" else str(self.heard) + ".server", "wb") as to:
+                self.processes.append(subprocess.Popen(
+                    ["ip", "netns", "exec", netns, "/usr/bin/python3", "-c", TALK, role, kind, address, str(port)],
+                    stdout=to, stderr=to))
+            time.sleep(0.5)
+
+    def alive(self, seconds=1.0):
+        """Whether anything is heard in that time."""
+        before = self.heard.stat().st_size
+        time.sleep(seconds)
+        return self.heard.stat().st_size > before
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_connection_ends_with_its_rule(stage, net, tmp_path):
+    """TCP and one-way UDP go on while their rule is there, whatever else changes, and end with it; with it again the next one
+    passes."""
+    one = stage.guest(net["id"])
+    group = stage.api("POST", "/v2.0/security-groups", {"security_group": {"name": "talk"}})["security_group"]["id"]
+    two = stage.guest(net["id"], security_groups=[group])
+    assert stage.lease(one) and stage.lease(two)
+
+    def allow(**fields):
+        return stage.api("POST", "/v2.0/security-group-rules", {"security_group_rule": {
+            "security_group_id": group, "direction": "ingress", **fields}})["security_group_rule"]["id"]
+
+    rules = {kind: allow(protocol=kind, port_range_min=7000, port_range_max=7001) for kind in ("tcp", "udp")}
+    stage.cloud.wait(lambda: "tp_dst=7000" in stage.flows() or "tp_dst=0x1b58" in stage.flows(), 10)
+    talks = {kind: Talk(tmp_path, one, two, kind, 7000) for kind in rules}
+    again = None
+    try:
+        stage.cloud.wait(lambda: all(talk.alive() for talk in talks.values()), 10)
+        other = allow(protocol="icmp")
+        stage.api("DELETE", f"/v2.0/security-group-rules/{other}")
+        time.sleep(3)
+        assert all(talk.alive() for talk in talks.values())  # another rule came and went
+        for kind in rules:
+            stage.api("DELETE", f"/v2.0/security-group-rules/{rules[kind]}")
+            stage.cloud.wait(lambda: not talks[kind].alive(), 10)
+            assert kind == "udp" or talks["udp"].alive()
+        allow(protocol="udp", port_range_min=7000, port_range_max=7001)
+        again = Talk(tmp_path, one, two, "udp", 7001)
+        stage.cloud.wait(again.alive, 10)
+    finally:
+        for talk in [*talks.values(), *([again] if again else [])]:
+            talk.end()
+
+
+def test_local_vlans_are_used_again(stage):
+    """The network whose last port went gives its local VLAN back, and what was tracked there with it."""
+    def tag_of(guest):
+        return run("ovs-vsctl", f"--db={stage.db}", "get", "Port", guest["tap"], "tag").stdout.strip()
+
+    def connections(tag):
+        env = dict(os.environ, OVS_RUNDIR=str(stage.cloud.state_dir / "run/ovs"))
+        return run("ovs-appctl", "dpctl/dump-conntrack", f"zone={tag}", env=env).stdout
+
+    tags = []
+    for n in range(3):
+        made = stage.api("POST", "/v2.0/networks", {"network": {"name": f"brief{n}"}})["network"]
+        stage.api("POST", "/v2.0/subnets", {"subnet": {"network_id": made["id"], "ip_version": 4, "cidr": "198.18.62.0/24",
+                                                       "enable_dhcp": False}})
+        guest, other = stage.guest(made["id"]), stage.guest(made["id"])
+        for one in (guest, other):
+            run("ip", "-n", one["netns"], "addr", "add", one["fixed_ips"][0]["ip_address"] + "/24", "dev", "eth0")
+        assert stage.ping(guest, other["fixed_ips"][0]["ip_address"])
+        tags.append(tag_of(guest))
+        assert "icmp" in connections(tags[-1])
+        for one in (guest, other):
+            stage.api("DELETE", f"/v2.0/ports/{one['id']}")
+            run("ovs-vsctl", f"--db={stage.db}", "del-port", "br-int", one["tap"])
+        stage.cloud.wait(lambda: connections(tags[-1]) == "", 20)
+        stage.api("DELETE", f"/v2.0/networks/{made['id']}")
+    assert len(set(tags)) == 1
+
+
+def test_the_switch_comes_back_at_once(stage, net):
+    pid = int((stage.cloud.state_dir / "run/ovs/ovs-vswitchd.pid").read_text())
+    os.kill(pid, 9)
+
+    def back():
+        try:
+            now = int((stage.cloud.state_dir / "run/ovs/ovs-vswitchd.pid").read_text())
+            return now != pid and "table=82" in stage.flows()
+        except (OSError, ValueError, subprocess.CalledProcessError):
+            return False
+    stage.cloud.wait(back, 15)  # the agent's own rhythm is 30 s
 
 
 def test_an_unplugged_port_goes_down(stage, net):

@@ -4,6 +4,7 @@
  */
 #include "neutron/dhcp/dnsmasq.h"
 #include "neutron/metadata/http.h"
+#include "neutron/ovs/conntrack.h"
 #include "neutron/ovs/stream.h"
 #include "neutron/ovs/switch.h"
 
@@ -165,6 +166,57 @@ static void test_dnsmasq_files(void **state)
         "0 fa:16:3e:00:00:d1 10.0.0.2 * *\n0 fa:16:3e:00:00:05 10.0.0.5 * *\n");
 }
 
+#define ENTRY(protocol, from, to, more) protocol ",orig=(src=" from ",dst=" to "," more "),reply=(src=" to ",dst=" from ")"
+
+static void test_connections(void **state)
+{
+    static const struct flows_rule rules[] = {
+        { FLOWS_INGRESS, 4, 6, 8000, 8010, NULL, NULL },
+        { FLOWS_INGRESS, 4, 17, FLOWS_ANY, FLOWS_ANY, "10.0.9.0/24", NULL },
+        { FLOWS_INGRESS, 4, 1, 8, FLOWS_ANY, NULL, "friends" },
+        { FLOWS_INGRESS, 6, 1, FLOWS_ANY, FLOWS_ANY, NULL, NULL },
+        { FLOWS_EGRESS, 4, FLOWS_ANY, FLOWS_ANY, FLOWS_ANY, NULL, NULL },
+    };
+    static const struct flows_group group = { "g", rules, 5 };
+    static const struct flows_member friend = { "10.0.0.7", NULL };
+    static const struct flows_members friends = { "friends", &friend, 1 };
+    static const char *const ips[] = { "10.0.0.5" }, *const other[] = { "10.0.0.6" }, *const groups[] = { "g" };
+    const struct flows_pair pair = { "fa:16:3e:00:00:05", "10.0.1.0/24" };
+    const struct flows_port ports[] = {
+        { .vlan = 3, .mac = "fa:16:3e:00:00:05", .fixed_ips = ips, .fixed_ip_count = 1, .pairs = &pair, .pair_count = 1,
+            .port_security = true, .group_ids = groups, .group_count = 1 },
+        { .vlan = 3, .mac = "fa:16:3e:00:00:06", .fixed_ips = other, .fixed_ip_count = 1, .port_security = true },
+    };
+    const struct flows_wanted wanted = { .ports = ports, .port_count = 2, .groups = &group, .group_count = 1, .members = &friends,
+        .members_count = 1 };
+    static const struct { const char *line; bool parsed, allowed, marked; } rows[] = {
+        { ENTRY("tcp", "10.0.0.9", "10.0.0.5", "sport=5,dport=8010") ",zone=3,protoinfo=(state=ESTABLISHED)", true, true, false },
+        { ENTRY("tcp", "10.0.0.9", "10.0.0.5", "sport=5,dport=8011") ",zone=3", true, false, false },
+        { ENTRY("tcp", "10.0.0.9", "10.0.0.5", "sport=5,dport=8010") ",zone=4", true, false, false },
+        { ENTRY("tcp", "10.0.0.5", "10.0.0.9", "sport=5,dport=1") ",zone=3,mark=1", true, true, true },
+        { ENTRY("tcp", "10.0.0.5", "10.0.0.6", "sport=5,dport=1") ",zone=3,mark=16", true, false, false },
+        { ENTRY("udp", "10.0.9.1", "10.0.1.77", "sport=5,dport=1") ",zone=3", true, true, false },
+        { ENTRY("udp", "10.0.8.1", "10.0.1.77", "sport=5,dport=1") ",zone=3", true, false, false },
+        { ENTRY("icmp", "10.0.0.7", "10.0.0.5", "id=1,type=8,code=0") ",zone=3", true, true, false },
+        { ENTRY("icmp", "10.0.0.7", "10.0.0.5", "id=1,type=13,code=0") ",zone=3", true, false, false },
+        { ENTRY("icmp", "10.0.0.9", "10.0.0.5", "id=1,type=8,code=0") ",zone=3", true, false, false },
+        { ENTRY("icmpv6", "fe80::1", "fe80::f816:3eff:fe00:5", "id=1,type=128,code=0") ",zone=3", true, true, false },
+        { ENTRY("47", "10.0.0.5", "10.0.0.9", "") ",zone=3", true, true, false },
+        { ENTRY("tcp", "10.0.0.300", "10.0.0.5", "sport=5,dport=1") ",zone=3", false, false, false },
+        { "tcp,orig=(src=10.0.0.1", false, false, false },
+        { "tcp,orig=(", false, false, false },
+        { "", false, false, false },
+        { "udp,orig=(src=,dst=,sport=),zone=", false, false, false },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conntrack_entry entry;
+        bool parsed = conntrack_parse(rows[i].line, &entry);
+        if (parsed != rows[i].parsed || (parsed && (conntrack_allowed(&wanted, &entry) != rows[i].allowed ||
+            entry.marked != rows[i].marked)))
+            fail_msg("%s", rows[i].line);
+    }
+}
+
 static void test_vlans(void **state)
 {
     const struct switch_port_state ports[] = { { .name = "a", .network_id = "n1", .vlan = 2 },
@@ -178,8 +230,15 @@ static void test_vlans(void **state)
     assert_int_equal(vlan, 1);
     assert_null(switch_vlans_get(arena, vlans, "n3", &vlan));
     assert_int_equal(vlan, 3);
-    switch_vlans_release(vlans, "n1");
-    switch_vlans_release(vlans, "unknown");
+    struct map used = { 0 };
+    size_t count;
+    map_set(&used, "n2", vlans);
+    map_set(&used, "n3", vlans);
+    map_set(&used, "unknown", vlans);
+    const unsigned *given = switch_vlans_give_back(arena, vlans, &used, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(given[0], 2);
+    map_release(&used);
     assert_null(switch_vlans_get(arena, vlans, "n4", &vlan));
     assert_int_equal(vlan, 2);
     for (int i = 0; i < 4091; i++)
@@ -197,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values, begin, end),
         cmocka_unit_test_setup_teardown(test_http, begin, end),
         cmocka_unit_test_setup_teardown(test_dnsmasq_files, begin, end),
+        cmocka_unit_test_setup_teardown(test_connections, begin, end),
         cmocka_unit_test_setup_teardown(test_vlans, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

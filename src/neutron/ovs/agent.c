@@ -8,13 +8,16 @@
  * report_interval as the agent's heartbeat.
  */
 #include "neutron/ovs/agent.h"
+#include "neutron/ovs/conntrack.h"
 
 #include "base/log.h"
 #include "base/map.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { POLL_MS = 1000, RETRY_MS = 500 };
 
@@ -25,7 +28,7 @@ struct ovs_agent {
     struct map up; /* port id -> its OpenFlow number: what the server was told is up */
     uintptr_t thread;
     atomic_bool stopping;
-    bool started;
+    bool started, unsettled;
 };
 
 static struct ovs_agent *agent;
@@ -156,20 +159,49 @@ static struct fault *wire(struct arena *arena, struct ovs_switch *sw, struct ovs
     return NULL;
 }
 
+/* What was allowed until now is held against the rules again when any flow has changed; and a rest from the last turn. */
+static struct fault *settle(struct arena *arena, const struct ovs_daemon *daemon, const struct flows_wanted *wanted, size_t changed)
+{
+    if (changed == 0 && !agent->unsettled)
+        return NULL;
+    agent->unsettled = true; /* until it is done */
+    return conntrack_settle(arena, daemon->dir, wanted, &agent->unsettled);
+}
+
 static struct fault *apply(struct arena *arena, const struct ovs_daemon *daemon, struct ovs_stage *stage)
 {
     BUF_CLEANUP struct buf integration = { 0 }, tunnel = { 0 };
     struct flows_wanted wanted;
+    size_t changed;
     TRY(ovs_wanted(arena, stage, &wanted));
     TRY(flows_integration(arena, &wanted, &integration));
     TRY(flows_tunnel(arena, &wanted, &tunnel));
-    TRY(flows_apply(arena, daemon->dir, "br-int", &integration, NULL));
+    TRY(flows_apply(arena, daemon->dir, "br-int", &integration, &changed));
     TRY(flows_apply(arena, daemon->dir, "br-tun", &tunnel, NULL));
     for (size_t i = 0; i < stage->physical_count; i++) {
         BUF_CLEANUP struct buf physical = { 0 };
         TRY(flows_physical(arena, &wanted, &stage->physicals[i], &physical));
         TRY(flows_apply(arena, daemon->dir, stage->bridges[i], &physical, NULL));
     }
+    return settle(arena, daemon, &wanted, changed);
+}
+
+/* The local VLANs of networks that have no port here any more, neither in the switch nor among what the server told. Their flows
+ * are gone already; their connections would be the next network's. */
+static struct fault *give_back(struct arena *arena, const struct ovs_daemon *daemon, const struct ovs_stage *stage)
+{
+    const json_t *devices = json_object_get(stage->details, "devices");
+    struct map used = { 0 };
+    size_t count;
+    for (size_t i = 0; i < stage->port_count; i++)
+        if (stage->ports[i].network_id != NULL)
+            map_set(&used, stage->ports[i].network_id, agent);
+    for (size_t i = 0; i < json_array_size(devices); i++)
+        map_set(&used, json_text_at(json_array_get(devices, i), "network_id"), agent);
+    const unsigned *vlans = switch_vlans_give_back(arena, agent->vlans, &used, &count);
+    map_release(&used);
+    for (size_t i = 0; i < count; i++)
+        TRY(conntrack_flush(arena, daemon->dir, vlans[i]));
     return NULL;
 }
 
@@ -239,6 +271,7 @@ static struct fault *turn(struct context *cx, void *owner)
     TRY(ask_details(cx, &stage));
     TRY(wire(arena, &sw, &stage));
     TRY(apply(arena, &daemon, &stage));
+    TRY(give_back(arena, &daemon, &stage));
     TRY(tell(cx, &stage));
     return agent_state_report(cx, "Open vSwitch agent", "neutron-openvswitch-agent", configurations(cx, arena,
         datapath, &stage), false);
@@ -251,12 +284,32 @@ static void interface_changed(void *context, const char *table, const char *uuid
     periodic_wake(agent->waker.periodic);
 }
 
+/* Whether ovs-vswitchd, our child, has ended since the last look. `ended`: a descriptor that tells, -1: none yet. */
+static bool switch_ended(const struct ovs_daemon *daemon, int *ended)
+{
+    if (daemon->external)
+        return false;
+    if (*ended < 0)
+        *ended = ovs_daemon_watch(daemon);
+    struct pollfd poller = { *ended, POLLIN, 0 };
+    if (*ended < 0 || poll(&poller, 1, 0) != 1)
+        return false;
+    close(*ended);
+    *ended = -1;
+    return true;
+}
+
 static void watch(void *argument)
 {
+    ARENA_CLEANUP struct arena *life = arena_create();
+    const struct ovs_daemon daemon = agent_switch(life, argument);
     bool monitoring = false;
+    int ended = -1;
     while (!atomic_load(&agent->stopping)) {
         struct arena *arena = arena_create();
         struct fault *fault;
+        if (switch_ended(&daemon, &ended))
+            periodic_wake(agent->waker.periodic);
         if (!monitoring)
             fault = ovsdb_monitor(arena, agent->monitor, json_pack("{s:[s, s, s]}", "Interface", "name", "ofport", "external_ids"),
                 interface_changed, NULL);
@@ -269,6 +322,8 @@ static void watch(void *argument)
         }
         arena_destroy(arena);
     }
+    if (ended >= 0)
+        close(ended);
 }
 
 struct fault *ovs_agent_start(struct context *cx)
@@ -287,7 +342,7 @@ struct fault *ovs_agent_start(struct context *cx)
     TRY(agent_listen(cx, "openvswitch", &agent->waker));
     agent->waker.periodic = periodic_start(cx->app, "openvswitch agent", 0,
         config_int(cx->app->config, "AGENT", "report_interval") * 1000, turn, NULL);
-    agent->thread = work_thread_start("ovs-watch", watch, NULL);
+    agent->thread = work_thread_start("ovs-watch", watch, cx->app);
     return NULL;
 }
 

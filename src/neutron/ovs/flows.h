@@ -9,8 +9,7 @@
  *
  * Tables are neutron's (its openvswitch_firewall and openvswitch agent documents; README.md here has the plan): reg5 is
  * the port's number, reg6 the network's local VLAN, which is also the conntrack zone. A removed rule's connections are
- * marked (ct_mark 1) by the first packet that no rule allows any more, and dropped; flows_conntrack_flush() ends them at
- * once.
+ * marked (ct_mark 1) by the first packet that no rule allows any more, and dropped; conntrack.h ends them at once.
  *
  * Addresses and names come from the API and are checked again here: what is no MAC or IP address is a fault, since the
  * text is a language.
@@ -125,13 +124,5 @@ struct fault *flows_physical(struct arena *arena, const struct flows_wanted *wan
  * flows were added, changed or removed; 0: nothing was written. `rundir`: the switch's OVS_RUNDIR. */
 struct fault *flows_apply(struct arena *arena, const char *rundir, const char *bridge, const struct buf *text,
     size_t *ret_changed);
-
-/* Whether the canary flow is there. Not there: ovs-vswitchd was restarted, apply again. */
-struct fault *flows_canary(struct arena *arena, const char *rundir, const char *bridge, bool *ret_present);
-
-/* Ends tracked connections of a network (zone = its local VLAN): all, or those from or to `ip` (NULL: any), of
- * `protocol` (FLOWS_ANY: any). For a rule or a port that was removed. The switch has one datapath (daemon.h). */
-struct fault *flows_conntrack_flush(struct arena *arena, const char *rundir, unsigned vlan, const char *ip,
-    int protocol);
 
 #endif

@@ -97,35 +97,3 @@ struct fault *flows_apply(struct arena *arena, const char *rundir, const char *b
         *ret_changed = changed;
     return NULL;
 }
-
-struct fault *flows_canary(struct arena *arena, const char *rundir, const char *bridge, bool *ret_present)
-{
-    struct process_result result;
-    const char *table = arena_printf(arena, "table=%d", CANARY_TABLE);
-    TRY(process_run(arena, &(struct process){
-        .argv = ARGV("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", bridge, table),
-        .env = environment(arena, rundir), .timeout_ms = TIMEOUT_MS }, &result));
-    *ret_present = strstr(result.output, "actions=drop") != NULL;
-    return NULL;
-}
-
-struct fault *flows_conntrack_flush(struct arena *arena, const char *rundir, unsigned vlan, const char *ip,
-    int protocol)
-{
-    static const char *const sides[] = { "src", "dst" };
-    const char *zone = arena_printf(arena, "zone=%u", vlan), *canonical = NULL;
-    int version = 0;
-    if (ip != NULL)
-        TRY(flows_ip(arena, ip, &canonical, &version, NULL));
-    const char *proto = protocol >= 0 ? arena_printf(arena, "ct_nw_proto=%d", protocol) : "";
-    for (size_t i = 0; i < (ip != NULL ? 2 : 1); i++) {
-        const char *tuple = proto;
-        if (ip != NULL)
-            tuple = arena_printf(arena, "%s%s=%s%s%s", version == 4 ? "ct_nw_" : "ct_ipv6_", sides[i], canonical,
-                protocol >= 0 ? "," : "", proto);
-        const char *const *argv = tuple[0] != '\0' ? ARGV("ovs-appctl", "dpctl/flush-conntrack", zone, tuple)
-                                                   : ARGV("ovs-appctl", "dpctl/flush-conntrack", zone);
-        TRY(process_run(arena, &(struct process){ .argv = argv, .env = environment(arena, rundir) }, NULL));
-    }
-    return NULL;
-}

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/fault.h"
+#include "base/map.h"
 #include "neutron/ovs/ovsdb.h"
 
 #include <stdbool.h>
@@ -89,6 +90,7 @@ void switch_vlans_fill(struct switch_vlans *vlans, const struct switch_port_stat
 /* The network's tag, the lowest free one when it has none yet. A fault when all are taken. */
 struct fault *switch_vlans_get(struct arena *arena, struct switch_vlans *vlans, const char *network_id,
     unsigned *ret_vlan);
-void switch_vlans_release(struct switch_vlans *vlans, const char *network_id);
+/* Frees the tags of networks that are not keys of `used`; returns which. */
+const unsigned *switch_vlans_give_back(struct arena *arena, struct switch_vlans *vlans, const struct map *used, size_t *ret_count);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * vlans: which local VLAN tag is whose. See switch.h. */
-#include "base/map.h"
 #include "neutron/ovs/switch.h"
 
 #include <stdint.h>
@@ -60,8 +59,18 @@ struct fault *switch_vlans_get(struct arena *arena, struct switch_vlans *vlans, 
     return fault_new(arena, 500, NULL, "No local VLAN available for net-id=%s", network_id);
 }
 
-void switch_vlans_release(struct switch_vlans *vlans, const char *network_id)
+const unsigned *switch_vlans_give_back(struct arena *arena, struct switch_vlans *vlans, const struct map *used, size_t *ret_count)
 {
-    unsigned vlan = (unsigned)(uintptr_t)map_remove(&vlans->by_network, network_id);
-    vlans->used[vlan] = false;
+    unsigned *free_again = ARENA_ARRAY(arena, unsigned, vlans->by_network.count + 1);
+    struct map_entry *entry;
+    *ret_count = 0;
+    for (size_t at = 0; (entry = map_next(&vlans->by_network, &at)) != NULL;) {
+        if (map_has(used, entry->key))
+            continue;
+        unsigned vlan = (unsigned)(uintptr_t)entry->value;
+        vlans->used[vlan] = false;
+        free_again[(*ret_count)++] = vlan;
+        map_remove(&vlans->by_network, entry->key);
+    }
+    return free_again;
 }
