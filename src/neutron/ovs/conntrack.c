@@ -87,11 +87,10 @@ static bool covers(const char *text, struct address address)
 {
     struct network_prefix prefix;
     struct address one;
-    bool exact;
     if (text == NULL)
         return false;
     if (strchr(text, '/') != NULL)
-        return prefix_parse(text, &prefix, &exact) && prefix.first.version == address.version && prefix_holds(&prefix, address);
+        return prefix_parse(text, &prefix) && prefix.first.version == address.version && prefix_holds(&prefix, address);
     return address_parse(text, &one) && one.version == address.version && one.number == address.number;
 }
 
@@ -105,8 +104,7 @@ static bool is_of_port(const struct flows_port *port, struct address address)
             return true;
     uint8_t mac[6];
     struct network_prefix local;
-    bool exact;
-    if (!mac_parse(port->mac, mac) || !prefix_parse("fe80::/64", &local, &exact))
+    if (!mac_parse(port->mac, mac) || !prefix_parse("fe80::/64", &local))
         return false;
     struct address own = prefix_eui64(&local, mac);
     return own.version == address.version && own.number == address.number;
