@@ -26,7 +26,8 @@ struct conntrack_entry { /* as it was opened */
 /* A line of `ovs-appctl dpctl/dump-conntrack`. False: it is none that could be ours. */
 bool conntrack_parse(const char *line, struct conntrack_entry *ret);
 
-/* Whether the security groups of every port here that it begins or ends at allow it. False also when none does: its port is gone. */
+/* Whether the security groups of every port here that it begins or ends at allow it. False also when there is no such port: it is
+ * gone. */
 bool conntrack_allowed(const struct flows_wanted *wanted, const struct conntrack_entry *entry);
 
 /* Ends what is not allowed. *ret_more: that were too many for one call. */
