@@ -86,7 +86,7 @@ static const struct option rows[] = {
     { "federation", "trusted_front_addresses", OPTION_LIST, "127.0.0.1,::1",
       "Addresses of front web servers whose headers are taken for the variables of an assertion (not of the reference)." },
     { "federation", "trusted_header_prefix", OPTION_STR, "",
-      "Begin of the headers that a front server asserts with, '-' for '_'; empty: nothing is taken from headers (not of the"
+      "Begin of the headers that a front server asserts with, as it sends them; empty: nothing is taken from headers (not of the"
       " reference)." },
     { "saml", "assertion_expiration_time", OPTION_INT, "3600", "Seconds that an assertion is good for." },
     { "saml", "xmlsec1_binary", OPTION_STR, "xmlsec1", "Name or path of the program that signs assertions." },

@@ -160,8 +160,14 @@ def test_who_is_believed(front, cloud):
     assert it.login(REMOTE_USER="u", OIDC_email="e").status_code == 401
     assert it.login(OIDC_email="e", OIDC_iss="https://issuer").status_code == 401
     # WSGI's names of the headers are there too
-    wsgi = Provider(front, [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "HTTP_X_FRONT_OIDC_SUB"}]}])
-    assert wsgi.login(OIDC_sub="s").json()["token"]["user"]["name"] == "s"
+    for variable in ("HTTP_X_FRONT_OIDC_SUB", "HTTP_OIDC_SUB", "OIDC_sub", "OIDC-sub"):
+        wsgi = Provider(front, [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": variable}]}])
+        assert wsgi.login(OIDC_sub="s").json()["token"]["user"]["name"] == "s"
+    # a header that only looks like the front server's, and that it may have let pass
+    url = front.url("identity", f"/OS-FEDERATION/identity_providers/{wsgi.id}/protocols/mapped/auth")
+    for header, status in (("X-Front-OIDC-sub", 201), ("x-front-OIDC-sub", 201), ("X_Front_OIDC-sub", 401),
+                           ("X-Front_OIDC-sub", 401)):
+        assert requests.get(url, headers={header: "s"}, timeout=30).status_code == status, header
     # a cloud that trusts no front server takes nothing from headers
     plain = Provider(cloud, [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "REMOTE_USER"}]}])
     assert plain.login(REMOTE_USER="admin").status_code == 401

@@ -7,23 +7,13 @@
 #include <string.h>
 #include <strings.h>
 
+enum { NAME_LIMIT = 256 };
+
 struct reading {
     struct request *rq;
     const char *prefix;
     json_t *variables;
 };
-
-/* '-' and '_' are one, as are capitals and small letters. */
-static bool begins_with(const char *name, const char *prefix)
-{
-    for (; *prefix != '\0'; name++, prefix++) {
-        char a = *name == '-' ? '_' : (char)tolower((unsigned char)*name);
-        char b = *prefix == '-' ? '_' : (char)tolower((unsigned char)*prefix);
-        if (a != b)
-            return false;
-    }
-    return true;
-}
 
 /* A header's value is UTF-8, or ISO-8859-1 as RFC 7230 has it. */
 static json_t *value_of(struct arena *arena, const char *value)
@@ -44,27 +34,34 @@ static json_t *value_of(struct arena *arena, const char *value)
     return json_string(wide);
 }
 
+/* The name with '_' for '-', in capitals if so wanted, behind `begin`. */
+static char *variable_name(struct arena *arena, const char *begin, const char *name, bool upper)
+{
+    char *text = arena_printf(arena, "%s%s", begin, name);
+
+    for (char *c = text; *c != '\0'; c++)
+        *c = *c == '-' ? '_' : upper ? (char)toupper((unsigned char)*c) : *c;
+    return text;
+}
+
 static void take(void *argument, const char *name, const char *value)
 {
-    struct reading *reading = argument;
     /* what every front server says; proxies may write headers in small letters */
     static const char *const capitals[] = { "REMOTE_USER", "REMOTE_DOMAIN", "AUTH_TYPE" };
+    const struct reading *reading = argument;
     struct arena *arena = reading->rq->cx.arena;
+    size_t prefix = strlen(reading->prefix);
 
-    if (!begins_with(name, reading->prefix) || strlen(name) > 256)
+    /* '_' is no '-' here: who takes the one away from what his clients send may let the other pass */
+    if (strncasecmp(name, reading->prefix, prefix) != 0 || name[prefix] == '\0' || strlen(name) > NAME_LIMIT)
         return;
-    char *wsgi = arena_printf(arena, "HTTP_%s", name), *bare = arena_strdup(arena, name + strlen(reading->prefix));
-    for (char *c = wsgi; *c != '\0'; c++)
-        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-    for (char *c = bare; *c != '\0'; c++)
-        if (*c == '-')
-            *c = '_';
-    json_object_set_new(reading->variables, wsgi, value_of(arena, value));
+    const char *own = name + prefix, *bare = variable_name(arena, "", own, false);
     for (size_t i = 0; i < sizeof(capitals) / sizeof(capitals[0]); i++)
         if (strcasecmp(bare, capitals[i]) == 0)
-            bare = arena_strdup(arena, capitals[i]);
-    if (bare[0] != '\0')
-        json_object_set_new(reading->variables, bare, value_of(arena, value));
+            bare = capitals[i];
+    const char *const names[] = { own, bare, variable_name(arena, "HTTP_", own, true), variable_name(arena, "HTTP_", name, true) };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        json_object_set_new(reading->variables, names[i], value_of(arena, value));
 }
 
 static json_t *variables(struct request *rq)

@@ -3,10 +3,11 @@
  * assertion: what a front web server asserts about whom it has authenticated, as variables like those of a WSGI server.
  *
  * Only a server that [federation] trusted_front_addresses names is believed, and only headers that begin with
- * [federation] trusted_header_prefix (which that server must take away from what its clients send). "PREFIXOIDC-email: x"
- * is the variable OIDC_email and, as in WSGI, HTTP_ with the whole header's name in capitals; "PREFIXREMOTE-USER" is
- * REMOTE_USER (as REMOTE_DOMAIN and AUTH_TYPE, in letters of any size). Of them those that begin with [federation]
- * assertion_prefix reach the mapping.
+ * [federation] trusted_header_prefix (which that server must take away from what its clients send; letters of any size, but '-'
+ * is not '_'). "PREFIXOIDC-email: x" is the variable OIDC_email, and OIDC-email, and as WSGI names headers HTTP_OIDC_EMAIL and,
+ * with the whole name, HTTP_PREFIX_OIDC_EMAIL: mappings that were made for a web server in the same process find theirs.
+ * "PREFIXREMOTE-USER" is REMOTE_USER (as REMOTE_DOMAIN and AUTH_TYPE, in letters of any size). Of them those that begin with
+ * [federation] assertion_prefix reach the mapping.
  */
 #ifndef KEYSTONE_ASSERTION_H
 #define KEYSTONE_ASSERTION_H

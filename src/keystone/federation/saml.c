@@ -44,7 +44,8 @@ static bool sayable(const char *text)
 
     while (*at != '\0') {
         unsigned long code = next_character(&at);
-        if ((code < 0x20 && code != '\t' && code != '\n' && code != '\r') || code == 0xfffe || code == 0xffff)
+        bool control = code < 0x20 && code != '\t' && code != '\n' && code != '\r';
+        if (control || (code >= 0xd800 && code < 0xe000) || code == 0xfffe || code == 0xffff || code > 0x10ffff)
             return false;
     }
     return true;
