@@ -140,7 +140,8 @@ static const struct option rows[] = {
     { "compute", "cpu_shared_set", OPTION_STR, NULL, KNOWN "guests' processors are not pinned." },
     { "compute", "cpu_dedicated_set", OPTION_STR, NULL, KNOWN "guests' processors are not pinned." },
     { "compute", "consecutive_build_service_disable_threshold", OPTION_INT, "10", KNOWN "a host that fails is weighed less, not disabled." },
-    { "notifications", "notify_on_state_change", OPTION_STR, NULL, KNOWN "notifications are sent for operations.",
+    { "notifications", "notify_on_state_change", OPTION_STR, NULL, "Whether instance.update is sent for every change of a server, and"
+      " whether it tells changes of its state (vm_state) or of its task too (vm_and_task_state).",
       .choices = OPTION_WORDS("vm_state", "vm_and_task_state") },
     { "notifications", "notification_format", OPTION_STR, "unversioned", "Which form of notifications is sent by [oslo_messaging_notifications].",
       .choices = OPTION_WORDS("unversioned", "versioned", "both") },

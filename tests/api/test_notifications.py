@@ -3,6 +3,7 @@
 identity's."""
 import json
 import pathlib
+import socket
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from rabbit import Rabbit, SERVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
 PORT = ports.claim(3)
+HOST = socket.gethostname()
 URL = f"rabbit://nova:secret@127.0.0.1:{PORT}/"
 LISTENER = """
     import json, os, sys
@@ -68,9 +70,11 @@ def heard(tmp_path_factory):
             patch.setenv(f"OS_{group}__TRANSPORT_URL", URL)
         patch.setenv("OS_OSLO_MESSAGING_NOTIFICATIONS__DRIVER", "messagingv2")
         patch.setenv("OS_NOTIFICATIONS__NOTIFICATION_FORMAT", "both")
+        patch.setenv("OS_NOTIFICATIONS__NOTIFY_ON_STATE_CHANGE", "vm_and_task_state")
         cloud = Cloud(tmp_path_factory.mktemp("notify") / "state", fake_compute=1).start()
         try:
             live(cloud)
+            operate(cloud)
             share(cloud)
             administer(cloud)
             until(lambda: "network.delete.end" in events and "instance.delete.end" in events and
@@ -118,6 +122,29 @@ def administer(cloud):
     for path in (f"users/{user}", f"groups/{group}", f"roles/{role}", f"domains/{domain}"):
         assert cloud.call("DELETE", "identity", f"/{path}").status_code == 204
 
+
+def operate(cloud):
+    """What operators and users make in nova beside servers."""
+    new = {"headers": {"OpenStack-API-Version": "compute 2.64"}}
+    assert cloud.post("compute", "/os-keypairs", {"keypair": {"name": "k"}}).status_code == 200
+    assert cloud.call("DELETE", "compute", "/os-keypairs/k").status_code == 202
+    assert cloud.post("compute", "/flavors/tiny/os-extra_specs", {"extra_specs": {"a": "b"}}).status_code == 200
+    assert cloud.call("DELETE", "compute", "/flavors/tiny").status_code == 202
+    group = {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 3}}}
+    group = cloud.post("compute", "/os-server-groups", group, **new).json()["server_group"]["id"]
+    assert cloud.call("DELETE", "compute", f"/os-server-groups/{group}").status_code == 204
+    aggregate = cloud.post("compute", "/os-aggregates", {"aggregate": {"name": "a", "availability_zone": "z"}}).json()["aggregate"]
+    path = f"/os-aggregates/{aggregate['id']}"
+    host = {"host": "fake-1"}
+    for action in ({"add_host": host}, {"set_metadata": {"metadata": {"m": "n"}}}, {"remove_host": host}):
+        assert cloud.post("compute", f"{path}/action", action).status_code == 200
+    assert cloud.call("PUT", "compute", path, {"aggregate": {"name": "b"}}).status_code == 200
+    assert cloud.call("DELETE", "compute", path).status_code == 200
+    body = {"host": "fake-1", "binary": "nova-compute"}
+    assert cloud.call("PUT", "compute", "/os-services/disable", body).status_code == 200
+    assert cloud.call("PUT", "compute", "/os-services/enable", body).status_code == 200
+
+
 def live(cloud):
     network = cloud.post("network", "/v2.0/networks", {"network": {"name": "n"}}).json()["network"]["id"]
     subnet = {"network_id": network, "cidr": "10.0.0.0/24", "ip_version": 4}
@@ -125,12 +152,22 @@ def live(cloud):
     image = cloud.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
     cloud.call("PUT", "image", f"/v2/images/{image}/file", data=b"x" * 512, headers={"Content-Type": "application/octet-stream"})
     cloud.post("compute", "/flavors", {"flavor": {"name": "tiny", "vcpus": 1, "ram": 64, "disk": 1, "id": "tiny"}})
+    group = {"server_group": {"name": "home", "policies": ["affinity"]}}
+    group = cloud.post("compute", "/os-server-groups", group).json()["server_group"]["id"]
     server = {"name": "s", "imageRef": image, "flavorRef": "tiny", "networks": [{"uuid": network}], "metadata": {"k": "v"}}
-    uuid = cloud.post("compute", "/servers", {"server": server}).json()["server"]["id"]
+    hints = {"os:scheduler_hints": {"group": group}}
+    uuid = cloud.post("compute", "/servers", {"server": server, **hints}).json()["server"]["id"]
 
     def status():
         return cloud.get("compute", f"/servers/{uuid}").json().get("server", {}).get("status")
     until(lambda: status() == "ACTIVE")
+    assert cloud.call("PUT", "compute", f"/servers/{uuid}", {"server": {"name": "t"}}).status_code == 200
+    assert cloud.call("PUT", "compute", f"/servers/{uuid}", {"server": {"name": "s"}}).status_code == 200
+    tags = {"OpenStack-API-Version": "compute 2.73"}
+    assert cloud.call("PUT", "compute", f"/servers/{uuid}/tags/blue", headers=tags).status_code == 201
+    lock = {"lock": {"locked_reason": "lunch"}}
+    assert cloud.post("compute", f"/servers/{uuid}/action", lock, headers=tags).status_code == 202
+    assert cloud.post("compute", f"/servers/{uuid}/action", {"unlock": None}).status_code == 202
     assert cloud.post("compute", f"/servers/{uuid}/action", {"os-stop": None}).status_code == 202
     until(lambda: status() == "SHUTOFF")
     assert cloud.call("DELETE", "compute", f"/servers/{uuid}").status_code == 204
@@ -154,6 +191,59 @@ def test_servers_in_both_forms(heard):
     assert data["flavor"]["nova_object.data"]["flavorid"] == "tiny"
     assert heard["compute.instance.create.end"][0][1]["fixed_ips"][0]["address"].startswith("10.0.0.")
     assert heard["instance.delete.end"][0][1]["nova_object.data"]["state"] == "deleted"
+
+
+def test_changes_of_a_server(heard):
+    """instance.update with vm_and_task_state: what it was and what it is, from the first to the last."""
+    told = [payload["nova_object.data"] for _, payload in heard["instance.update"]]
+    states = [one["state_update"]["nova_object.data"] for one in told]
+    steps = {(s["old_state"], s["state"], s["old_task_state"], s["new_task_state"]) for s in states}
+    assert {("building", "building", "networking", "block_device_mapping"), ("building", "active", "spawning", None),
+            ("active", "active", "powering-off", "powering-off"), ("active", "stopped", "powering-off", None)} <= steps, steps
+    assert [one["old_display_name"] for one in told if one["old_display_name"]] == ["s", "t"]
+    assert told[-1]["audit_period"]["nova_object.data"]["audit_period_beginning"].endswith("-01T00:00:00Z")
+    assert {publisher for publisher, _ in heard["instance.update"]} == {f"nova-compute:{HOST}", f"nova-api:{HOST}"}
+    tagged = [p["nova_object.data"]["tags"] for publisher, p in heard["instance.update"] if publisher.startswith("nova-api")]
+    assert tagged == [["blue"]]
+    publisher, first = heard["compute.instance.update"][0]
+    assert publisher == f"compute.{HOST}" and first["state"] == "building" and "message" not in first
+    assert len(heard["compute.instance.update"]) == len(told)
+    locked = heard["instance.lock"][0]
+    assert locked[0] == f"nova-api:{HOST}" and locked[1]["nova_object.data"]["locked_reason"] == "lunch"
+    assert heard["instance.unlock"][0][1]["nova_object.data"]["locked"] is False
+    for phase in ("start", "end"):
+        assert heard[f"instance.shutdown.{phase}"] and heard[f"compute.instance.shutdown.{phase}"]
+
+
+def test_what_else_nova_keeps(heard):
+    def data(event):
+        return [payload["nova_object.data"] for _, payload in heard[event]]
+    for event, name, version in (("keypair.create.start", "KeypairPayload", "1.0"), ("flavor.update", "FlavorPayload", "1.4"),
+                                 ("server_group.delete", "ServerGroupPayload", "1.1"),
+                                 ("aggregate.add_host.end", "AggregatePayload", "1.1"),
+                                 ("service.update", "ServiceStatusPayload", "1.1")):
+        payload = [p for _, p in heard[event] if "nova_object.name" in p][0]
+        assert (payload["nova_object.name"], payload["nova_object.version"]) == (name, version)
+    created = [p for _, p in heard["keypair.create.end"] if "nova_object.data" in p][0]["nova_object.data"]
+    assert created["name"] == "k" and created["fingerprint"] and created["public_key"].startswith("ssh-rsa ")
+    assert [p["key_name"] for _, p in heard["keypair.delete.end"] if "key_name" in p] == ["k"]
+    assert data("flavor.create")[0]["extra_specs"] is None and data("flavor.update")[0]["extra_specs"] == {"a": "b"}
+    assert len(heard["flavor.delete"]) == 1
+    assert [g["rules"] for g in data("server_group.create")] == [{}, {"max_server_per_host": "3"}]
+    server = heard["instance.create.end"][0][1]["nova_object.data"]["uuid"]
+    assert [g["members"] for g in data("server_group.add_member")] == [[server]]
+    assert heard["servergroup.addmember"][0][1]["instance_uuids"] == [server]
+    assert heard["servergroup.create"][1][1]["policy"] == "anti-affinity" and "servergroup.delete" in heard
+    assert data("service.update")[0]["disabled"] is True and data("service.update")[-1]["disabled"] is False
+    assert heard["service.update"][0][0] == "nova-compute:fake-1"
+    for word, older in (("create", "create"), ("add_host", "addhost"), ("remove_host", "removehost"), ("update_prop", "updateprop"),
+                        ("update_metadata", "updatemetadata"), ("delete", "delete")):
+        for phase in ("start", "end"):
+            assert any("nova_object.data" in p for _, p in heard[f"aggregate.{word}.{phase}"]), word
+            assert any("nova_object.data" not in p for _, p in heard[f"aggregate.{older}.{phase}"]), older
+    starts, ends = ([p["nova_object.data"] for _, p in heard[f"aggregate.{w}"] if "nova_object.data" in p]
+                    for w in ("add_host.start", "add_host.end"))
+    assert starts[0]["hosts"] == [] and ends[0]["hosts"] == ["fake-1"] and ends[0]["metadata"] == {"availability_zone": "z"}
 
 
 def test_networks(heard):

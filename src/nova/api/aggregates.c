@@ -6,6 +6,7 @@
  * Placement has a copy of which hosts are in which aggregate, by the aggregate's UUID, for the scheduler's requests.
  */
 #include "nova/api/api.h"
+#include "nova/notify.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -124,7 +125,7 @@ struct change {
     const char *name;        /* UPDATE: NULL keeps it */
     const json_t *metadata;  /* UPDATE, SET_METADATA: members to set; null takes away. NULL: none */
     const char *host;        /* ADD_HOST, REMOVE_HOST */
-    struct aggregate result;
+    struct aggregate before, result; /* after apply(); one that was deleted is both */
     const char *provider;    /* of the host, in placement; NULL: it has no compute node yet */
 };
 
@@ -289,6 +290,9 @@ static struct fault *run_change(struct tx *tx, void *argument)
     if (change->host != NULL)
         TRY(find_host(tx, change->host));
     TRY(find(tx, change->id, change->id_text, &found));
+    change->before = change->result = *found.one;
+    change->before.hosts = json_keep(tx_arena(tx), json_deep_copy(found.one->hosts));
+    change->before.metadata = json_keep(tx_arena(tx), json_deep_copy(found.one->metadata));
     if (change->action == DELETE_AGGREGATE)
         return delete_row(tx, change, &found);
     TRY(change->host != NULL ? change_host(tx, change, &found) : change_metadata(tx, change, &found));
@@ -298,11 +302,48 @@ static struct fault *run_change(struct tx *tx, void *argument)
             TEXT(json_dump(tx_arena(tx), found.one->metadata)), INT(found.one->updated_at), INT(change->id)));
 }
 
+/* aggregate.ACTION.PHASE; the older form has other words and says only what changes. `more` is released. */
+static void tell(struct request *rq, const struct aggregate *a, const char *action, const char *phase, json_t *more)
+{
+    struct context *cx = &rq->cx;
+    const char *who = a->id != 0 ? arena_printf(cx->arena, "%lld", (long long)a->id) : a->name, *word = action;
+    static const char *const older[][2] = { { "add_host", "addhost" }, { "remove_host", "removehost" },
+        { "update_prop", "updateprop" }, { "update_metadata", "updatemetadata" } };
+
+    json_keep(cx->arena, more);
+    if (!notify_wanted(cx))
+        return;
+    for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++)
+        word = strcmp(action, older[i][0]) == 0 ? older[i][1] : word;
+    json_t *payload = more != NULL ? json_copy(more) : json_object();
+    if (a->id != 0)
+        json_object_set_new(payload, "aggregate_id", json_integer(a->id));
+    notify_unversioned(cx, "aggregate", who, arena_printf(cx->arena, "aggregate.%s.%s", word, phase), NOTIFY_INFO, payload);
+    json_t *data = json_pack("{s:s?, s:s?, s:O, s:o, s:o}", "uuid", a->uuid, "name", a->name, "metadata", a->metadata, "hosts",
+        a->hosts != NULL ? json_incref(a->hosts) : a->id != 0 ? json_array() : json_null(), "id",
+        a->id != 0 ? json_integer(a->id) : json_null());
+    notify_api(cx, arena_printf(cx->arena, "aggregate.%s.%s", action, phase), notify_object("AggregatePayload", "1.1", data));
+}
+
+static void tell_both(struct request *rq, const struct change *change)
+{
+    static const char *const words[] = { [ADD_HOST] = "add_host", [REMOVE_HOST] = "remove_host", [SET_METADATA] = "update_metadata",
+        [UPDATE] = "update_prop", [DELETE_AGGREGATE] = "delete" };
+    json_t *more = change->host != NULL ? json_pack("{s:s}", "host_name", change->host)
+        : change->metadata != NULL ? json_pack("{s:O}", "meta_data", change->metadata) : json_object();
+
+    json_incref(more);
+    tell(rq, &change->before, words[change->action], "start", more);
+    tell(rq, &change->result, words[change->action], "end", more);
+}
+
 static struct fault *apply(struct request *rq, struct change *change)
 {
     change->id_text = request_argument(rq, "id");
     TRY(path_id(rq, &change->id));
-    return db_write(rq->cx.arena, rq->cx.app->db, run_change, change);
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change, change));
+    tell_both(rq, change);
+    return NULL;
 }
 
 /* ---- placement's copy ---- */
@@ -393,6 +434,10 @@ static struct fault *aggregates_create(struct request *rq)
     if (zone != NULL)
         json_object_set_new(aggregate.metadata, "availability_zone", json_string(zone));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_create, &aggregate));
+    struct aggregate before = { .uuid = aggregate.uuid, .name = aggregate.name, .metadata = aggregate.metadata };
+    json_t *more = json_pack("{s:s, s:O}", "name", aggregate.name, "meta_data", aggregate.metadata);
+    tell(rq, &before, "create", "start", json_incref(more));
+    tell(rq, &aggregate, "create", "end", more);
     return answer(rq, &aggregate, true);
 }
 

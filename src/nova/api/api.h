@@ -60,6 +60,9 @@ struct fault *api_server(struct request *rq, const char *rule, struct instance *
 /* Whether the caller is nova's administrator (context_is_admin). */
 bool api_is_admin(struct request *rq);
 
+/* server_group.add_member, for those who listen: a server joined a group. */
+struct fault *server_group_tell_member(struct request *rq, const char *group, const char *server);
+
 /* An empty answer. */
 struct fault *api_empty(struct request *rq, int status);
 

@@ -24,6 +24,9 @@ struct fault *flavor_load(struct tx *tx, const char *flavorid, const char *proje
 /* The copy that an instance keeps (struct instance, flavor). */
 const char *flavor_json(struct arena *arena, const struct flavor *flavor);
 
+/* flavor.create, flavor.update, flavor.delete for those who listen. Only an update tells who may use it. */
+struct fault *flavor_tell(struct request *rq, const struct flavor *flavor, const char *action);
+
 /* By the {flavor_id} of the path, with the caller's eyes. */
 struct fault *flavor_of_request(struct request *rq, struct flavor *ret);
 

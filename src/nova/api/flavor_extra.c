@@ -4,6 +4,7 @@
  */
 #include "nova/api/api.h"
 #include "nova/api/flavor.h"
+#include "nova/notify.h"
 
 #include "base/clock.h"
 
@@ -44,8 +45,14 @@ static struct fault *run_change(struct tx *tx, void *argument)
 
 static struct fault *change_specs(struct request *rq, const json_t *set, const char *remove)
 {
-    return db_write(rq->cx.arena, rq->cx.app->db, run_change,
-        &(struct spec_change){ request_argument(rq, "flavor_id"), set, remove });
+    struct flavor flavor;
+
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change,
+        &(struct spec_change){ request_argument(rq, "flavor_id"), set, remove }));
+    if (!notify_wanted(&rq->cx))
+        return NULL;
+    TRY(flavor_of_request(rq, &flavor));
+    return flavor_tell(rq, &flavor, "update");
 }
 
 static struct fault *specs_index(struct request *rq)
@@ -155,6 +162,7 @@ static struct fault *add_access(struct request *rq)
         return CONFLICT(rq, "Flavor access already exists for flavor %s and project %s combination.", flavor.flavorid,
             project);
     TRY(fault);
+    TRY(flavor_tell(rq, &flavor, "update"));
     return write_access(rq, &flavor);
 }
 
@@ -171,6 +179,7 @@ static struct fault *remove_access(struct request *rq)
         BIND(INT(flavor.id), TEXT(project)), &changed));
     if (changed == 0)
         return NOT_FOUND(rq, "Flavor access not found for %s / %s combination.", flavor.flavorid, project);
+    TRY(flavor_tell(rq, &flavor, "update"));
     return write_access(rq, &flavor);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "nova/api/api.h"
 #include "nova/api/flavor.h"
+#include "nova/notify.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -258,6 +259,42 @@ static const struct schema create_body_1 = { .types = SCHEMA_OBJECT, .closed = t
 static const struct schema create_body_55 = { .types = SCHEMA_OBJECT, .closed = true,
     .properties = SCHEMA_PROPERTIES({ "flavor", &create_55 }), .required = SCHEMA_WORDS("flavor") };
 
+static struct fault *projects_of(struct request *rq, const struct flavor *flavor, json_t **ret)
+{
+    struct tx *tx;
+    struct rows *rows;
+
+    *ret = json_array();
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(sql_query(tx, &rows, "SELECT project_id FROM flavor_projects WHERE flavor_id=? ORDER BY project_id",
+        BIND(INT(flavor->id))));
+    while (rows_next(rows))
+        json_array_append_new(*ret, json_string(rows_text(rows, 0)));
+    struct fault *fault = rows_fault(rows);
+    tx_end(tx);
+    return fault;
+}
+
+struct fault *flavor_tell(struct request *rq, const struct flavor *f, const char *action)
+{
+    bool created = strcmp(action, "create") == 0, updated = strcmp(action, "update") == 0;
+    json_t *projects = NULL;
+
+    if (!notify_wanted(&rq->cx))
+        return NULL;
+    if (updated)
+        TRY(projects_of(rq, f, &projects));
+    json_t *specs = updated ? json_parse_own(rq->cx.arena, f->extra_specs) : NULL;
+    json_t *data = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:b, s:i, s:s?}", "flavorid", f->flavorid, "name",
+        f->name, "memory_mb", (json_int_t)f->memory_mb, "vcpus", (json_int_t)f->vcpus, "root_gb", (json_int_t)f->root_gb,
+        "ephemeral_gb", (json_int_t)f->ephemeral_gb, "swap", (json_int_t)f->swap, "rxtx_factor", f->rxtx_factor, "disabled",
+        (int)f->disabled, "is_public", (int)f->is_public, "vcpu_weight", 0, "description", f->description);
+    json_object_set_new(data, "extra_specs", specs != NULL ? json_incref(specs) : json_null());
+    json_object_set_new(data, "projects", projects != NULL ? projects : created ? json_array() : json_null());
+    notify_api(&rq->cx, arena_printf(rq->cx.arena, "flavor.%s", action), notify_object("FlavorPayload", "1.4", data));
+    return NULL;
+}
+
 static struct fault *run_create(struct tx *tx, void *argument)
 {
     struct flavor *f = argument;
@@ -304,6 +341,7 @@ static struct fault *flavors_create(struct request *rq)
         return BAD_REQUEST(rq, "Invalid input for field/attribute rxtx_factor. Value: %g. %g is less than or equal to the "
             "minimum of 0", flavor.rxtx_factor, flavor.rxtx_factor);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_create, &flavor));
+    TRY(flavor_tell(rq, &flavor, "create"));
     return flavor_answer(rq, &flavor);
 }
 
@@ -321,6 +359,7 @@ static struct fault *flavors_update(struct request *rq)
     flavor.description = json_text_at(rq->body, "flavor.description");
     TRY(db_exec(rq->cx.arena, rq->cx.app->db, "UPDATE flavors SET description=?,updated_at=? WHERE id=?",
         BIND(TEXT(flavor.description), INT(clock_now_us()), INT(flavor.id)), NULL));
+    TRY(flavor_tell(rq, &flavor, "update"));
     return flavor_answer(rq, &flavor);
 }
 
@@ -339,6 +378,7 @@ static struct fault *flavors_delete(struct request *rq)
 
     TRY(flavor_of_request(rq, &flavor));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, &flavor));
+    TRY(flavor_tell(rq, &flavor, "delete"));
     return api_empty(rq, 202);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "nova/api/api.h"
 #include "nova/api/keypair_crypto.h"
+#include "nova/notify.h"
 #include "nova/quota.h"
 
 #include "base/clock.h"
@@ -134,16 +135,54 @@ static struct fault *keypairs_show(struct request *rq)
     return NULL;
 }
 
+/* keypair.ACTION.PHASE. What is not known yet is null. */
+static void tell(struct request *rq, const struct key_row *key, const char *action, const char *phase)
+{
+    const char *event = arena_printf(rq->cx.arena, "keypair.%s.%s", action, phase);
+
+    if (!notify_wanted(&rq->cx))
+        return;
+    notify_unversioned(&rq->cx, "api", NULL, event, NOTIFY_INFO, json_pack("{s:s?, s:s?, s:s}", "tenant_id",
+        rq->cx.caller->project_id, "user_id", rq->cx.caller->user_id, "key_name", key->name));
+    notify_api(&rq->cx, event, notify_object("KeypairPayload", "1.0", json_pack("{s:s, s:s, s:s?, s:s?, s:s}", "user_id",
+        key->user_id, "name", key->name, "fingerprint", key->fingerprint, "public_key", key->public_key, "type", key->type)));
+}
+
+/* A key that is to go, for those who listen. */
+static struct fault *find_going(struct request *rq, const char *user_id, struct key_row *ret)
+{
+    struct tx *tx;
+    struct rows *rows;
+
+    *ret = (struct key_row){ .name = NULL };
+    if (!notify_wanted(&rq->cx))
+        return NULL;
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(sql_query(tx, &rows, "SELECT " COLUMNS " FROM key_pairs WHERE user_id=? AND name=?",
+        BIND(TEXT(user_id), TEXT(request_argument(rq, "name")))));
+    if (rows_next(rows))
+        read_key(rows, ret);
+    struct fault *fault = rows_fault(rows);
+    tx_end(tx);
+    return fault;
+}
+
 static struct fault *keypairs_delete(struct request *rq)
 {
     const char *user_id;
     int64_t changed;
+    struct key_row going;
 
     TRY(whose(rq, "os_compute_api:os-keypairs:delete", &user_id));
+    TRY(find_going(rq, user_id, &going));
+    if (going.name != NULL)
+        tell(rq, &going, "delete", "start");
     TRY(db_exec(rq->cx.arena, rq->cx.app->db, "DELETE FROM key_pairs WHERE user_id=? AND name=?",
         BIND(TEXT(user_id), TEXT(request_argument(rq, "name"))), &changed));
     if (changed == 0)
         return not_found(rq, user_id);
+    if (going.name != NULL)
+        tell(rq, &going, "delete", "end");
     return api_empty(rq, rq->version >= WITH_TYPE ? 204 : 202);
 }
 
@@ -254,8 +293,11 @@ static struct fault *keypairs_create(struct request *rq)
         .user_id = user_id != NULL && *user_id != '\0' ? user_id : rq->cx.caller->user_id };
     TRY(request_enforce(rq, "os_compute_api:os-keypairs:create", POLICY_TARGET({ "user_id", creation.key.user_id })));
     TRY(quota_before(rq, &creation));
+    const char *action = creation.key.public_key != NULL ? "import" : "create";
+    tell(rq, &creation.key, action, "start");
     TRY(make_key(rq, &creation.key, &private_key));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_create, &creation));
+    tell(rq, &creation.key, action, "end");
     json_begin(w, NULL);
     json_begin(w, "keypair");
     write_key(rq, &creation.key);

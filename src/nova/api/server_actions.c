@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "nova/action.h"
+#include "nova/notify.h"
 #include "nova/rpcapi.h"
 #include "oslo/messaging.h"
 #include "oslo/rest.h"
@@ -152,6 +153,8 @@ static struct fault *power(struct request *rq, const struct power_action *action
         json_keep(rq->cx.arena, json_incref(arguments));
     TRY(api_server(rq, action->policy, &change.instance));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_power, &change));
+    const struct instance_before before = notify_before(&rq->cx, &change.instance);
+    notify_changed(&rq->cx, &before, "nova-compute");
     return take_back(rq, &change.instance, action->task, tell_host(rq, &change.instance, action->rpc, arguments));
 }
 
@@ -236,6 +239,17 @@ static struct fault *host_is_up(struct request *rq, const char *host, bool *ret)
     return NULL;
 }
 
+static struct fault *tell_deleted(struct request *rq, const char *uuid)
+{
+    struct instance gone;
+
+    if (!notify_wanted(&rq->cx))
+        return NULL;
+    TRY(instance_get(rq->cx.arena, rq->cx.app->db, uuid, true, &gone));
+    notify_instance(&rq->cx, &gone, &(struct instance_event){ .source = "nova-api", .word = "delete", .phase = "end" });
+    return NULL;
+}
+
 struct fault *server_delete(struct request *rq, const char *rule, const char *method)
 {
     struct change change = { .rq = rq };
@@ -246,12 +260,17 @@ struct fault *server_delete(struct request *rq, const char *rule, const char *me
         return instance_not_found(rq->cx.arena, change.instance.uuid);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_deleting, &change));
     const struct instance *instance = &change.instance;
+    const struct instance_before before = notify_before(&rq->cx, instance);
+    notify_changed(&rq->cx, &before, "nova-compute");
     if (instance->host != NULL)
         TRY(host_is_up(rq, instance->host, &up));
     if (up)
         return take_back(rq, instance, TASK_DELETING, tell_host(rq, instance, RPC_TERMINATE_INSTANCE, NULL));
+    notify_instance(&rq->cx, instance, &(struct instance_event){ .source = "nova-api", .word = "delete", .phase = "start" });
     TRY(release_resources(rq, instance));
-    return instance->host == NULL ? NULL : db_write(rq->cx.arena, rq->cx.app->db, run_destroy, (void *)instance->uuid);
+    if (instance->host != NULL)
+        TRY(db_write(rq->cx.arena, rq->cx.app->db, run_destroy, (void *)instance->uuid));
+    return tell_deleted(rq, instance->uuid);
 }
 
 static struct fault *force_delete(struct request *rq)
@@ -280,6 +299,19 @@ static struct fault *run_lock(struct tx *tx, void *argument)
     return action_finish(tx, RQ(lock->rq), lock->uuid, NULL);
 }
 
+static struct fault *change_lock(struct request *rq, struct instance *instance, struct lock *change)
+{
+    const struct instance_before before = notify_before(&rq->cx, instance);
+
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_lock, change));
+    notify_changed(&rq->cx, &before, "nova-compute");
+    instance->locked_by = change->by;
+    instance->locked_reason = change->reason;
+    const char *word = change->by != NULL ? "lock" : "unlock";
+    notify_instance(&rq->cx, instance, &(struct instance_event){ .source = "nova-api", .word = word });
+    return NULL;
+}
+
 static struct fault *lock(struct request *rq)
 {
     struct instance instance;
@@ -289,7 +321,7 @@ static struct fault *lock(struct request *rq)
     TRY(api_server(rq, RULE("os-lock-server:lock"), &instance));
     const char *project = rq->cx.caller->project_id;
     bool owner = project != NULL && strcmp(project, instance.project_id) == 0;
-    return db_write(rq->cx.arena, rq->cx.app->db, run_lock, &(struct lock){ rq, instance.uuid, owner ? "owner" : "admin",
+    return change_lock(rq, &instance, &(struct lock){ rq, instance.uuid, owner ? "owner" : "admin",
         json_text_at(rq->body, "lock.locked_reason"), ACTION_LOCK });
 }
 
@@ -301,7 +333,7 @@ static struct fault *unlock(struct request *rq)
     if (instance.locked_by != NULL && strcmp(instance.locked_by, "owner") != 0)
         TRY(request_enforce(rq, RULE("os-lock-server:unlock:unlock_override"),
             POLICY_TARGET({ "project_id", instance.project_id }, { "user_id", instance.user_id })));
-    return db_write(rq->cx.arena, rq->cx.app->db, run_lock, &(struct lock){ rq, instance.uuid, NULL, NULL, ACTION_UNLOCK });
+    return change_lock(rq, &instance, &(struct lock){ rq, instance.uuid, NULL, NULL, ACTION_UNLOCK });
 }
 
 static const struct schema reset_state = { .types = SCHEMA_STRING, .values = SCHEMA_WORDS("active", "error") };
@@ -317,8 +349,11 @@ static struct fault *reset(struct request *rq)
     TRY(request_enforce(rq, RULE("os-admin-actions:reset_state"), NULL));
     TRY(request_validate(rq, &reset_body));
     TRY(api_server(rq, NULL, &instance));
-    return instance_save(rq->cx.arena, rq->cx.app->db, instance.uuid, CHANGES(
-        CHANGE(VM_STATE, TEXT(json_text_at(rq->body, "os-resetState.state"))), CHANGE(TASK_STATE, SQL_NULL)), NULL);
+    const struct instance_before before = notify_before(&rq->cx, &instance);
+    TRY(instance_save(rq->cx.arena, rq->cx.app->db, instance.uuid, CHANGES(
+        CHANGE(VM_STATE, TEXT(json_text_at(rq->body, "os-resetState.state"))), CHANGE(TASK_STATE, SQL_NULL)), NULL));
+    notify_changed(&rq->cx, &before, "nova-compute");
+    return NULL;
 }
 
 static const struct schema console_length = { .types = SCHEMA_INTEGER | SCHEMA_STRING | SCHEMA_NULL, .pattern = "^-?[0-9]+$",

@@ -524,5 +524,7 @@ struct fault *servers_create(struct request *rq)
     if (password == NULL)
         password = random_password(rq->cx.arena, PASSWORD_LENGTH);
     TRY(take_back(&c, tell_conductor(&c, password)));
+    for (int64_t i = 0; i < c.count && c.model.server_group != NULL; i++)
+        TRY(server_group_tell_member(rq, c.model.server_group, c.instances[i].uuid));
     return answer(&c, password);
 }

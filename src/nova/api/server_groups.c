@@ -3,6 +3,7 @@
  * server_groups: which servers are to be together and which apart. API reference: Server groups.
  */
 #include "nova/api/api.h"
+#include "nova/notify.h"
 #include "nova/quota.h"
 
 #include "base/clock.h"
@@ -158,12 +159,77 @@ static struct fault *run_delete(struct tx *tx, void *argument)
     return sql_exec(tx, "DELETE FROM server_group_members WHERE group_uuid=?", BIND(TEXT(group->uuid)));
 }
 
+/* server_group.ACTION in the form of now. `members` is released. */
+static void tell_members(struct request *rq, const struct group *g, const char *action, json_t *members)
+{
+    struct context *cx = &rq->cx;
+    const json_t *rules = json_parse_own(cx->arena, g->rules), *most = json_object_get(rules, "max_server_per_host");
+    json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:{}, s:o, s:n}", "uuid", g->uuid, "name", g->name, "project_id",
+        g->project_id, "user_id", g->user_id, "policies", g->policy, "policy", g->policy, "rules", "members", members, "hosts");
+
+    if (most != NULL) /* as nova: a dictionary of texts */
+        json_object_set_new(json_object_get(data, "rules"), "max_server_per_host", json_string(json_dump(cx->arena, most)));
+    notify_api(cx, arena_printf(cx->arena, "server_group.%s", action), notify_object("ServerGroupPayload", "1.1", data));
+}
+
+static struct fault *members_of(struct tx *tx, const char *group, json_t *to)
+{
+    struct rows *rows;
+
+    TRY(sql_query(tx, &rows, "SELECT instance_uuid FROM server_group_members WHERE group_uuid=?", BIND(TEXT(group))));
+    while (rows_next(rows))
+        json_array_append_new(to, json_string(rows_text(rows, 0)));
+    return rows_fault(rows);
+}
+
+struct fault *server_group_tell_member(struct request *rq, const char *id, const char *server)
+{
+    struct context *cx = &rq->cx;
+    struct tx *tx;
+    struct rows *rows;
+    struct group group;
+
+    if (!notify_wanted(cx))
+        return NULL;
+    json_t *members = json_keep(cx->arena, json_array());
+    TRY(db_read(cx->arena, cx->app->db, &tx));
+    TRY(sql_query(tx, &rows, "SELECT " COLUMNS " FROM server_groups g WHERE g.uuid=?", BIND(TEXT(id))));
+    bool found = rows_next(rows);
+    if (found)
+        read_group(rows, &group);
+    rows_end(rows);
+    struct fault *fault = rows_fault(rows) != NULL ? rows_fault(rows) : members_of(tx, id, members);
+    tx_end(tx);
+    TRY(fault);
+    if (!found) /* it went meanwhile */
+        return NULL;
+    notify_unversioned(cx, "servergroup", NULL, "servergroup.addmember", NOTIFY_INFO, json_pack("{s:s, s:[s]}",
+        "server_group_id", id, "instance_uuids", server));
+    tell_members(rq, &group, "add_member", json_incref(members));
+    return NULL;
+}
+
+static void tell(struct request *rq, const struct group *g, const char *action)
+{
+    struct context *cx = &rq->cx;
+
+    if (!notify_wanted(cx))
+        return;
+    json_t *older = json_pack("{s:s}", "server_group_id", g->uuid);
+    if (strcmp(action, "create") == 0)
+        json_object_update_new(older, json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s}", "uuid", g->uuid, "name", g->name, "project_id",
+            g->project_id, "user_id", g->user_id, "policies", g->policy, "policy", g->policy));
+    notify_unversioned(cx, "servergroup", NULL, arena_printf(cx->arena, "servergroup.%s", action), NOTIFY_INFO, older);
+    tell_members(rq, g, action, json_array());
+}
+
 static struct fault *groups_delete(struct request *rq)
 {
     struct group group;
 
     TRY(find_group(rq, "os_compute_api:os-server-groups:delete", &group));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, &group));
+    tell(rq, &group, "delete");
     return api_empty(rq, 204);
 }
 
@@ -248,6 +314,7 @@ static struct fault *groups_create(struct request *rq)
     if (most != NULL)
         group->rules = arena_printf(rq->cx.arena, "{\"max_server_per_host\":%lld}", (long long)json_number(most, 0));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_create, &creation));
+    tell(rq, group, "create");
     json_begin(&rq->json, NULL);
     begin_group(rq, "server_group", group);
     end_group(rq);

@@ -3,6 +3,7 @@
  * server_metadata: the metadata of a server. API reference: Server metadata.
  */
 #include "nova/api/server_actions.h"
+#include "nova/notify.h"
 #include "nova/quota.h"
 
 #include <string.h>
@@ -60,7 +61,9 @@ static struct fault *change_metadata(struct request *rq, const char *rule, const
 
     TRY(api_server(rq, rule, &instance));
     change.uuid = instance.uuid;
+    const struct instance_before before = notify_before(&rq->cx, &instance);
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change, &change));
+    notify_changed(&rq->cx, &before, "nova-compute");
     if (ret != NULL)
         *ret = change.result;
     return NULL;

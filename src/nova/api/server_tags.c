@@ -3,6 +3,7 @@
  * server_tags: the tags of a server, from 2.26 on. API reference: Server tags.
  */
 #include "nova/api/server_actions.h"
+#include "nova/notify.h"
 
 #include "oslo/rest.h"
 
@@ -72,7 +73,10 @@ static struct fault *change_tags(struct request *rq, const char *rule, struct ch
     TRY(api_server(rq, rule, &instance));
     change->rq = rq;
     change->uuid = instance.uuid;
-    return db_write(rq->cx.arena, rq->cx.app->db, run_change, change);
+    const struct instance_before before = notify_before(&rq->cx, &instance);
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_change, change));
+    notify_changed(&rq->cx, &before, "nova-api");
+    return NULL;
 }
 
 static struct fault *answer(struct request *rq, const char *const *tags)

@@ -9,6 +9,7 @@
 #include "nova/api/server_view.h"
 
 #include "nova/api/api.h"
+#include "nova/notify.h"
 
 #include <string.h>
 
@@ -62,7 +63,9 @@ static struct fault *servers_update(struct request *rq)
     if ((value = json_object_get(server, "OS-DCF:diskConfig")) != NULL)
         changes[count++] = (struct instance_change){ INSTANCE_AUTO_DISK_CONFIG,
             INT(strcmp(json_string_value(value), "AUTO") == 0) };
+    const struct instance_before before = notify_before(&rq->cx, &instance);
     TRY(instance_save(rq->cx.arena, rq->cx.app->db, instance.uuid, changes, count, NULL));
+    notify_changed(&rq->cx, &before, "nova-compute");
     TRY(instance_get(rq->cx.arena, rq->cx.app->db, instance.uuid, false, &instance));
     return answer(rq, &instance, rq->version >= 75, rq->version >= 75);
 }

@@ -4,6 +4,7 @@
  */
 #include "nova/api/api.h"
 #include "nova/cells.h"
+#include "nova/notify.h"
 
 #include "base/clock.h"
 
@@ -97,11 +98,28 @@ static struct fault *find_service(struct request *rq, struct view *view, const c
     return NOT_FOUND(rq, "Could not find binary %s on host %s.", binary, host);
 }
 
+/* As nova: told in the service's own name. */
+static void tell(struct request *rq, const struct service_row *s, const char *action)
+{
+    struct context *cx = &rq->cx;
+
+    if (!notify_wanted(cx))
+        return;
+    json_t *data = json_pack("{s:s, s:s, s:s, s:s?, s:b, s:s?, s:b, s:I, s:n, s:I, s:s?}", "uuid", s->uuid, "host", s->host,
+        "binary", s->binary, "topic", s->topic, "disabled", (int)s->disabled, "disabled_reason", s->disabled_reason, "forced_down",
+        (int)s->forced_down, "version", (json_int_t)s->version, "availability_zone", "report_count", (json_int_t)s->report_count,
+        "last_seen_up", s->last_seen_up != 0 ? clock_text(cx->arena, s->last_seen_up, CLOCK_ISO) : NULL);
+    notify_versioned(cx, s->binary, s->host, arena_printf(cx->arena, "service.%s", action), NOTIFY_INFO,
+        notify_object("ServiceStatusPayload", "1.1", data));
+}
+
 static struct fault *save_service(struct request *rq, const struct service_row *s)
 {
-    return db_exec(rq->cx.arena, rq->cx.app->db,
+    TRY(db_exec(rq->cx.arena, rq->cx.app->db,
         "UPDATE services SET disabled=?,disabled_reason=?,forced_down=?,updated_at=? WHERE id=?",
-        BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(clock_now_us()), INT(s->id)), NULL);
+        BIND(INT(s->disabled), TEXT(s->disabled_reason), INT(s->forced_down), INT(clock_now_us()), INT(s->id)), NULL));
+    tell(rq, s, "update");
+    return NULL;
 }
 
 static const struct schema reason = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 255 };
@@ -199,6 +217,7 @@ static struct fault *services_delete(struct request *rq)
 
     TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, service));
+    tell(rq, service, "delete");
     if (strcmp(service->binary, "nova-compute") == 0)
         TRY(cells_unmap_host(rq->cx.arena, cells_db(rq->cx.app), service->host));
     return api_empty(rq, 204);

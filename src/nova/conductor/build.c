@@ -7,6 +7,7 @@
  * A build that failed on its host comes back here, alone, with the list of hosts that were tried.
  */
 #include "nova/conductor/conductor.h"
+#include "nova/notify.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -97,7 +98,13 @@ static struct fault *assign_run(struct flow *flow)
     json_t *destinations = json_object_get(flow->state, "destinations");
     size_t count = json_array_size(destinations);
     struct assign assign = { flow, ARENA_ARRAY(cx->arena, bool, count + 1) };
+    struct instance_before *before = ARENA_ARRAY(cx->arena, struct instance_before, count + 1);
+    for (size_t i = 0; i < count; i++)
+        before[i] = notify_before_read(cx, json_text_at(json_array_get(destinations, i), "instance_uuid"));
     TRY(db_write(cx->arena, cx->app->db, run_assign, &assign));
+    for (size_t i = 0; i < count; i++)
+        if (!assign.gone[i])
+            notify_changed(cx, &before[i], "nova-compute");
     for (size_t i = count; i-- > 0;) {
         if (!assign.gone[i])
             continue;
@@ -243,8 +250,10 @@ struct fault *reschedule_instance(struct context *cx, void *owner, const json_t 
     json_t *retry = json_keep(cx->arena, json_pack("{s:I, s:o, s:s?}", "num_attempts", (json_int_t)(attempts + 1),
         "hosts", hosts, "exc_reason", reason));
     const struct instance_expect expect = { .vm_states = STATES(VM_BUILDING) };
+    const struct instance_before before = notify_before(cx, &instance);
     TRY(instance_save(cx->arena, cx->app->db, uuid, CHANGES(CHANGE(HOST, SQL_NULL), CHANGE(NODE, SQL_NULL),
         CHANGE(TASK_STATE, TEXT(TASK_SCHEDULING))), &expect));
+    notify_changed(cx, &before, "nova-compute");
     trace_note(cx, SERVICE, "attempt %lld of %lld", (long long)attempts + 1, (long long)most);
     return build_again(cx, &instance, retry);
 }

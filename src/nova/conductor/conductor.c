@@ -8,6 +8,7 @@
 #include "nova/action.h"
 #include "nova/cells.h"
 #include "nova/hosts.h"
+#include "nova/notify.h"
 #include "oslo/periodic.h"
 
 #include <string.h>
@@ -71,7 +72,10 @@ static struct fault *run_report(struct tx *tx, void *argument)
 
 struct fault *instance_report(struct context *cx, const struct instance_report *report)
 {
-    return db_write(cx->arena, cx->app->db, run_report, &(struct report_run){ cx, report });
+    const struct instance_before before = notify_before_read(cx, report->count > 0 ? report->uuid : NULL);
+    TRY(db_write(cx->arena, cx->app->db, run_report, &(struct report_run){ cx, report }));
+    notify_changed(cx, &before, "nova-compute");
+    return NULL;
 }
 
 static const char *const *states_of(struct arena *arena, const json_t *list)
