@@ -72,8 +72,8 @@ static json_t *addresses(struct context *cx, const struct instance *instance, bo
                     ? json_pack("{s:s?, s:i, s:s?, s:s, s:{}, s:[]}", "address", address, "version", number, "label", label, "type",
                         "fixed", "meta", "floating_ips")
                     : notify_object("IpPayload", "1.0", json_pack("{s:s?, s:s?, s:s?, s:{}, s:i, s:s?, s:s?}", "mac",
-                        json_text_at(vif, "address"), "address", address, "port_uuid", json_text_at(vif, "id"), "meta", "version", number, "label",
-                        label, "device_name", json_text_at(vif, "devname"))));
+                        json_text_at(vif, "address"), "address", address, "port_uuid", json_text_at(vif, "id"), "meta", "version",
+                        number, "label", label, "device_name", json_text_at(vif, "devname"))));
             }
         }
     }
