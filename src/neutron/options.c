@@ -109,6 +109,11 @@ static const struct option ml2_rows[] = {
     { "ml2_type_geneve", "vni_ranges", OPTION_LIST, "", "Known for existing files: there are no geneve networks." },
     { "ml2_type_geneve", "max_header_size", OPTION_INT, "30", "Known for existing files: there are no geneve networks." },
     { "ml2_type_gre", "tunnel_id_ranges", OPTION_LIST, "", "Known for existing files: there are no gre networks." },
+};
+const struct option_table ml2_options = OPTION_TABLE(ml2_rows);
+
+/* In ml2_conf.ini and openvswitch_agent.ini. */
+static const struct option security_group_rows[] = {
     { "SECURITYGROUP", "enable_security_group", OPTION_STR, "true",
       "Whether ports are filtered: they always are; any other value is refused.",
       .choices = OPTION_WORDS("true", "True", "TRUE", "1", "yes", "on") },
@@ -117,7 +122,7 @@ static const struct option ml2_rows[] = {
     { "SECURITYGROUP", "enable_ipset", OPTION_BOOL, "true", "Known for existing files: filters are flows of the switch." },
     { "SECURITYGROUP", "permitted_ethertypes", OPTION_LIST, "", "Known for existing files: no others pass." },
 };
-const struct option_table ml2_options = OPTION_TABLE(ml2_rows);
+const struct option_table security_group_options = OPTION_TABLE(security_group_rows);
 
 /* openvswitch_agent.ini */
 static const struct option switch_rows[] = {
@@ -161,13 +166,6 @@ static const struct option switch_rows[] = {
     { "AGENT", "tunnel_csum", OPTION_BOOL, "false", "Known for existing files: tunnels are not checksummed." },
     { "AGENT", "extensions", OPTION_LIST, "", "Known for existing files: there are no extensions of the agent." },
     { "vxlan", "enable_vxlan", OPTION_BOOL, "true", "Known for existing files: [agent] tunnel_types says it." },
-    { "SECURITYGROUP", "enable_security_group", OPTION_STR, "true",
-      "Whether ports are filtered: they always are; any other value is refused.",
-      .choices = OPTION_WORDS("true", "True", "TRUE", "1", "yes", "on") },
-    { "SECURITYGROUP", "firewall_driver", OPTION_STR, "openvswitch", "How ports are filtered: by flows of the switch.",
-      .choices = OPTION_WORDS("openvswitch", "neutron.agent.linux.openvswitch_firewall.OVSFirewallDriver") },
-    { "SECURITYGROUP", "enable_ipset", OPTION_BOOL, "true", "Known for existing files: filters are flows of the switch." },
-    { "SECURITYGROUP", "permitted_ethertypes", OPTION_LIST, "", "Known for existing files: no others pass." },
 };
 const struct option_table ovs_agent_options = OPTION_TABLE(switch_rows);
 

@@ -29,7 +29,8 @@ const char *texts_repr(struct arena *arena, const char *const *texts, size_t cou
 const char *json_shown(struct arena *arena, const json_t *value);
 
 extern const struct policy_table neutron_policies;
-extern const struct option_table neutron_options, ml2_options, ovs_agent_options, dhcp_agent_options, metadata_agent_options;
+extern const struct option_table neutron_options, ml2_options, security_group_options, ovs_agent_options, dhcp_agent_options,
+    metadata_agent_options;
 extern const struct option_table neutron_target_options;
 extern const struct rest_target neutron_targets[];
 enum { NEUTRON_MIGRATIONS = 5 };

@@ -10,21 +10,23 @@
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
     &security_group_rule_routes, &agent_routes, &quota_routes, &tag_routes,
     &availability_routes, &extension_routes, NULL };
-static const struct option_table *const options[] = { &neutron_options, &ml2_options, &ovs_agent_options, &dhcp_agent_options,
-    &metadata_agent_options, &neutron_target_options, NULL };
+static const struct option_table *const options[] = { &neutron_options, &ml2_options, &security_group_options, &ovs_agent_options,
+    &dhcp_agent_options, &metadata_agent_options, &neutron_target_options, NULL };
 static const struct policy_table *const policies[] = { &neutron_policies, NULL };
 
 static const struct program *const programs[] = { &neutron_db_manage, NULL };
 
+#define FILE_OF(...) ((const struct option_table *const[]){ __VA_ARGS__, NULL })
+
 static const struct role roles[] = {
     { "neutron-server",            plugin_start,         plugin_stop, .database = true, .serves = OPTION_WORDS(API_LISTENER),
-      .files = OPTION_WORDS("plugins/ml2/ml2_conf.ini"), .options = &ml2_options },
+      .files = OPTION_WORDS("plugins/ml2/ml2_conf.ini"), .options = FILE_OF(&ml2_options, &security_group_options) },
     { "neutron-openvswitch-agent", ovs_agent_start,      ovs_agent_stop,
-      .files = OPTION_WORDS("plugins/ml2/openvswitch_agent.ini"), .options = &ovs_agent_options },
+      .files = OPTION_WORDS("plugins/ml2/openvswitch_agent.ini"), .options = FILE_OF(&ovs_agent_options, &security_group_options) },
     { "neutron-metadata-agent",    metadata_agent_start, metadata_agent_stop, .files = OPTION_WORDS("metadata_agent.ini"),
-      .options = &metadata_agent_options },
+      .options = FILE_OF(&metadata_agent_options) },
     { "neutron-dhcp-agent",        dhcp_agent_start,     dhcp_agent_stop,     .files = OPTION_WORDS("dhcp_agent.ini"),
-      .options = &dhcp_agent_options },
+      .options = FILE_OF(&dhcp_agent_options) },
     { NULL },
 };
 

@@ -60,7 +60,7 @@ static size_t policy_count(const struct service *service)
 }
 
 /* A service, or a program of one that has a configuration file of its own (neutron-dhcp-agent). */
-static const struct service *find_sample(const char *name, const struct option_table **ret_options)
+static const struct service *find_sample(const char *name, const struct option_table *const **ret_options)
 {
     *ret_options = NULL;
     for (int i = 0; services[i] != NULL; i++)
@@ -76,7 +76,7 @@ static const struct service *find_sample(const char *name, const struct option_t
 static int print_sample(const struct arguments *arguments, const char *what, bool config)
 {
     const char *const *words = arguments->words;
-    const struct option_table *own = NULL;
+    const struct option_table *const *own = NULL;
     const struct service *service = words[0] != NULL && words[1] != NULL ? find_sample(words[1], &own) : NULL;
     if (service == NULL || strcmp(words[0], "sample") != 0) {
         fprintf(stderr, "usage: nubo %s sample SERVICE; services:", what);
@@ -92,9 +92,9 @@ static int print_sample(const struct arguments *arguments, const char *what, boo
     BUF_CLEANUP struct buf text = { 0 };
     const struct option_table *tables[APP_OPTION_TABLES];
     size_t count = app_option_tables(service, tables);
-    if (config && own != NULL)
-        config_sample(&text, &own, 1);
-    else if (config)
+    for (count = own != NULL ? 0 : count; own != NULL && own[count] != NULL; count++)
+        tables[count] = own[count];
+    if (config)
         config_sample(&text, tables, count);
     else
         policy_sample(&text, service->policies, policy_count(service));

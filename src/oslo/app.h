@@ -30,7 +30,7 @@ struct role {
     const char *const *serves;       /* what it listens for: API_LISTENER, names of the service's listeners; NULL: nothing */
     const char *serves_option;       /* [DEFAULT] list of those that are to be served ("enabled_apis"); NULL: all */
     const char *const *files;        /* configuration beside SERVICE.conf and NAME.conf, below /etc/SERVICE; may be NULL */
-    const struct option_table *options; /* what those files are for; NULL: all options of the service */
+    const struct option_table *const *options; /* what those files are for, NULL-terminated; NULL: all of the service's */
 };
 
 /* The name of a service's API among what a role serves, unless service->api_name says another. */

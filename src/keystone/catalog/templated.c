@@ -195,13 +195,7 @@ static void write_all(struct request *rq, enum templated_kind kind, const struct
         if (id_of(rq->cx.arena, kind, &templated->entries[i]) != NULL && is_first(templated, kind, i) &&
             matches(rq, kind, templated, &templated->entries[i]))
             write_one(rq, NULL, kind, templated, &templated->entries[i]);
-    json_end_array(w);
-    json_begin(w, "links");
-    json_text(w, "next", NULL);
-    json_text(w, "self", keystone_self_url(rq));
-    json_text(w, "previous", NULL);
-    json_end(w);
-    json_end(w);
+    keystone_collection_end(rq);
 }
 
 struct fault *templated_respond(struct request *rq, enum templated_kind kind, const char *id, bool *ret_done)

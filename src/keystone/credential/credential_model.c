@@ -119,6 +119,11 @@ struct fault *credential_insert(struct tx *tx, struct context *cx, const struct 
     return fault;
 }
 
+struct fault *credential_erase(struct context *cx, const char *id)
+{
+    return db_exec(cx->arena, cx->app->db, "DELETE FROM credential WHERE id = ?", BIND(TEXT(id)), NULL);
+}
+
 const char *credential_access_id(struct arena *arena, const char *access)
 {
     unsigned char digest[32];

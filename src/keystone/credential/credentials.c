@@ -288,7 +288,7 @@ static struct fault *credential_delete(struct request *rq)
     struct credential *credential;
 
     TRY(credential_of_path(rq, &credential));
-    return db_exec(rq->cx.arena, rq->cx.app->db, "DELETE FROM credential WHERE id = ?", BIND(TEXT(credential->id)), NULL);
+    return credential_erase(RQ(rq), credential->id);
 }
 
 #define CREDENTIAL "/v3/credentials/{credential_id}"

@@ -30,6 +30,9 @@ struct fault *credential_seal(struct context *cx, const char *type, const char *
 struct fault *credential_insert(struct tx *tx, struct context *cx, const struct credential *credential, const char *sealed,
     const char *hash);
 
+/* In a transaction of its own; one that is gone already is no fault. */
+struct fault *credential_erase(struct context *cx, const char *id);
+
 /* SHA-256 of an access key, in hexadecimal digits: the id of an EC2 credential. */
 const char *credential_access_id(struct arena *arena, const char *access);
 

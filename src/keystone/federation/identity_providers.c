@@ -173,13 +173,7 @@ static struct fault *idp_list(struct request *rq)
     json_begin_array(w, "identity_providers");
     TRY(write_all(rq, tx));
     tx_end(tx);
-    json_end_array(w);
-    json_begin(w, "links");
-    json_text(w, "next", NULL);
-    json_text(w, "self", keystone_self_url(rq));
-    json_text(w, "previous", NULL);
-    json_end(w);
-    json_end(w);
+    keystone_collection_end(rq);
     return NULL;
 }
 
@@ -199,6 +193,20 @@ static struct fault *idp_show(struct request *rq)
 }
 
 /* ---- Changing ---- */
+
+/* What the body's member asks for, checked and done; *ret is what is stored then. */
+static struct fault *change(struct request *rq, const char *member, const struct schema *schema, const char *id,
+    struct fault *(*run)(struct tx *tx, void *edit), const json_t **ret)
+{
+    json_t *given;
+
+    TRY(keystone_member(rq, member, &given));
+    TRY(keystone_check(rq, schema, given));
+    struct edit edit = { .rq = rq, .entity = &idp_entity, .id = id, .given = given };
+    TRY(edit_commit(&edit, run, false));
+    *ret = edit.document;
+    return NULL;
+}
 
 /* Users of a provider that names no domain are of one that is made for it. */
 static struct fault *settle_domain(struct tx *tx, struct context *cx, json_t *idp)
@@ -230,6 +238,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     TRY(idp_load(tx, edit->id, &present));
     if (present != NULL)
         return keystone_conflict(RQ(edit->rq), "identity_provider", "Duplicate entry: %s", edit->id);
+    json_object_set_new(idp, "id", json_string(edit->id));
     TRY(settle_domain(tx, RQ(edit->rq), idp));
     TRY(entity_insert(tx, &idp_entity, idp));
     TRY(store_remote_ids(tx, RQ(edit->rq), edit->id, json_object_get(idp, "remote_ids")));
@@ -240,15 +249,10 @@ static struct fault *create_run(struct tx *tx, void *argument)
 
 static struct fault *idp_create(struct request *rq)
 {
-    const char *id = request_argument(rq, "idp_id");
-    json_t *given;
+    const json_t *idp;
 
-    TRY(keystone_member(rq, "identity_provider", &given));
-    TRY(keystone_check(rq, &create_schema, given));
-    json_object_set_new(given, "id", json_string(id));
-    struct edit edit = { .rq = rq, .entity = &idp_entity, .id = id, .given = given };
-    TRY(edit_commit(&edit, create_run, false));
-    respond(rq, edit.document);
+    TRY(change(rq, "identity_provider", &create_schema, request_argument(rq, "idp_id"), create_run, &idp));
+    respond(rq, idp);
     rq->status = 201;
     return NULL;
 }
@@ -270,13 +274,10 @@ static struct fault *update_run(struct tx *tx, void *argument)
 
 static struct fault *idp_update(struct request *rq)
 {
-    json_t *given;
+    const json_t *idp;
 
-    TRY(keystone_member(rq, "identity_provider", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    struct edit edit = { .rq = rq, .entity = &idp_entity, .id = request_argument(rq, "idp_id"), .given = given };
-    TRY(edit_commit(&edit, update_run, false));
-    respond(rq, edit.document);
+    TRY(change(rq, "identity_provider", &update_schema, request_argument(rq, "idp_id"), update_run, &idp));
+    respond(rq, idp);
     return NULL;
 }
 
@@ -381,13 +382,7 @@ static struct fault *protocol_list(struct request *rq)
         write_protocol(rq, NULL, protocol_read(tx, rows));
     TRY(rows_fault(rows));
     tx_end(tx);
-    json_end_array(w);
-    json_begin(w, "links");
-    json_text(w, "next", NULL);
-    json_text(w, "self", keystone_self_url(rq));
-    json_text(w, "previous", NULL);
-    json_end(w);
-    json_end(w);
+    keystone_collection_end(rq);
     return NULL;
 }
 
@@ -437,13 +432,10 @@ static struct fault *protocol_create_run(struct tx *tx, void *argument)
 
 static struct fault *protocol_create(struct request *rq)
 {
-    json_t *given;
+    const json_t *protocol;
 
-    TRY(keystone_member(rq, "protocol", &given));
-    TRY(keystone_check(rq, &protocol_create_schema, given));
-    struct edit edit = { .rq = rq, .entity = &idp_entity, .id = request_argument(rq, "protocol_id"), .given = given };
-    TRY(edit_commit(&edit, protocol_create_run, false));
-    protocol_respond(rq, edit.document);
+    TRY(change(rq, "protocol", &protocol_create_schema, request_argument(rq, "protocol_id"), protocol_create_run, &protocol));
+    protocol_respond(rq, protocol);
     rq->status = 201;
     return NULL;
 }
@@ -469,13 +461,10 @@ static struct fault *protocol_update_run(struct tx *tx, void *argument)
 
 static struct fault *protocol_update(struct request *rq)
 {
-    json_t *given;
+    const json_t *protocol;
 
-    TRY(keystone_member(rq, "protocol", &given));
-    TRY(keystone_check(rq, &protocol_update_schema, given));
-    struct edit edit = { .rq = rq, .entity = &idp_entity, .id = request_argument(rq, "protocol_id"), .given = given };
-    TRY(edit_commit(&edit, protocol_update_run, false));
-    protocol_respond(rq, edit.document);
+    TRY(change(rq, "protocol", &protocol_update_schema, request_argument(rq, "protocol_id"), protocol_update_run, &protocol));
+    protocol_respond(rq, protocol);
     return NULL;
 }
 

@@ -90,11 +90,7 @@ static struct fault *write_list(struct request *rq, struct directory_of_domain *
         written++;
     }
     json_end_array(w);
-    json_begin(w, "links");
-    json_text(w, "next", NULL);
-    json_text(w, "self", keystone_self_url(rq));
-    json_text(w, "previous", NULL);
-    json_end(w);
+    keystone_collection_links(rq);
     if (truncated)
         json_bool(w, "truncated", true);
     json_end(w);

@@ -469,14 +469,23 @@ static struct fault *select_ordered(struct op *op, struct where *where, const st
     return page_read(op, buf_text(&sql), where, limit);
 }
 
-struct fault *resource_select(struct op *op, const struct where *extra)
+/* What the caller may see, and `extra`. */
+static struct fault *where_begin(struct op *op, const struct where *extra, struct where **ret)
 {
     struct where *where = ARENA_NEW(op->cx->arena, struct where);
-    struct order order = { .count = 0 };
     where_init(where, op->cx->arena);
     TRY(where_visible(op, where));
     if (extra != NULL && extra->sql.length > 0)
         where_and(where, extra->sql.data, extra->values, extra->count);
+    *ret = where;
+    return NULL;
+}
+
+struct fault *resource_select(struct op *op, const struct where *extra)
+{
+    struct where *where;
+    struct order order = { .count = 0 };
+    TRY(where_begin(op, extra, &where));
     if (op->resource->order != NULL) {
         char *save, *text = arena_strdup(op->cx->arena, op->resource->order);
         for (char *word = strtok_r(text, ", ", &save); word != NULL && order.count < SORT_KEYS; word = strtok_r(NULL, ", ", &save))
@@ -488,12 +497,9 @@ struct fault *resource_select(struct op *op, const struct where *extra)
 
 struct fault *resource_select_page(struct op *op, const struct where *extra)
 {
-    struct where *where = ARENA_NEW(op->cx->arena, struct where);
+    struct where *where;
     struct order order = { .count = 0 };
-    where_init(where, op->cx->arena);
-    TRY(where_visible(op, where));
-    if (extra != NULL && extra->sql.length > 0)
-        where_and(where, extra->sql.data, extra->values, extra->count);
+    TRY(where_begin(op, extra, &where));
     TRY(op_read_query(op, where));
     TRY(order_read(op, &order));
     if (op->marker != NULL && op->limit > 0)
