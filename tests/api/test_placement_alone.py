@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """placement-api alone: callers of noauth2, health checks, random candidates, the reference's policies by persona, and garbage
 for every route."""
-import json
 import random
 import re
 import socket
@@ -11,6 +10,7 @@ import uuid
 import pytest
 
 from conftest import BIN
+from garbage import broken_text
 from placement_alone import Alone
 
 PROJECT = "p"
@@ -128,35 +128,6 @@ def routes():
     return re.findall(r"^placement\tapi\t(\w+)\t(/\S*)", table, re.M)
 
 
-def scalars(dice):
-    return dice.choice([None, True, False, 0, -1, 1, 2**31, 2**63, -2**63, 1e308, 0.1, "", "a", "é☃\U0001f600", "x" * 300, "\u0000",
-                        "CUSTOM_A", "VCPU", "in:", "!", ",", str(uuid.uuid4()), "00000000-0000-0000-0000-000000000000"])
-
-
-def junk(dice, depth=0):
-    kind = dice.random()
-    if depth > 3 or kind < 0.5:
-        return scalars(dice)
-    if kind < 0.7:
-        return [junk(dice, depth + 1) for _ in range(dice.randint(0, 3))]
-    names = ["allocations", "inventories", "resources", "VCPU", "total", "resource_provider_generation", "traits", "aggregates",
-             "name", "uuid", "parent_provider_uuid", "project_id", "user_id", "consumer_generation", "consumer_type", "mappings",
-             "max_unit", "allocation_ratio", "reserved", "", str(uuid.uuid4())]
-    return {dice.choice(names): junk(dice, depth + 1) for _ in range(dice.randint(0, 4))}
-
-
-def damage(dice, value):
-    """A good body with one place replaced."""
-    if isinstance(value, dict) and value and dice.random() < 0.85:
-        key = dice.choice(list(value))
-        if dice.random() < 0.15:
-            return {**{k: v for k, v in value.items() if k != key}, scalars(dice) if dice.random() < 0.5 else key + "x": value[key]}
-        return {**value, key: damage(dice, value[key])}
-    if isinstance(value, list) and value and dice.random() < 0.85:
-        return [damage(dice, value[0]), *value[1:]]
-    return junk(dice, 2)
-
-
 QUERIES = ["resources", "resources1", "resources_A", "required", "required1", "required_A", "member_of", "member_of1", "in_tree",
            "in_tree_A", "limit", "group_policy", "root_required", "same_subtree", "project_id", "user_id", "consumer_type", "name",
            "uuid", "associated", "nothing", "resources" + "z" * 65]
@@ -199,9 +170,7 @@ def test_garbage_for_every_route(placement):
         method, path = table[turn % len(table)]
         values = [rp, str(uuid.uuid4()), "VCPU", "CUSTOM_G", "%00", "x" * 2000, "%ff", "..%2f..", "\u2603", consumer]
         path = re.sub(r"\{\w+\}", lambda _: dice.choice(values), path) + query(dice)
-        body = damage(dice, dice.choice(bodies))
-        text = json.dumps(body).encode() if dice.random() < 0.85 else dice.choice(
-            [b"", b"{", b"[" * 10000, b"\xff\xfe", b'{"a": 1, "a": 2}', b"nul", b'"\\ud800"', b"1e999", b"{}" * 3])
+        text = broken_text(dice, dice.choice(bodies))
         version = f"1.{dice.randint(0, 39)}" if dice.random() < 0.9 else dice.choice(VERSIONS)
         url = f"http://127.0.0.1:{placement.port}{path}"
         answer = placement.session.request(method, url, data=text if method != "GET" else None, timeout=60, headers={
