@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How our files look: what a formatter cannot spoil in aligned tables and a reader notices.
 
-Spaces and no tabs, no trailing blanks, 132 columns (a row of a
-table may have 180), one newline at the end, an SPDX line first, functions of at most
-60 lines and files of at most 1,000 (an exception says why in ALLOWED).
+Spaces and no tabs, no trailing blanks, 132 columns (a row of a table may have 180), one newline at the end, an SPDX line first,
+our headers in order, functions of at most 60 lines and files of at most 1,000 (an exception says why in ALLOWED). What a page
+or a comment names exists.
 """
 import pathlib
 import re
@@ -19,6 +19,11 @@ ALLOWED = {}
 # (file, word): a value of the reference's, not a mark of ours
 VALUES = {("src/nova/metadata/content.c", "FIXME")}  # as nova's EC2 metadata says
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
+
+
+# A file by the end of its path, or a folder. Upstream's files, which comments name, end with .py.
+NAMED_IN_PAGE = re.compile(r"`([\w./-]+\.(?:c|h|py|md|sh|build)|(?:src|tests|tools|docs|bench|images)/[\w./-]*)`")
+NAMED_IN_CODE = re.compile(r"(?<![\w./%<*-])((?:[a-z0-9_]+/)*[a-z0-9_]+\.[ch])\b")
 
 
 def tracked():
@@ -59,16 +64,47 @@ def check(path, report):
     if path.suffix == ".c" or path.suffix == ".h":
         if len(lines) > FILE_LINES and name not in ALLOWED:
             report(name, FILE_LINES, f"{len(lines)} lines")
+        for number, (line, after) in enumerate(zip(lines, lines[1:]), 2):
+            if line.startswith('#include "') and after.startswith('#include "') and after < line:
+                report(name, number, "not in order")
         for begin, length in functions(lines):
             if length > FUNCTION_LINES:
                 report(name, begin, f"a function of {length} lines")
 
 
+def known_names(paths):
+    """Every end of every path: "sql.h" and "oslo/sql.h" for src/oslo/sql.h; folders with and without the last slash."""
+    names = set()
+    for path in paths:
+        parts = path.relative_to(ROOT).parts
+        names.update("/".join(parts[i:]) for i in range(len(parts)))
+        for end in range(1, len(parts)):
+            names.update(("/".join(parts[:end]), "/".join(parts[:end]) + "/"))
+    return names
+
+
+def check_names(path, known, report):
+    pattern = NAMED_IN_PAGE if path.suffix == ".md" else NAMED_IN_CODE
+    for number, line in enumerate(path.read_text().split("\n"), 1):
+        for word in [] if line.startswith("#include") else pattern.findall(line):
+            if word not in known:
+                report(str(path.relative_to(ROOT)), number, f"there is no {word}")
+
+
 def main():
     bad = []
-    files = [p for p in tracked() if p.suffix in (".c", ".h", ".py", ".sh") and p.exists()]
+
+    def report(name, line, why):
+        bad.append(f"{name}:{line}: {why}")
+
+    paths = [p for p in tracked() if p.exists()]
+    files = [p for p in paths if p.suffix in (".c", ".h", ".py", ".sh")]
+    known = known_names(paths)
     for path in files:
-        check(path, lambda name, line, why: bad.append(f"{name}:{line}: {why}"))
+        check(path, report)
+    for path in paths:
+        if path.suffix == ".md" or (path.suffix in (".c", ".h") and ROOT / "src" in path.parents):
+            check_names(path, known, report)
     for line in bad:
         print(line)
     print(f"{len(files)} files, {len(bad)} remarks")
