@@ -22,8 +22,8 @@ void text_hex_write(char *to, const void *bytes, size_t length);
 #define TEXT_UNRESERVED "-._~"
 const char *text_escape(struct arena *arena, const char *text, const char *plain);
 
-/* The way back. An escape that is none stays as it is (as Python's unquote), with `strict` it is refused. With `plus`, '+' is a
- * blank, as in queries and forms. NULL: refused, or a NUL would come out. */
+/* The way back. An escape that is none stays as it is, as Python's unquote does; with TEXT_STRICT it is refused. With TEXT_PLUS '+'
+ * is a blank, as in queries and forms. NULL: refused, or a NUL would come out. */
 enum text_unescape_flags { TEXT_PLUS = 1 << 0, TEXT_STRICT = 1 << 1 };
 char *text_unescape(struct arena *arena, const char *text, size_t length, unsigned flags);
 
