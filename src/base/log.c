@@ -48,14 +48,6 @@ static void find_lowest(const struct log_settings *settings)
     atomic_store(&lowest, level);
 }
 
-void log_set_level(enum log_level level)
-{
-    pthread_rwlock_wrlock(&lock);
-    atomic_store(&root_level, (int)level);
-    find_lowest(settings_now());
-    pthread_rwlock_unlock(&lock);
-}
-
 bool log_enabled(enum log_level level)
 {
     return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);

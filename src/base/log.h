@@ -34,8 +34,6 @@ void log_write_at(const struct log_place *place, enum log_level level, const cha
 #define log_warning(module, ...) LOG_HERE(LOG_LEVEL_WARNING, module, __VA_ARGS__)
 #define log_error(module, ...)   LOG_HERE(LOG_LEVEL_ERROR, module, __VA_ARGS__)
 
-/* The level of the root logger; lines below it are dropped where no logger says otherwise. Default: INFO. */
-void log_set_level(enum log_level level);
 /* Whether a line of this level can go anywhere. */
 bool log_enabled(enum log_level level);
 

@@ -192,11 +192,6 @@ static struct fault *run_node_save(struct tx *tx, void *argument)
         node_names(arena, NODE_FIRST_CHANGEABLE, "=?")), values, (size_t)count);
 }
 
-struct fault *compute_node_save(struct arena *arena, struct db *db, struct compute_node *node)
-{
-    return db_write(arena, db, run_node_save, node);
-}
-
 struct nodes {
     struct compute_node *nodes;
     size_t count;

@@ -54,9 +54,8 @@ struct fault *service_list(struct tx *tx, const char *host, const char *binary, 
 /* Whether it reported within service_down_time seconds and is not forced down. */
 bool service_is_up(const struct service_row *service, int64_t service_down_time_s);
 
-/* Writes what a compute host found (by host and hypervisor_hostname); uuid is filled in when the row is new and it has none. */
-struct fault *compute_node_save(struct arena *arena, struct db *db, struct compute_node *node);
-/* Many, in one transaction. */
+/* Writes what compute hosts found (by host and hypervisor_hostname), in one transaction; uuid is filled in when the row is new and
+ * it has none. */
 struct fault *compute_nodes_save(struct arena *arena, struct db *db, struct compute_node *nodes, size_t count);
 struct fault *compute_node_list(struct tx *tx, const char *host, struct compute_node **ret, size_t *ret_count);
 json_t *compute_node_to_json(struct arena *arena, const struct compute_node *node); /* new reference */

@@ -44,7 +44,6 @@ void cache_get(struct cache *cache, struct arena *arena, const char *const *keys
 
 /* Whether it was kept; most callers do not mind. */
 bool cache_set(struct cache *cache, const char *key, const char *data, size_t length, int ttl_s);
-void cache_delete(struct cache *cache, const char *key);
 
 /* What a driver is made of. `symbol` of a module. */
 struct cache_driver {
@@ -53,7 +52,6 @@ struct cache_driver {
     void (*close)(void *state);
     void (*get)(void *state, struct arena *arena, const char *const *keys, size_t count, struct cache_value *ret);
     bool (*set)(void *state, const char *key, const char *data, size_t length, int ttl_s);
-    void (*remove)(void *state, const char *key);
 };
 #define CACHE_DRIVER_SYMBOL "cache_driver"
 

@@ -56,10 +56,6 @@ enum { FLOW_LEASE_MS = 30000 }; /* NUBO_FLOW_LEASE_MS in the environment is anot
 struct fault *flow_start(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
     const char *host, void *owner, const json_t *state, bool *ret_started);
 
-/* As flow_start, but runs it in this thread to its end and returns its fault (after undo and `failed`). */
-struct fault *flow_run(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
-    const char *host, void *owner, const json_t *state);
-
 /* A step returns this when it waits for something that somebody will report (a port that gets wired): the flow leaves its
  * thread and the step runs again after flow_wake() or after timeout_ms, whichever comes first. The step itself keeps, in
  * flow->state, since when it waits, and gives up in its own words. */

@@ -10,8 +10,8 @@
  * do not care about case, `-` in a name is `_`. `$name`, `${name}`, `$group.name` and `${group.name}` are replaced by
  * the value of that option (own group first, then DEFAULT; an unknown name stays as it is); `$$` and `\$` are a dollar.
  *
- * Reading is thread safe and never locks: all values together are one immutable snapshot, swapped whole by a reload,
- * an override or config_add(). Old snapshots live until config_destroy(), so what an accessor returned stays valid.
+ * Reading is thread safe and never locks: all values together are one immutable snapshot, swapped whole by a reload or an
+ * override. Old snapshots live until config_destroy(), so what an accessor returned stays valid.
  */
 #ifndef OSLO_OPTIONS_H
 #define OSLO_OPTIONS_H
@@ -77,10 +77,6 @@ struct fault *config_create(struct arena *arena, const struct option_table *cons
 /* Ends it, and every value that was read from it. NULL is allowed. */
 void config_destroy(struct config *config);
 
-/* Registers one more table; with `group`, its rows go into that group (a backend's section, named by an option). */
-struct fault *config_add(struct arena *arena, struct config *config, const struct option_table *table,
-    const char *group);
-
 /* Reads the files again. Reloadable options change, all at once; one that changed and cannot be reloaded is logged. On a
  * fault everything stays as it was. */
 struct fault *config_reload(struct arena *arena, struct config *config);
@@ -99,11 +95,8 @@ int64_t config_int(const struct config *config, const char *group, const char *n
 double config_float(const struct config *config, const char *group, const char *name);    /* FLOAT, INT; None: 0 */
 bool config_bool(const struct config *config, const char *group, const char *name);       /* BOOL; None: false */
 
-/* LIST and MULTI: the elements, NULL-terminated; ret_count may be NULL. Never NULL. */
+/* LIST and MULTI: the elements, DICT: keys and values in turn; NULL-terminated; ret_count may be NULL. Never NULL. */
 const char *const *config_list(const struct config *config, const char *group, const char *name, size_t *ret_count);
-
-/* DICT: the value of a key, or NULL. */
-const char *config_dict(const struct config *config, const char *group, const char *name, const char *key);
 
 /* Whether an option is registered; whether it was set by anything but its default. */
 bool config_has(const struct config *config, const char *group, const char *name);

@@ -113,9 +113,8 @@ struct fault *policy_reload(struct arena *arena, struct policy *policy);
 enum policy_decision policy_decide(const struct policy *policy, const char *rule,
     const struct policy_target *target, const struct policy_credentials *credentials);
 
-/* Whether a rule is known by this name, from a table or a file; its table row, or NULL. */
+/* Whether a rule is known by this name, from a table or a file. */
 bool policy_known(const struct policy *policy, const char *rule);
-const struct policy_rule *policy_row(const struct policy *policy, const char *rule);
 
 /* Writes the sample file as oslopolicy-sample-generator lays it out: every rule commented out. */
 void policy_sample(struct buf *out, const struct policy_table *const *tables, size_t table_count);

@@ -46,7 +46,7 @@ struct schema {
     const char *pattern;       /* regular expression, found anywhere in the string */
     int64_t minimum, maximum;  /* checked when one is not 0 (INT64_MIN, INT64_MAX: open end); see schema_options */
     double maximum_real;       /* a maximum that is no int64; checked when not 0 */
-    const char *format;        /* see schema_format_known() */
+    const char *format;        /* see schema_format_check() */
     size_t min_properties, max_properties;
     const struct schema_property *properties;
     const struct schema_property *patterns;
@@ -102,11 +102,9 @@ const char *violation_text_placement(struct arena *arena, const struct violation
 const char *violation_text_glance(struct arena *arena, const struct violation *violation, const char *schema_name);
 const char *violation_text_long(struct arena *arena, const struct violation *violation);
 
-/* Whether a schema's format is one of ours: uuid uri ipv4 ipv6 cidr base64 date-time hostname email regex, and nova's name
- * name_with_leading_trailing_spaces az_name az_name_with_leading_trailing_spaces keypair_name_20 keypair_name_292. */
-bool schema_format_known(const char *format);
-
-/* Checks a string against a format. With *ret_sentence set, that is the message to show, alone. */
+/* Checks a string against a format, one of ours (asserted): uuid uri ipv4 ipv6 cidr base64 date-time hostname email regex, and
+ * nova's name name_with_leading_trailing_spaces az_name az_name_with_leading_trailing_spaces keypair_name_20 keypair_name_292.
+ * With *ret_sentence set, that is the message to show, alone. */
 bool schema_format_check(const char *format, const char *text, const char **ret_sentence);
 
 /* Whether the regular expression (of a table, never a client's) is found in the text. Compiled once a process; a match

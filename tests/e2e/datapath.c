@@ -34,7 +34,7 @@
 #define SUBNET  "aaaaaaaa-2222-4333-8444-555555555555"
 #define DHCP    "dddddddd-dd01-4333-8444-555555555555"
 
-enum { HOSTS = 2, GUESTS = 4, SKIPPED = 77, MTU = 1400 };
+enum { HOSTS = 2, GUESTS = 4, SKIPPED = 77, MTU = 1400, MOST_NAMESPACES = 100 };
 
 struct host {
     const char *netns;
@@ -335,10 +335,7 @@ static void test_dhcp(void)
     struct dhcp_config config = dhcp_config();
     pid_t pid = process_read_pid(arena_printf(arena, "%s/" NETWORK "/pid", config.dir));
     kill(pid, SIGKILL);
-    for (int i = 0; i < 200 && dhcp_alive(&config, NETWORK); i++)
-        clock_sleep_ms(5);
-    check("killed dnsmasq is noticed", !dhcp_alive(&config, NETWORK));
-    check("and started again", dhcp_run(4) == DHCP_STARTED && dhcp_alive(&config, NETWORK));
+    check("a killed dnsmasq is started again", dhcp_run(4) == DHCP_STARTED);
     clock_sleep_ms(200);
     check("lease from the new one", strstr(lease(&guests[0]), "ip=198.18.100.11 ") != NULL);
 }
@@ -464,7 +461,7 @@ static void test_restart(void)
     int watch = ovs_daemon_watch(&h->daemon);
     kill(before.vswitchd_pid, SIGKILL);
     struct pollfd ended = { watch, POLLIN, 0 };
-    check("the end of ovs-vswitchd is noticed at once", poll(&ended, 1, 5000) == 1 && !ovs_daemon_alive(&h->daemon));
+    check("the end of ovs-vswitchd is noticed at once", poll(&ended, 1, 5000) == 1 && ovs_daemon_watch(&h->daemon) < 0);
     close(watch);
     must("restart", ovs_daemon_ensure(arena, &h->daemon, &after));
     check("and started again", after.restarted && after.ovsdb_pid == before.ovsdb_pid);
@@ -478,6 +475,11 @@ static void test_restart(void)
     for (int i = 0, good = 0; i < 5 && (back = good) == 0; i++)
         good = pings(guests[2].netns, guests[2].ip, guests[1].ip);
     check("over VXLAN, too", pings(guests[2].netns, guests[2].ip, guests[1].ip));
+}
+
+static bool has_link(const char *netns, const char *name)
+{
+    return runs(NULL, ARGV("ip", "-n", netns, "link", "show", name), NULL);
 }
 
 static int changes_seen;
@@ -503,9 +505,10 @@ static void test_monitor(void)
     port.type = "";
     check("a port without a device is a fault", switch_ensure_port(arena, &h->sw, &port, NULL) != NULL);
     must("port", switch_delete_port(arena, &h->sw, "watched"));
-    must("tap", link_create_tap(arena, h->netns, "watched", -1));
+    must("tap", process_run(arena, &(struct process){
+        .argv = ARGV("ip", "-n", h->netns, "tuntap", "add", "watched", "mode", "tap") }, NULL));
     must("tap", switch_ensure_port(arena, &h->sw, &port, NULL));
-    check("a tap is a port", link_exists(h->netns, "watched"));
+    check("a tap is a port", has_link(h->netns, "watched"));
     must("port", switch_delete_port(arena, &h->sw, "watched"));
     must("tap", link_delete(arena, h->netns, "watched"));
     ovsdb_destroy(db);
@@ -517,13 +520,11 @@ static void test_removal(void)
     must("dhcp", dhcp_disable(arena, &config, &hosts[0].sw, NETWORK));
     must("dhcp", dhcp_disable(arena, &config, &hosts[0].sw, NETWORK));
     check("DHCP is gone wholly", !netns_exists(dhcp_netns(arena, &config, NETWORK)) &&
-        !link_exists(hosts[0].netns, dhcp_outer_name(arena, DHCP)) && dhcp_networks(arena, &config)[0] == NULL);
+        !has_link(hosts[0].netns, dhcp_outer_name(arena, DHCP)) && dhcp_networks(arena, &config)[0] == NULL);
     for (int i = 0; i < HOSTS; i++) {
-        must("bridge", switch_delete_bridge(arena, &hosts[i].sw, "br-ex"));
-        must("bridge", switch_delete_bridge(arena, &hosts[i].sw, "br-ex"));
         stop_host(&hosts[i]);
         must("stop", ovs_daemon_stop(arena, &hosts[i].daemon));
-        check("the switch ends", !ovs_daemon_alive(&hosts[i].daemon));
+        check("the switch ends", ovs_daemon_watch(&hosts[i].daemon) < 0);
     }
 }
 
@@ -554,9 +555,23 @@ static int test_all(void)
 
 /* The parent. */
 
+/* Those that carry our number. */
+static const char *const *namespaces(void)
+{
+    const char **names = ARENA_ARRAY(arena, const char *, MOST_NAMESPACES + 1);
+    size_t count = 0;
+    DIR *folder = opendir("/run/netns");
+    for (struct dirent *entry; folder != NULL && count < MOST_NAMESPACES && (entry = readdir(folder)) != NULL;)
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+            names[count++] = arena_strdup(arena, entry->d_name);
+    if (folder != NULL)
+        closedir(folder);
+    return names;
+}
+
 static void clean_up(void)
 {
-    const char *const *names = netns_list(arena, prefix);
+    const char *const *names = namespaces();
     struct dhcp_config config = dhcp_config();
     const char *const *networks = dhcp_networks(arena, &config);
     for (size_t i = 0; networks[i] != NULL; i++) {
@@ -587,7 +602,6 @@ int main(void)
         puts("skipped: needs root, openvswitch-switch, dnsmasq-base and busybox");
         return SKIPPED;
     }
-    log_set_level(LOG_LEVEL_WARNING);
     prefix = arena_printf(arena, "nubodp%d-", (int)getpid());
     snprintf(dir, sizeof(dir), "/tmp/%s", prefix);
     if (mkdir(dir, 0700) != 0)
@@ -605,7 +619,7 @@ int main(void)
     }
     kill(-child, SIGKILL);
     clean_up();
-    const char *const *left = netns_list(arena, prefix);
+    const char *const *left = namespaces();
     if (left[0] != NULL || access(dir, F_OK) == 0)
         printf("FAIL something is left of %s\n", prefix);
     int result = WIFEXITED(status) ? WEXITSTATUS(status) : 1;

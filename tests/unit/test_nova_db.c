@@ -156,9 +156,9 @@ static void knows_hosts(void **state)
     assert_null(service_report(arena, db, "h", "nova-compute", "compute", &row));
     assert_int_equal(row.report_count, 1);
     assert_true(service_is_up(&row, 60));
-    assert_null(compute_node_save(arena, db, &node));
+    assert_null(compute_nodes_save(arena, db, &node, 1));
     node.vcpus_used = 3;
-    assert_null(compute_node_save(arena, db, &node));
+    assert_null(compute_nodes_save(arena, db, &node, 1));
     assert_null(db_read(arena, db, &tx));
     assert_null(service_list(tx, NULL, "nova-compute", &rows, &count));
     assert_int_equal(count, 1);

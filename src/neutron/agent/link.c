@@ -127,12 +127,6 @@ static unsigned link_index(struct arena *arena, const char *netns, const char *n
     return index;
 }
 
-bool link_exists(const char *netns, const char *name)
-{
-    ARENA_CLEANUP struct arena *arena = arena_create();
-    return link_index(arena, netns, name) != 0;
-}
-
 static int open_netns_file(struct arena *arena, const char *netns)
 {
     return open(netns == NULL ? "/proc/thread-self/ns/net" : arena_printf(arena, "/run/netns/%s", netns),
@@ -178,25 +172,6 @@ struct fault *link_create_veth(struct arena *arena, const char *netns, const cha
     struct fault *fault = request_veth(arena, netns, name, fd, peer);
     close(fd);
     return fault;
-}
-
-struct fault *link_create_tap(struct arena *arena, const char *netns, const char *name, int uid)
-{
-    TRY(check_name(arena, name));
-    if (link_index(arena, netns, name) != 0)
-        return NULL;
-    int home;
-    TRY(netns_enter(arena, netns, &home));
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", name);
-    bool made = fd >= 0 && ioctl(fd, TUNSETIFF, &request) == 0 && (uid < 0 || ioctl(fd, TUNSETOWNER, (long)uid) == 0) &&
-        ioctl(fd, TUNSETPERSIST, 1) == 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    netns_leave(home);
-    return made ? NULL : refused(arena, "Cannot create tap", name, netns, why);
 }
 
 struct fault *link_delete(struct arena *arena, const char *netns, const char *name)

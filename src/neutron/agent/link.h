@@ -27,23 +27,15 @@ struct fault *netns_delete(struct arena *arena, const char *netns);
 
 bool netns_exists(const char *netns);
 
-/* The names under /run/netns that begin with `prefix`; "" for all. NULL-terminated, in no order. */
-const char *const *netns_list(struct arena *arena, const char *prefix);
-
 /* Puts the calling thread into a namespace; sockets that it opens from now on belong there. *ret_home is to be passed
  * to netns_leave(), which puts it back (and aborts if that fails: a thread in the wrong namespace must not go on). Between
  * the two the thread must not run anything that could start other threads' work. */
 struct fault *netns_enter(struct arena *arena, const char *netns, int *ret_home);
 void netns_leave(int home);
 
-bool link_exists(const char *netns, const char *name);
-
 /* A veth pair: `name` in `netns`, `peer` in `peer_netns`. A pair that exists with either end missing is made anew. */
 struct fault *link_create_veth(struct arena *arena, const char *netns, const char *name, const char *peer_netns,
     const char *peer);
-
-/* A persistent tap device. `uid` owns it: that user's programs may attach to it; -1 for root alone. */
-struct fault *link_create_tap(struct arena *arena, const char *netns, const char *name, int uid);
 
 /* Deletes a device (and its veth peer). */
 struct fault *link_delete(struct arena *arena, const char *netns, const char *name);

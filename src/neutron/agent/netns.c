@@ -130,24 +130,3 @@ bool netns_exists(const char *netns)
     /* a file that nothing is mounted on lies on the folder's own device */
     return stat(path, &file) == 0 && stat(NETNS_DIR, &dir) == 0 && file.st_dev != dir.st_dev;
 }
-
-const char *const *netns_list(struct arena *arena, const char *prefix)
-{
-    size_t count = 0, capacity = 16;
-    const char **names = ARENA_ARRAY(arena, const char *, capacity + 1);
-    DIR *dir = opendir(NETNS_DIR);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
-            continue;
-        if (count == capacity) {
-            const char **more = ARENA_ARRAY(arena, const char *, 2 * capacity + 1);
-            memcpy(more, names, count * sizeof(*names));
-            names = more;
-            capacity *= 2;
-        }
-        names[count++] = arena_strdup(arena, entry->d_name);
-    }
-    if (dir != NULL)
-        closedir(dir);
-    return names;
-}

@@ -52,12 +52,6 @@ static pid_t running(struct arena *arena, const struct dhcp_config *config, cons
     return 0;
 }
 
-bool dhcp_alive(const struct dhcp_config *config, const char *network_id)
-{
-    ARENA_CLEANUP struct arena *arena = arena_create();
-    return running(arena, config, network_id) != 0;
-}
-
 /* dnsmasq never reads half a file. */
 static struct fault *replace_file(struct arena *arena, const char *path, const char *text, bool *ret_changed)
 {

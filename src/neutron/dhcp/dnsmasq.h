@@ -93,9 +93,6 @@ struct fault *dhcp_ensure(struct arena *arena, const struct dhcp_config *config,
 struct fault *dhcp_disable(struct arena *arena, const struct dhcp_config *config, struct ovs_switch *sw,
     const char *network_id);
 
-/* True while the network's dnsmasq lives. Cheap; for the check that starts a killed one again by dhcp_ensure(). */
-bool dhcp_alive(const struct dhcp_config *config, const char *network_id);
-
 /* The networks that have a folder: what a restarted agent compares with the server's list. NULL-terminated. */
 const char *const *dhcp_networks(struct arena *arena, const struct dhcp_config *config);
 

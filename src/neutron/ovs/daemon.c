@@ -139,12 +139,6 @@ struct fault *ovs_daemon_ensure(struct arena *arena, const struct ovs_daemon *da
     return NULL;
 }
 
-bool ovs_daemon_alive(const struct ovs_daemon *daemon)
-{
-    ARENA_CLEANUP struct arena *arena = arena_create();
-    return running(arena, daemon, "ovsdb-server") != 0 && running(arena, daemon, "ovs-vswitchd") != 0;
-}
-
 int ovs_daemon_watch(const struct ovs_daemon *daemon)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();

@@ -36,9 +36,6 @@ struct fault *ovs_daemon_ensure(struct arena *arena, const struct ovs_daemon *da
 /* Ends both and waits. Bridges' devices go with them; the database stays. */
 struct fault *ovs_daemon_stop(struct arena *arena, const struct ovs_daemon *daemon);
 
-/* True when both live. Two reads of /proc. */
-bool ovs_daemon_alive(const struct ovs_daemon *daemon);
-
 /* A descriptor that becomes readable when ovs-vswitchd ends, so that nobody must poll for it (pidfd_open(2)); -1 when it
  * does not run. The caller closes it. */
 int ovs_daemon_watch(const struct ovs_daemon *daemon);

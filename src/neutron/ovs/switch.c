@@ -89,17 +89,6 @@ struct fault *switch_ensure_bridge(struct arena *arena, struct ovs_switch *sw, c
     return commit(arena, sw, json_pack("[o]", ovsdb_update("Bridge", "name", bridge->name, row)));
 }
 
-struct fault *switch_delete_bridge(struct arena *arena, struct ovs_switch *sw, const char *name)
-{
-    json_t *results;
-    TRY(ask(arena, sw, json_pack("[o]", ovsdb_select("Bridge", "name", name, json_pack("[s]", "_uuid"))), &results));
-    json_t *present = json_array_get(ovsdb_rows(results, 0), 0);
-    if (present == NULL)
-        return NULL;
-    json_t *uuid = json_pack("[s,[[s,s]]]", "set", "uuid", ovsdb_uuid(present));
-    return commit(arena, sw, json_pack("[o]", ovsdb_mutate(root, NULL, NULL, "bridges", "delete", uuid)));
-}
-
 /* What the database holds of one port, and on which bridge it is. */
 struct found {
     json_t *port, *interface; /* NULL: there is none */

@@ -38,7 +38,6 @@ struct switch_bridge {
     const char *mac;    /* other_config:hwaddr, or NULL */
 };
 struct fault *switch_ensure_bridge(struct arena *arena, struct ovs_switch *sw, const struct switch_bridge *bridge);
-struct fault *switch_delete_bridge(struct arena *arena, struct ovs_switch *sw, const char *name);
 
 struct switch_port {
     const char *bridge, *name;

@@ -24,8 +24,6 @@ const struct schema nova_schema_ip = { .types = SCHEMA_STRING, .any_of = SCHEMA_
 const struct schema nova_schema_tag = { .types = SCHEMA_STRING, .min_length = 1, .max_length = 60, .pattern = "^[^,/]*$" };
 const struct schema nova_schema_positive = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$", .minimum = 1,
     .maximum = INT64_MAX, .min_length = 1 };
-const struct schema nova_schema_non_negative = { .types = SCHEMA_INTEGER | SCHEMA_STRING, .pattern = "^[0-9]*$",
-    .minimum = 0, .maximum = INT64_MAX, .min_length = 1 };
 static const struct schema metadata_value = { .types = SCHEMA_STRING, .max_length = 255 };
 const struct schema nova_schema_metadata = { .types = SCHEMA_OBJECT,
     .patterns = SCHEMA_PROPERTIES({ "^[a-zA-Z0-9-_:. ]{1,255}$", &metadata_value }), .closed = true };

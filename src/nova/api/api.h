@@ -73,7 +73,7 @@ struct fault *api_empty(struct request *rq, int status);
 
 /* Schemas that several resources share (nova/api/validation/parameter_types.py). */
 extern const struct schema nova_schema_name, nova_schema_boolean, nova_schema_metadata, nova_schema_tag, nova_schema_ip,
-    nova_schema_uuid, nova_schema_null, nova_schema_positive, nova_schema_non_negative, nova_schema_text255, nova_schema_any;
+    nova_schema_uuid, nova_schema_null, nova_schema_positive, nova_schema_text255, nova_schema_any;
 #define SCHEMA_CLOSED(...) { .types = SCHEMA_OBJECT, .properties = SCHEMA_PROPERTIES(__VA_ARGS__), .closed = true }
 
 #endif

@@ -88,15 +88,7 @@ static bool memory_set(void *state, const char *key, const char *data, size_t le
     return true;
 }
 
-static void memory_remove(void *state, const char *key)
-{
-    struct memory *memory = state;
-    pthread_mutex_lock(&memory->lock);
-    free(map_remove(&memory->entries, key));
-    pthread_mutex_unlock(&memory->lock);
-}
-
-static const struct cache_driver memory_driver = { "memory", memory_open, memory_close, memory_get, memory_set, memory_remove };
+static const struct cache_driver memory_driver = { "memory", memory_open, memory_close, memory_get, memory_set };
 
 /* ---- any driver ---- */
 
@@ -153,10 +145,4 @@ bool cache_set(struct cache *cache, const char *key, const char *data, size_t le
 {
     assert(key_is_safe(key));
     return length <= CACHE_VALUE_LIMIT && ttl_s > 0 && cache->driver->set(cache->state, key, data, length, ttl_s);
-}
-
-void cache_delete(struct cache *cache, const char *key)
-{
-    assert(key_is_safe(key));
-    cache->driver->remove(cache->state, key);
 }

@@ -153,15 +153,5 @@ static bool set(void *argument, const char *key, const char *data, size_t length
     return code == MEMCACHED_SUCCESS;
 }
 
-static void remove_key(void *argument, const char *key)
-{
-    struct memcached *state = argument;
-    memcached_st *connection = take(state);
-    if (connection == NULL)
-        return;
-    complain(state, connection, memcached_delete(connection, key, strlen(key), 0));
-    memcached_pool_release(state->pool, connection);
-}
-
 __attribute__((visibility("default"))) extern const struct cache_driver cache_driver;
-const struct cache_driver cache_driver = { "memcached", open_servers, close_all, get, set, remove_key };
+const struct cache_driver cache_driver = { "memcached", open_servers, close_all, get, set };

@@ -271,16 +271,12 @@ static void turn_back(struct run *run, struct fault *fault)
 
 enum progress { PROGRESS_ON, PROGRESS_PARKED, PROGRESS_ENDED };
 
-static enum progress forward(struct run *run, bool may_park)
+static enum progress forward(struct run *run)
 {
     const struct flow_type *type = run->flow.type;
     const struct flow_step *step = &type->steps[run->step];
     struct fault *fault = do_step(run, step);
     if (fault != NULL && fault->code == WAITING) {
-        if (!may_park) {
-            clock_sleep_ms(20);
-            return PROGRESS_ON;
-        }
         park(run, fault->retry_after_s);
         return PROGRESS_PARKED;
     }
@@ -294,9 +290,7 @@ static enum progress forward(struct run *run, bool may_park)
         turn_back(run, fault);
     else if (++run->step == type->count)
         return PROGRESS_ENDED;
-    if (save_or_wait(run, may_park))
-        return PROGRESS_ON;
-    return may_park ? PROGRESS_PARKED : PROGRESS_ON;
+    return save_or_wait(run, true) ? PROGRESS_ON : PROGRESS_PARKED;
 }
 
 static enum progress backward(struct run *run)
@@ -319,18 +313,17 @@ static bool claim_is_old(const struct run *run)
     return db_is_shared(run->db) && clock_monotonic_us() - last > flow_lease_us() / 2;
 }
 
-static enum progress go_on(struct run *run, bool may_park)
+static enum progress go_on(struct run *run)
 {
     const char *before = log_set_context(run->flow.cx.request_id);
     enum progress progress = PROGRESS_ON;
     while (progress == PROGRESS_ON) {
-        bool ours = !claim_is_old(run) || save_or_wait(run, may_park);
-        if (!ours)
-            progress = may_park ? PROGRESS_PARKED : PROGRESS_ON;
+        if (claim_is_old(run) && !save_or_wait(run, true))
+            progress = PROGRESS_PARKED;
         else if (run->taken)
             progress = PROGRESS_ENDED;
         else
-            progress = run->undoing ? backward(run) : forward(run, may_park);
+            progress = run->undoing ? backward(run) : forward(run);
     }
     if (progress == PROGRESS_ENDED)
         conclude(run);
@@ -345,7 +338,7 @@ static void execute(void *argument)
     run->woken = false;
     in_threads++;
     pthread_mutex_unlock(&lock);
-    if (go_on(run, true) == PROGRESS_ENDED)
+    if (go_on(run) == PROGRESS_ENDED)
         run_free(run);
     pthread_mutex_lock(&lock);
     in_threads--;
@@ -414,19 +407,6 @@ struct fault *flow_start(struct context *cx, struct db *db, const struct flow_ty
     if (run != NULL)
         again_later(run, 0);
     return NULL;
-}
-
-struct fault *flow_run(struct context *cx, struct db *db, const struct flow_type *type, const char *key,
-    const char *host, void *owner, const json_t *state)
-{
-    struct run *run;
-    TRY(begin(cx, db, type, key, host, owner, state, &run));
-    if (run == NULL)
-        return FAULT(cx, 409, NULL, "%s of %s is under way already.", type->name, key);
-    go_on(run, false);
-    struct fault *fault = fault_copy(cx->arena, run->fault);
-    run_free(run);
-    return fault;
 }
 
 static const struct flow_type *find_type(const struct flow_type *const *types, const char *name)

@@ -545,12 +545,12 @@ static struct fault *rebuild(struct arena *arena, struct config *config)
     return NULL;
 }
 
-static void add_table(struct config *config, const struct option_table *table, const char *group)
+static void add_table(struct config *config, const struct option_table *table)
 {
     char key[KEY_LIMIT];
 
     for (size_t i = 0; i < table->count; i++) {
-        const char *own = group != NULL ? group : table->group != NULL ? table->group : table->rows[i].group;
+        const char *own = table->group != NULL ? table->group : table->rows[i].group;
 
         assert(own != NULL && table->rows[i].name != NULL && strlen(own) < KEY_LIMIT / 2);
         if (map_has(&config->known, key_of(key, own, table->rows[i].name)))
@@ -585,7 +585,7 @@ struct fault *config_create(struct arena *arena, const struct option_table *cons
         config->sources[i].path = arena_strdup(config->arena, sources[i].path);
     }
     for (size_t i = 0; i < table_count; i++)
-        add_table(config, tables[i], NULL);
+        add_table(config, tables[i]);
     fault = config_read(config->files, config->sources, source_count, &config->entries);
     if (fault != NULL)
         fault = fault_copy(arena, fault);
@@ -620,18 +620,6 @@ void config_destroy(struct config *config)
     arena_destroy(config->arena);
     pthread_mutex_destroy(&config->mutex);
     free(config);
-}
-
-struct fault *config_add(struct arena *arena, struct config *config, const struct option_table *table,
-    const char *group)
-{
-    struct fault *fault;
-
-    pthread_mutex_lock(&config->mutex);
-    add_table(config, table, group);
-    fault = rebuild(arena, config);
-    pthread_mutex_unlock(&config->mutex);
-    return fault;
 }
 
 /* What cannot change while the process runs keeps its value. */
@@ -750,14 +738,6 @@ const char *const *config_list(const struct config *config, const char *group, c
     if (ret_count != NULL)
         *ret_count = value->count;
     return value->list;
-}
-
-const char *config_dict(const struct config *config, const char *group, const char *name, const char *key)
-{
-    for (const char *const *pair = value_of(config, group, name)->list; *pair != NULL; pair += 2)
-        if (strcmp(pair[0], key) == 0)
-            return pair[1];
-    return NULL;
 }
 
 bool config_has(const struct config *config, const char *group, const char *name)

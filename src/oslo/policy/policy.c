@@ -256,13 +256,6 @@ bool policy_known(const struct policy *policy, const char *rule)
     return find(policy, rule) != NULL;
 }
 
-const struct policy_rule *policy_row(const struct policy *policy, const char *rule)
-{
-    const struct compiled_rule *found = find(policy, rule);
-
-    return found != NULL ? found->row : NULL;
-}
-
 /* ---- compilation ---- */
 
 static struct compiled_rule *rule_of(struct rules *rules, const char *name)

@@ -241,11 +241,6 @@ static const struct format *format_row(const char *format)
     return NULL;
 }
 
-bool schema_format_known(const char *format)
-{
-    return format_row(format) != NULL;
-}
-
 bool schema_format_check(const char *format, const char *text, const char **ret_sentence)
 {
     const struct format *row = format_row(format);
