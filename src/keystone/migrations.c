@@ -11,7 +11,7 @@
 #define CONTRACT KEYSTONE_CONTRACT
 
 static const char resource_tables[] =
-    "CREATE TABLE project (id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, extra TEXT, description TEXT, enabled"
+    "CREATE TABLE project (id VARCHAR(64) NOT NULL, name VARCHAR(64) $ANYCASE NOT NULL, extra TEXT, description TEXT, enabled"
     " BOOLEAN, domain_id VARCHAR(64) NOT NULL, parent_id VARCHAR(64), is_domain BOOLEAN NOT NULL DEFAULT 0, PRIMARY"
     " KEY (id), CONSTRAINT ixu_project_name_domain_id UNIQUE (domain_id, name), CONSTRAINT project_domain_id_fkey"
     " FOREIGN KEY (domain_id) REFERENCES project (id), CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id)"
@@ -34,11 +34,11 @@ static const char identity_tables[] =
     ";\nCREATE TABLE user_option (user_id VARCHAR(64) NOT NULL, option_id VARCHAR(4) NOT NULL, option_value TEXT,"
     " PRIMARY KEY (user_id, option_id), FOREIGN KEY (user_id) REFERENCES `user` (id) ON DELETE CASCADE)"
     ";\nCREATE TABLE local_user (id $SERIAL, user_id VARCHAR(64) NOT NULL, domain_id VARCHAR(64) NOT NULL, name"
-    " VARCHAR(255) NOT NULL, failed_auth_count INTEGER, failed_auth_at DATETIME, CONSTRAINT domain_id UNIQUE"
+    " VARCHAR(255) $ANYCASE NOT NULL, failed_auth_count INTEGER, failed_auth_at DATETIME, CONSTRAINT domain_id UNIQUE"
     " (domain_id, name), CONSTRAINT user_id UNIQUE (user_id), CONSTRAINT local_user_user_id_fkey FOREIGN KEY"
     " (user_id, domain_id) REFERENCES `user` (id, domain_id) ON DELETE CASCADE ON UPDATE CASCADE)"
     ";\nCREATE INDEX local_user_user_id_fkey ON local_user (user_id, domain_id)"
-    ";\nCREATE TABLE nonlocal_user (domain_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, user_id VARCHAR(64)"
+    ";\nCREATE TABLE nonlocal_user (domain_id VARCHAR(64) NOT NULL, name VARCHAR(255) $ANYCASE NOT NULL, user_id VARCHAR(64)"
     " NOT NULL, PRIMARY KEY (domain_id, name), CONSTRAINT ixu_nonlocal_user_user_id UNIQUE (user_id), CONSTRAINT"
     " nonlocal_user_user_id_fkey FOREIGN KEY (user_id, domain_id) REFERENCES `user` (id, domain_id) ON DELETE CASCADE"
     " ON UPDATE CASCADE)"
@@ -47,7 +47,7 @@ static const char identity_tables[] =
     " NOT NULL DEFAULT 0, password_hash VARCHAR(255), created_at_int BIGINT NOT NULL DEFAULT 0, expires_at_int"
     " BIGINT, created_at DATETIME NOT NULL, FOREIGN KEY (local_user_id) REFERENCES local_user (id) ON DELETE CASCADE)"
     ";\nCREATE INDEX local_user_id ON password (local_user_id)"
-    ";\nCREATE TABLE `group` (id VARCHAR(64) NOT NULL, domain_id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL,"
+    ";\nCREATE TABLE `group` (id VARCHAR(64) NOT NULL, domain_id VARCHAR(64) NOT NULL, name VARCHAR(64) $ANYCASE NOT NULL,"
     " description TEXT, extra TEXT, PRIMARY KEY (id), CONSTRAINT ixu_group_name_domain_id UNIQUE (domain_id, name))"
     ";\nCREATE TABLE user_group_membership (user_id VARCHAR(64) NOT NULL, group_id VARCHAR(64) NOT NULL, PRIMARY KEY"
     " (user_id, group_id), CONSTRAINT fk_user_group_membership_group_id FOREIGN KEY (group_id) REFERENCES `group`"
@@ -55,7 +55,7 @@ static const char identity_tables[] =
     ";\nCREATE INDEX group_id ON user_group_membership (group_id)";
 
 static const char assignment_tables[] =
-    "CREATE TABLE role (id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, extra TEXT, domain_id VARCHAR(64) NOT"
+    "CREATE TABLE role (id VARCHAR(64) NOT NULL, name VARCHAR(255) $ANYCASE NOT NULL, extra TEXT, domain_id VARCHAR(64) NOT"
     " NULL DEFAULT '<<null>>', description VARCHAR(255), PRIMARY KEY (id), CONSTRAINT ixu_role_name_domain_id UNIQUE"
     " (name, domain_id))"
     ";\nCREATE TABLE role_option (role_id VARCHAR(64) NOT NULL, option_id VARCHAR(4) NOT NULL, option_value TEXT,"
@@ -105,7 +105,7 @@ static const char credential_tables[] =
     " CONSTRAINT duplicate_access_rule_for_user_constraint UNIQUE (user_id, service, path, method))"
     ";\nCREATE INDEX user_id ON access_rule (user_id)"
     ";\nCREATE INDEX external_id ON access_rule (external_id)"
-    ";\nCREATE TABLE application_credential (internal_id $SERIAL, id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT"
+    ";\nCREATE TABLE application_credential (internal_id $SERIAL, id VARCHAR(64) NOT NULL, name VARCHAR(255) $ANYCASE NOT"
     " NULL, secret_hash VARCHAR(255) NOT NULL, description TEXT, user_id VARCHAR(64) NOT NULL, project_id"
     " VARCHAR(64), expires_at BIGINT, `system` VARCHAR(64), unrestricted BOOLEAN, CONSTRAINT"
     " duplicate_app_cred_constraint UNIQUE (user_id, name))"

@@ -3,7 +3,8 @@
  * sql: one service's database. SQLite in a file, or MariaDB (Galera too); nothing above this header knows which.
  *
  * Statements are prepared once per connection and bound; no SQL is ever assembled from a caller's text. The common
- * subset of both engines is the language: no upsert, no RETURNING; a serial key is written $SERIAL in migrations.
+ * subset of both engines is the language: no upsert, no RETURNING; a serial key is written $SERIAL in migrations, and a column
+ * that MariaDB compares without regard to case TYPE $ANYCASE.
  *
  * Writes are functions that may run again: db_write() runs `run` inside a transaction and commits; on deadlock,
  * certification failure, lock wait timeout or a lost connection the whole function runs again, on another connection, after
@@ -22,9 +23,10 @@
  * connection, with a newer snapshot; tx_exact() turns that off where several statements must see one moment.
  *
  * Both engines compare texts byte by byte (MariaDB's tables are made with the collation utf8mb4_nopad_bin): ids are exact,
- * names differ by case and by trailing blanks. Where the reference's MySQL schema is case-insensitive (keystone's names)
- * that is a known difference. NULL sorts first. The SQL mode on MariaDB is mysql_sql_mode and, always, NO_BACKSLASH_ESCAPES,
- * PIPES_AS_CONCAT and SIMULTANEOUS_ASSIGNMENT, which are how SQLite reads SQL. "Changed" rows are the rows that were found.
+ * names differ by case and by trailing blanks, but for columns that are $ANYCASE (keystone's names, as in the reference's
+ * MySQL schema; SQLite always tells case, as there). NULL sorts first. The SQL mode on MariaDB is mysql_sql_mode and, always,
+ * NO_BACKSLASH_ESCAPES, PIPES_AS_CONCAT and SIMULTANEOUS_ASSIGNMENT, which are how SQLite reads SQL. "Changed" rows are the
+ * rows that were found.
  * DATETIME columns hold microseconds (DATETIME(6) on MariaDB; in a schema that upstream made they hold whole seconds).
  */
 #ifndef OSLO_SQL_H

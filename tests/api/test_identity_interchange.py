@@ -254,3 +254,33 @@ def test_what_one_revokes_the_other_refuses(sides):
     ok(issuer.call("PATCH", f"/users/{user}", {"user": {"enabled": False}}))
     refused(other, tokens[1])
     assert other.login(password(name, secret)).status_code == 401
+
+
+def test_names_differ_by_more_than_their_case(pair, sides):
+    """As in the reference's tables, on its own schema and on ours: Ann is ann when she is made, looked for and lets herself in."""
+    first, second = sides
+    mark = uuid.uuid4().hex
+    wanted = {}
+    for kind, more in (("user", {"password": "secret"}), ("group", {}), ("project", {}), ("domain", {}), ("role", {})):
+        made = ok(first.call("POST", f"/{kind}s", {kind: {"name": f"Ann-{mark}", **more}}))[kind]
+        again = [side.call("POST", f"/{kind}s", {kind: {"name": f"aNN-{mark}", **more}}).status_code for side in sides]
+        assert again == [409, 409], kind
+        found = [ok(side.call("GET", f"/{kind}s?name=ANN-{mark}"))[f"{kind}s"] for side in sides]
+        assert [[one["name"] for one in list_] for list_ in found] == [[f"Ann-{mark}"]] * 2, kind
+        wanted[kind] = made["id"]
+    for query, there in (("name__contains=NN-", False), ("name__icontains=NN-", True), ("name__contains=nn-", True),
+                         ("name__startswith=ann-", False), ("name__istartswith=ann-", True)):
+        found = [{g["id"] for g in ok(side.call("GET", f"/groups?{query}"))["groups"]} for side in sides]
+        assert found[0] == found[1] and (wanted["group"] in found[0]) is there, query
+    known = {r["name"]: r["id"] for r in ok(first.call("GET", "/roles"))["roles"]}
+    ok(first.call("PUT", f"/projects/{wanted['project']}/users/{wanted['user']}/roles/{known['member']}"))
+    for side in sides:
+        auth = {"identity": {"methods": ["password"], "password": {"user": {
+            "name": f"ann-{mark}".upper(), "domain": {"name": "DEFAULT"}, "password": "secret"}}},
+            "scope": {"project": {"name": f"ann-{mark}", "domain": {"id": "default"}}}}
+        answer = requests.post(side.url + "/auth/tokens", json={"auth": auth}, timeout=60)
+        assert answer.status_code == 201, answer.text
+        token = answer.json()["token"]
+        assert (token["user"]["name"], token["project"]["name"]) == (f"Ann-{mark}", f"Ann-{mark}")
+    renamed = [side.call("PATCH", f"/groups/{wanted['group']}", {"group": {"name": f"ANN-{mark}"}}).status_code for side in sides]
+    assert renamed == [200, 200]  # one's own name in other letters is free

@@ -120,6 +120,14 @@ static const struct schema create_schema = {
 static const struct schema update_schema = {
     .types = SCHEMA_OBJECT, .properties = PROVIDER_PROPERTIES, .min_properties = 1, .closed = true };
 
+/* null is allowed and has no place in the column: it is the default. */
+static void settle_prefix(struct request *rq, json_t *given)
+{
+    if (json_is_null(json_object_get(given, "relay_state_prefix")))
+        json_object_set_new(given, "relay_state_prefix",
+            json_string(config_str(rq->cx.app->config, "saml", "relay_state_prefix")));
+}
+
 static struct fault *provider_list(struct request *rq)
 {
     return entity_list(rq, &service_provider, NULL);
@@ -143,8 +151,8 @@ static struct fault *provider_create(struct request *rq)
     if (json_object_get(given, "description") == NULL)
         json_object_set_new(given, "description", json_null());
     if (json_object_get(given, "relay_state_prefix") == NULL)
-        json_object_set_new(given, "relay_state_prefix",
-            json_string(config_str(rq->cx.app->config, "saml", "relay_state_prefix")));
+        json_object_set_new(given, "relay_state_prefix", json_null());
+    settle_prefix(rq, given);
     rq->status = 201;
     return edit_commit(&(struct edit){ .rq = rq, .entity = &service_provider, .id = id, .document = given }, insert_run, true);
 }
@@ -155,6 +163,7 @@ static struct fault *provider_update(struct request *rq)
 
     TRY(keystone_member(rq, "service_provider", &given));
     TRY(keystone_check(rq, &update_schema, given));
+    settle_prefix(rq, given);
     return edit_commit(&(struct edit){ .rq = rq, .entity = &service_provider, .id = request_argument(rq, "sp_id"),
         .given = given }, edit_update, true);
 }

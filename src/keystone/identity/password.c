@@ -55,7 +55,7 @@ static struct fault *cut(struct arena *arena, const struct password_settings *se
     size_t limit = settings->max_length > 0 ? settings->max_length : DEFAULT_LENGTH;
     size_t length = strlen(password);
 
-    if (is_bcrypt(settings) && settings->strict && limit > BCRYPT_LENGTH)
+    if (is_bcrypt(settings) && limit > BCRYPT_LENGTH)
         limit = BCRYPT_LENGTH;
     if (length > limit && settings->strict)
         return fault_new(arena, 403, "PasswordVerificationError", "The password length must be less than or equal to "
@@ -115,7 +115,10 @@ static const char *run_crypt(struct arena *arena, const char *password, const ch
 
     if (data == NULL)
         abort();
-    hash = crypt_rn(password, setting, data, sizeof(*data));
+    /* bcrypt itself looks at no more; crypt(3) refuses what is longer than 511 bytes */
+    char *looked_at = arena_strndup(arena, password, setting[1] == '2' ? strnlen(password, BCRYPT_LENGTH) : strlen(password));
+    hash = crypt_rn(looked_at, setting, data, sizeof(*data));
+    OPENSSL_cleanse(looked_at, strlen(looked_at));
     hash = hash != NULL && *hash != '*' ? arena_strdup(arena, hash) : NULL;
     OPENSSL_cleanse(data, sizeof(*data));
     free(data);

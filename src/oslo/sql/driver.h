@@ -24,6 +24,7 @@ enum sql_mode {
 struct sql_driver {
     const char *serial;       /* what $SERIAL stands for in migrations */
     const char *datetime;     /* what DATETIME stands for in migrations: with microseconds */
+    const char *any_case;     /* what $ANYCASE stands for in migrations: a column compares without regard to case; "": it cannot */
     const char *table_suffix; /* behind CREATE TABLE (...) in migrations; "" when nothing */
     bool global_indexes;      /* names of indexes are the database's, not the table's: migrations get the table before it */
     bool one_writer;          /* writers share commits through one connection (group commit); DDL is transactional */

@@ -41,7 +41,8 @@ static const char *translate(struct arena *arena, const struct sql_driver *drive
 {
     const struct {
         const char *word, *driver;
-    } words[] = { { "$SERIAL", driver->serial }, { " DATETIME", arena_printf(arena, " %s", driver->datetime) } };
+    } words[] = { { "$SERIAL", driver->serial }, { " $ANYCASE", driver->any_case },
+        { " DATETIME", arena_printf(arena, " %s", driver->datetime) } };
     BUF_CLEANUP struct buf out = { 0 };
     const char *end = text + length;
     while (text < end) {

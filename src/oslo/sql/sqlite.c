@@ -210,6 +210,7 @@ const struct sql_driver sql_sqlite = {
     .serial = "INTEGER PRIMARY KEY AUTOINCREMENT",
     .global_indexes = true,
     .datetime = "DATETIME",
+    .any_case = "",
     .table_suffix = "",
     .one_writer = true,
     .connect = sqlite_connect,

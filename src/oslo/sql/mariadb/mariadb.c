@@ -604,6 +604,7 @@ static const char *mariadb_text(struct statement *statement, int column, size_t 
 __attribute__((visibility("default"))) const struct sql_driver sql_mariadb = {
     .serial = "INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY",
     .datetime = "DATETIME(6)",
+    .any_case = " COLLATE utf8mb4_general_ci",
     .table_suffix = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin",
     .connect = open_connection,
     .disconnect = mariadb_disconnect,
