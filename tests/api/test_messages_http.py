@@ -61,7 +61,7 @@ def test_killed_consumer_loses_nothing(tools):
     server.kill()
     handled = set(server.numbers())
     again = tools().serve("t4", "a", parallel=16)
-    until(lambda: handled | set(again.numbers()) == set(range(1, 201)), 60)
+    until(lambda: handled | set(again.numbers()) == set(range(1, 201)), 10)  # the hub sees that it hung up
     assert hub.process.poll() is None
 
 

@@ -353,7 +353,7 @@ static bool tell_done(struct http_wire *wire, struct arena *arena, size_t peer, 
     json_t *ignored, *done = json_array();
     json_t *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "done", done));
     for (const struct settled *s = list; s != NULL; s = s->next)
-        if (s->delivery.generation == peer)
+        if (s->delivery.generation == peer && s->delivery.tag != 0)
             json_array_append_new(done, json_pack("[I, b]", (json_int_t)s->delivery.tag, (int)s->handled));
     return json_array_size(done) == 0 || ask(&wire->peers[peer], arena, "done", request, TRY_MS, &ignored) == 200;
 }

@@ -8,12 +8,14 @@
 #include "oslo/json.h"
 #include "oslo/messaging/wire.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { AT_ONCE = 64, UNHANDLED = 256, QUEUED = 100000, LOST_S = 12, FORGET_S = 3600, SETTLING_S = 5, WAIT_MS = 30000,
-    SEEN_SETS = 8192, SEEN_WAYS = 8, SETTLED_AT_ONCE = 256 };
+enum { AT_ONCE = 64, UNHANDLED = 256, QUEUED = 100000, LOST_S = 12, HUNG_UP_S = 2, LOOK_MS = 1000, FORGET_S = 3600,
+    SETTLING_S = 5, WAIT_MS = 30000, SEEN_SETS = 8192, SEEN_WAYS = 8, SETTLED_AT_ONCE = 256 };
 
 /* What its sender keeps until every copy of it was handled. */
 struct receipt {
@@ -46,6 +48,7 @@ struct session {
     struct session *next;
     char *id;
     int64_t seen_us;
+    int64_t hung_up_us;     /* when the connection on which it waited was found closed; 0: it was heard of since */
     json_t *serves;
     struct queue own;       /* answers, fanout */
     struct queue told;      /* those of them that are in the last answer */
@@ -293,13 +296,20 @@ static void session_end(struct hub *hub, struct session *s)
     free(s);
 }
 
+/* A process that was killed hangs up; one whose connection was cut comes back at once. */
+static bool lost(const struct session *s, int64_t now)
+{
+    return !s->waiting && (s->seen_us < now - LOST_S * 1000000LL ||
+        (s->hung_up_us != 0 && s->hung_up_us < now - HUNG_UP_S * 1000000LL));
+}
+
 /* Who was not heard of for a while has lost what it took; who was not for long is forgotten. */
 static void look_after(struct hub *hub)
 {
     int64_t now = clock_monotonic_us();
     for (struct session *s = hub->sessions; s != NULL;) {
         struct session *next = s->next;
-        if (!s->waiting && s->seen_us < now - LOST_S * 1000000LL)
+        if (lost(s, now))
             give_back(hub, s);
         if (!s->waiting && s->seen_us < now - FORGET_S * 1000000LL)
             session_end(hub, s);
@@ -341,6 +351,7 @@ static struct session *session_of(struct hub *hub, const char *id)
         hub->sessions = s;
     }
     s->seen_us = clock_monotonic_us();
+    s->hung_up_us = 0;
     return s;
 }
 
@@ -382,9 +393,9 @@ static struct session *enter(struct hub *hub, const json_t *request)
 
 /* ---- requests ---- */
 
-static void hand_on(json_t *to, const struct item *item, int at)
+static void hand_on(json_t *to, const struct item *item, int at, uint64_t tag)
 {
-    json_array_append_new(to, json_pack("[I, i, O]", (json_int_t)item->receipt->tag, at, json_object_get(item->request, "body")));
+    json_array_append_new(to, json_pack("[I, i, O]", (json_int_t)tag, at, json_object_get(item->request, "body")));
 }
 
 static void take(struct hub *hub, struct session *s, struct queue *q, int at, json_t *to)
@@ -392,7 +403,7 @@ static void take(struct hub *hub, struct session *s, struct queue *q, int at, js
     struct item *item;
     int64_t now = clock_monotonic_us();
     while (json_array_size(to) < AT_ONCE && s->taken_count < UNHANDLED && (item = get(hub, q, now)) != NULL) {
-        hand_on(to, item, at);
+        hand_on(to, item, at, item->receipt->tag);
         struct taken *t = zeroed(sizeof(*t));
         *t = (struct taken){ s->taken, item, q };
         s->taken = t;
@@ -400,12 +411,13 @@ static void take(struct hub *hub, struct session *s, struct queue *q, int at, js
     }
 }
 
-/* Answers and fanout: nobody says of them that they were handled, only that they arrived. */
+/* Answers and fanout: nobody says of them that they were handled, only that they arrived. Another hub that heard of one of
+ * those whom a message was for would keep it from the others. */
 static void take_own(struct hub *hub, struct session *s, json_t *to)
 {
     struct item *item;
     while (json_array_size(to) < AT_ONCE && (item = get(hub, &s->own, clock_monotonic_us())) != NULL) {
-        hand_on(to, item, item->place);
+        hand_on(to, item, item->place, 0);
         put(&s->told, item);
     }
 }
@@ -431,7 +443,30 @@ static void take_turn(struct hub *hub, struct session *s)
         clock_wait(&hub->wake, &hub->lock, until_us);
 }
 
-static int receive(struct hub *hub, const json_t *request, json_t *answer)
+static bool hung_up(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Fills `messages` as soon as there are any; false: nobody is there any more to have them. */
+static bool wait_for_messages(struct hub *hub, struct session *s, int fd, int64_t until_us, json_t *messages)
+{
+    for (;;) {
+        if (hung_up(fd))
+            return false;
+        look_after(hub);
+        take_all(hub, s, messages);
+        int64_t now = clock_monotonic_us(), look_us = now + LOOK_MS * 1000LL;
+        if (json_array_size(messages) > 0 || json_array_size(s->settled) >= SETTLED_AT_ONCE || s->changed || hub->stopping ||
+            now >= until_us)
+            return true;
+        clock_wait(&hub->wake, &hub->lock, look_us < until_us ? look_us : until_us);
+    }
+}
+
+static int receive(struct hub *hub, const json_t *request, int fd, json_t *answer)
 {
     int64_t wait_ms = json_int_at(request, "wait_ms", 0);
     int64_t until_us = clock_monotonic_us() + (wait_ms < 0 ? 0 : wait_ms > WAIT_MS ? WAIT_MS : wait_ms) * 1000;
@@ -448,17 +483,11 @@ static int receive(struct hub *hub, const json_t *request, json_t *answer)
     queue_clear(hub, &s->told);
     s->waiting = true;
     s->changed = false;
-    look_after(hub);
     json_t *messages = json_array();
-    for (;;) {
-        take_all(hub, s, messages);
-        if (json_array_size(messages) > 0 || json_array_size(s->settled) >= SETTLED_AT_ONCE || s->changed || hub->stopping ||
-            clock_monotonic_us() >= until_us)
-            break;
-        clock_wait(&hub->wake, &hub->lock, until_us);
-    }
+    bool there = wait_for_messages(hub, s, fd, until_us, messages);
     s->waiting = false;
     s->seen_us = clock_monotonic_us();
+    s->hung_up_us = there ? 0 : s->seen_us;
     json_object_set_new(answer, "messages", messages);
     json_object_set_new(answer, "settled", s->settled);
     s->settled = json_array();
@@ -585,7 +614,7 @@ static bool valid_message(const json_t *request)
         (kind == WIRE_TOPIC || kind == WIRE_SERVER || kind == WIRE_FANOUT || kind == WIRE_REPLY);
 }
 
-static int send(struct hub *hub, json_t *request, json_t *answer)
+static int take_in(struct hub *hub, json_t *request, json_t *answer)
 {
     uint64_t tag = tag_of(json_text_at(request, "id"));
     const char *sender = json_text_at(request, "session");
@@ -615,7 +644,7 @@ static int send(struct hub *hub, json_t *request, json_t *answer)
     return status;
 }
 
-int hub_handle(struct hub *hub, const char *what, json_t *request, json_t **ret)
+int hub_handle(struct hub *hub, const char *what, json_t *request, int fd, json_t **ret)
 {
     bool is_receive = strcmp(what, "receive") == 0, is_serve = strcmp(what, "serve") == 0;
     int status = 404;
@@ -625,11 +654,11 @@ int hub_handle(struct hub *hub, const char *what, json_t *request, json_t **ret)
         return 400;
     pthread_mutex_lock(&hub->lock);
     if (is_receive)
-        status = receive(hub, request, *ret);
+        status = receive(hub, request, fd, *ret);
     else if (is_serve)
         status = serve(hub, request);
     else if (strcmp(what, "send") == 0)
-        status = send(hub, request, *ret);
+        status = take_in(hub, request, *ret);
     else if (strcmp(what, "done") == 0)
         status = done(hub, request);
     else if (strcmp(what, "bye") == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hub: the place where processes without a broker meet. It keeps messages in memory until the process that took one says
- * that it was handled; a process that is not heard of for a while has its messages given to others.
+ * that it was handled; a process that is not heard of for a while, or whose connection ended and that does not come back at
+ * once, has its messages given to others.
  *
  * Nothing is lost with a hub. Whoever sent a message keeps it until the hub tells that it was handled ("settled"), and sends
  * it again, under the same id, when another hub has taken the address over. A hub whose process ends waits a moment for what
@@ -11,7 +12,8 @@
  *
  *     receive  {"session", "serves": [[exchange, topic, server, place], ..], "wait_ms", "last": number of the last answer
  *              heard} -> {"number", "messages": [[tag, place or -1: an answer to a call, body], ..], "hub": which hub this is,
- *              "settled": [tag, ..]}                     a tag is the first 15 digits of the message's id, as a number
+ *              "settled": [tag, ..]}                     a tag is the first 15 digits of the message's id, as a number; 0: nobody
+ *              waits to hear of it
  *     serve    {"session", "serves"} -> {}               the same without waiting
  *     send     {"id", "session", "kind", "exchange", "topic", "server", "body", "ttl_ms", "again": it was sent to another hub
  *              before} -> {"hub"}; 404: nobody serves that; 503: not now
@@ -38,8 +40,9 @@ void hub_drain(struct hub *hub, int timeout_ms);
  * hub_handle(). */
 json_t *hub_take_left(struct hub *hub);
 
-/* Obeys one request, which it may keep; `receive` waits. Returns the status, and the answer (new reference). */
-int hub_handle(struct hub *hub, const char *what, json_t *request, json_t **ret);
+/* Obeys one request, which it may keep; `receive` waits, while somebody is at the other end of `fd`, its connection's. Returns
+ * the status, and the answer (new reference). */
+int hub_handle(struct hub *hub, const char *what, json_t *request, int fd, json_t **ret);
 
 /* The listening side. NULL, with errno, when the address cannot be had: it is another host's, or another process has it. */
 struct hub_server;

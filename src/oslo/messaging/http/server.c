@@ -78,7 +78,8 @@ static enum MHD_Result obey(const struct hub_server *server, struct MHD_Connecti
     ARENA_CLEANUP struct arena *arena = arena_create();
     const char *why;
     json_t *answer = NULL;
-    int status = hub_handle(server->hub, what, json_parse(arena, buf_text(body), body->length, &why), &answer);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int status = hub_handle(server->hub, what, json_parse(arena, buf_text(body), body->length, &why), info->connect_fd, &answer);
     json_keep(arena, answer);
     return respond(server, connection, status, what, json_dump(arena, answer));
 }
