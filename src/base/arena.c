@@ -145,3 +145,14 @@ void arena_defer(struct arena *arena, void (*release)(void *object), void *objec
     *d = (struct deferred){ arena->deferred, release, object };
     arena->deferred = d;
 }
+
+/* Capacities are powers of two: a count that is one, and not the first, is a full array. */
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t size)
+{
+    enum { FIRST = 16 };
+    if (array == NULL || count == 0)
+        return arena_alloc(arena, FIRST * size);
+    if (count < FIRST || (count & (count - 1)) != 0)
+        return array;
+    return memcpy(arena_alloc(arena, 2 * count * size), array, count * size);
+}

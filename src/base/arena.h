@@ -48,6 +48,11 @@ void arena_defer(struct arena *arena, void (*release)(void *object), void *objec
 void arena_cleanup(struct arena **arena);
 #define ARENA_CLEANUP __attribute__((cleanup(arena_cleanup)))
 
+/* Room for one more behind `count` elements of an array that only grows (NULL: none yet): returns where they are now. Whoever
+ * reads rows needs no query for their number first. */
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
+#define ARENA_GROW(arena, array, count) arena_grow((arena), (array), (count), sizeof(*(array)))
+
 #define ARENA_NEW(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc((arena), sizeof(type) * (count)))
 

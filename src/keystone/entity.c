@@ -288,15 +288,17 @@ static const char *column_name(const struct attribute *attribute)
     return dot != NULL ? dot + 1 : attribute->column;
 }
 
-static struct fault *store_options(struct tx *tx, const struct entity *entity, const char *id, const json_t *document)
+/* `fresh`: there is nothing yet that would have to go first. */
+static struct fault *store_options(struct tx *tx, const struct entity *entity, const char *id, const json_t *document, bool fresh)
 {
     const json_t *options = json_object_get(document, "options");
     struct arena *arena = tx_arena(tx);
 
     if (entity->options_table == NULL)
         return NULL;
-    TRY(sql_exec(tx, arena_printf(arena, "DELETE FROM %s WHERE %s = ?", entity->options_table, entity->options_key),
-        BIND(TEXT(id))));
+    if (!fresh)
+        TRY(sql_exec(tx, arena_printf(arena, "DELETE FROM %s WHERE %s = ?", entity->options_table, entity->options_key),
+            BIND(TEXT(id))));
     for (const struct entity_option *option = entity->options; option->name != NULL; option++) {
         const json_t *value = json_object_get(options, option->name);
         if (value == NULL || json_is_null(value))
@@ -308,13 +310,14 @@ static struct fault *store_options(struct tx *tx, const struct entity *entity, c
     return NULL;
 }
 
-static struct fault *store_tags(struct tx *tx, const struct entity *entity, const char *id, const json_t *document)
+static struct fault *store_tags(struct tx *tx, const struct entity *entity, const char *id, const json_t *document, bool fresh)
 {
     const json_t *tags = json_object_get(document, "tags");
 
     if (!entity->tags)
         return NULL;
-    TRY(sql_exec(tx, "DELETE FROM project_tag WHERE project_id = ?", BIND(TEXT(id))));
+    if (!fresh)
+        TRY(sql_exec(tx, "DELETE FROM project_tag WHERE project_id = ?", BIND(TEXT(id))));
     for (size_t i = 0; i < json_array_size(tags); i++)
         TRY(sql_exec(tx, "INSERT INTO project_tag (project_id, name) VALUES (?, ?)",
             BIND(TEXT(id), TEXT(json_string_value(json_array_get(tags, i))))));
@@ -341,8 +344,8 @@ struct fault *entity_insert(struct tx *tx, const struct entity *entity, const js
     }
     TRY(sql_exec(tx, arena_printf(arena, "INSERT INTO %s (%s) VALUES (%s)", entity->table, names, sql_marks(arena, count)),
         values, count));
-    TRY(store_options(tx, entity, id, document));
-    return store_tags(tx, entity, id, document);
+    TRY(store_options(tx, entity, id, document, true));
+    return store_tags(tx, entity, id, document, true);
 }
 
 struct fault *entity_store(struct tx *tx, const struct entity *entity, const char *id, const json_t *document)
@@ -364,8 +367,8 @@ struct fault *entity_store(struct tx *tx, const struct entity *entity, const cha
     }
     values[count++] = TEXT(id);
     TRY(sql_exec(tx, arena_printf(arena, "UPDATE %s SET %s WHERE id = ?", entity->table, sets), values, count));
-    TRY(store_options(tx, entity, id, document));
-    return store_tags(tx, entity, id, document);
+    TRY(store_options(tx, entity, id, document, false));
+    return store_tags(tx, entity, id, document, false);
 }
 
 struct fault *entity_erase(struct tx *tx, const struct entity *entity, const char *id)

@@ -153,21 +153,60 @@ static struct fault *project_one(struct tx *tx, struct project **ret, const char
     return rows_fault(rows);
 }
 
+/* A copy of what this transaction has read under the key already. */
+static bool recall_project(struct tx *tx, const char *key, struct project **ret)
+{
+    const struct project *known = tx_recall(tx, key);
+
+    if (known == NULL)
+        return false;
+    *ret = ARENA_NEW(tx_arena(tx), struct project);
+    **ret = *known;
+    return true;
+}
+
+static void remember_project(struct tx *tx, const char *key, const struct project *project)
+{
+    struct project *kept;
+
+    if (project == NULL)
+        return;
+    kept = ARENA_NEW(tx_arena(tx), struct project);
+    *kept = *project;
+    tx_remember(tx, key, kept);
+    tx_remember(tx, arena_printf(tx_arena(tx), "project:%s", project->id), kept);
+}
+
+/* A token's way asks for the same few rows again and again: the domain of a user, of a project, a project and its parents. */
 struct fault *project_find(struct tx *tx, const char *id, struct project **ret)
 {
-    return project_one(tx, ret, PROJECT_COLUMNS "WHERE id = ? AND id <> '" DOMAIN_ROOT "'", BIND(TEXT(id)));
+    const char *key = arena_printf(tx_arena(tx), "project:%s", id);
+
+    if (recall_project(tx, key, ret))
+        return NULL;
+    TRY(project_one(tx, ret, PROJECT_COLUMNS "WHERE id = ? AND id <> '" DOMAIN_ROOT "'", BIND(TEXT(id))));
+    remember_project(tx, key, *ret);
+    return NULL;
 }
 
 struct fault *project_find_name(struct tx *tx, const char *domain_id, const char *name, struct project **ret)
 {
-    return project_one(tx, ret, PROJECT_COLUMNS "WHERE domain_id = ? AND name = ? AND id <> '" DOMAIN_ROOT "'",
-        BIND(TEXT(domain_id), TEXT(name)));
+    const char *key = arena_printf(tx_arena(tx), "project of %s:%s", domain_id, name);
+
+    if (recall_project(tx, key, ret))
+        return NULL;
+    TRY(project_one(tx, ret, PROJECT_COLUMNS "WHERE domain_id = ? AND name = ? AND id <> '" DOMAIN_ROOT "'",
+        BIND(TEXT(domain_id), TEXT(name))));
+    remember_project(tx, key, *ret);
+    return NULL;
 }
 
 struct fault *domain_find(struct tx *tx, const char *id, struct project **ret)
 {
-    return project_one(tx, ret, PROJECT_COLUMNS "WHERE id = ? AND is_domain = 1 AND id <> '" DOMAIN_ROOT "'",
-        BIND(TEXT(id)));
+    TRY(project_find(tx, id, ret));
+    if (*ret != NULL && !(*ret)->is_domain)
+        *ret = NULL;
+    return NULL;
 }
 
 struct fault *domain_find_name(struct tx *tx, const char *name, struct project **ret)
@@ -223,10 +262,21 @@ struct fault *project_subtree(struct tx *tx, const char *id, const struct projec
 
 struct fault *user_option(struct tx *tx, const char *user_id, const char *option_id, json_t **ret)
 {
-    const char *text;
+    const char *key = arena_printf(tx_arena(tx), "options:%s", user_id);
+    json_t *options = tx_recall(tx, key);
+    struct rows *rows;
 
-    TRY(sql_text_of(tx, &text, "SELECT option_value FROM user_option WHERE user_id = ? AND option_id = ?",
-        BIND(TEXT(user_id), TEXT(option_id))));
-    *ret = json_parse_own(tx_arena(tx), text);
+    if (options == NULL) { /* all at once: who asks for one asks for another */
+        options = json_keep(tx_arena(tx), json_object());
+        TRY(sql_query(tx, &rows, "SELECT option_id, option_value FROM user_option WHERE user_id = ?", BIND(TEXT(user_id))));
+        while (rows_next(rows)) {
+            json_t *value = json_parse_own(tx_arena(tx), rows_text(rows, 1));
+            if (value != NULL)
+                json_object_set(options, rows_text(rows, 0), value);
+        }
+        TRY(rows_fault(rows));
+        tx_remember(tx, key, options);
+    }
+    *ret = json_object_get(options, option_id);
     return NULL;
 }

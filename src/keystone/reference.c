@@ -57,85 +57,82 @@ void reference_cache_destroy(struct reference_cache *cache)
     free(cache);
 }
 
-static struct fault *count_of(struct tx *tx, const char *table, int64_t *ret)
-{
-    return sql_int_of(tx, ret, 0, arena_printf(tx_arena(tx), "SELECT COUNT(*) FROM %s", table), NO_BIND);
-}
-
 static struct fault *read_roles(struct tx *tx, struct held *held)
 {
-    int64_t count, implied;
+    struct reference *reference = &held->reference;
+    struct identity_role *roles = NULL;
+    struct implication *implications = NULL;
     struct rows *rows;
 
-    TRY(count_of(tx, "role", &count));
-    TRY(count_of(tx, "implied_role", &implied));
-    struct identity_role *roles = ARENA_ARRAY(held->arena, struct identity_role, (size_t)count + 1);
-    struct implication *implications = ARENA_ARRAY(held->arena, struct implication, (size_t)implied + 1);
-    held->reference.roles = roles;
-    held->reference.implications = implications;
     TRY(sql_query(tx, &rows, "SELECT id, name, domain_id FROM role ORDER BY id", NO_BIND));
-    while (held->reference.role_count < (size_t)count && rows_next(rows)) {
+    while (rows_next(rows)) {
         const char *domain_id = rows_text(rows, 2);
-        roles[held->reference.role_count++] = (struct identity_role){
+        roles = ARENA_GROW(held->arena, roles, reference->role_count);
+        roles[reference->role_count++] = (struct identity_role){
             arena_strdup(held->arena, rows_text(rows, 0)), arena_strdup(held->arena, rows_text(rows, 1)),
             domain_id == NULL || strcmp(domain_id, ROLE_NO_DOMAIN) == 0 ? NULL : arena_strdup(held->arena, domain_id) };
     }
     TRY(rows_fault(rows));
-    rows_end(rows);
+    reference->roles = roles;
     TRY(sql_query(tx, &rows, "SELECT prior_role_id, implied_role_id FROM implied_role", NO_BIND));
-    while (held->reference.implication_count < (size_t)implied && rows_next(rows)) {
-        struct implication edge = { reference_role(&held->reference, rows_text(rows, 0)),
-            reference_role(&held->reference, rows_text(rows, 1)) };
-        if (edge.prior < held->reference.role_count && edge.implied < held->reference.role_count)
-            implications[held->reference.implication_count++] = edge;
+    while (rows_next(rows)) {
+        struct implication edge = { reference_role(reference, rows_text(rows, 0)), reference_role(reference, rows_text(rows, 1)) };
+        if (edge.prior == reference->role_count || edge.implied == reference->role_count)
+            continue;
+        implications = ARENA_GROW(held->arena, implications, reference->implication_count);
+        implications[reference->implication_count++] = edge;
     }
-    TRY(rows_fault(rows));
-    rows_end(rows);
-    return NULL;
+    reference->implications = implications;
+    return rows_fault(rows);
 }
 
+/* In the order of the services, which are sorted as this query sorts them. */
 static struct fault *read_endpoints(struct tx *tx, struct held *held, struct catalog_service *services)
 {
     struct reference *reference = &held->reference;
+    struct catalog_endpoint *endpoints = NULL;
     struct rows *rows;
-    int64_t count;
-    size_t at = 0;
+    size_t at = 0, service = 0;
 
-    TRY(count_of(tx, "endpoint", &count));
-    struct catalog_endpoint *endpoints = ARENA_ARRAY(held->arena, struct catalog_endpoint, (size_t)count + 1);
-    reference->endpoints = endpoints;
-    for (size_t i = 0; i < reference->service_count; i++) {
-        services[i].first = at;
-        TRY(sql_query(tx, &rows, "SELECT id, interface, region_id, url FROM endpoint WHERE service_id = ?"
-            " AND enabled = 1 ORDER BY id", BIND(TEXT(services[i].id))));
-        while (at < (size_t)count && rows_next(rows))
-            endpoints[at++] = (struct catalog_endpoint){
-                arena_strdup(held->arena, rows_text(rows, 0)), arena_strdup(held->arena, rows_text(rows, 1)),
-                arena_strdup(held->arena, rows_text(rows, 2)), arena_strdup(held->arena, rows_text(rows, 3)) };
-        TRY(rows_fault(rows));
-        rows_end(rows);
-        services[i].count = at - services[i].first;
+    TRY(sql_query(tx, &rows, "SELECT s.id, e.id, e.interface, e.region_id, e.url FROM service s JOIN endpoint e"
+        " ON e.service_id = s.id WHERE s.enabled = 1 AND e.enabled = 1 ORDER BY s.type, s.id, e.id", NO_BIND));
+    while (rows_next(rows)) {
+        const char *id = rows_text(rows, 0);
+        size_t found = service;
+        while (found < reference->service_count && strcmp(services[found].id, id) != 0)
+            found++;
+        if (found == reference->service_count)
+            continue; /* it was made between the two queries */
+        service = found;
+        if (services[service].count++ == 0)
+            services[service].first = at;
+        endpoints = ARENA_GROW(held->arena, endpoints, at);
+        endpoints[at++] = (struct catalog_endpoint){
+            arena_strdup(held->arena, rows_text(rows, 1)), arena_strdup(held->arena, rows_text(rows, 2)),
+            arena_strdup(held->arena, rows_text(rows, 3)), arena_strdup(held->arena, rows_text(rows, 4)) };
     }
-    return NULL;
+    reference->endpoints = endpoints;
+    struct fault *fault = rows_fault(rows);
+    rows_end(rows);
+    return fault;
 }
 
 static struct fault *read_catalog(struct tx *tx, struct held *held)
 {
+    struct reference *reference = &held->reference;
+    struct catalog_service *services = NULL;
     struct rows *rows;
-    int64_t count;
 
-    TRY(count_of(tx, "service", &count));
-    struct catalog_service *services = ARENA_ARRAY(held->arena, struct catalog_service, (size_t)count + 1);
-    held->reference.services = services;
     TRY(sql_query(tx, &rows, "SELECT id, type, extra FROM service WHERE enabled = 1 ORDER BY type, id", NO_BIND));
-    while (held->reference.service_count < (size_t)count && rows_next(rows)) {
+    while (rows_next(rows)) {
         const char *name = json_text_at(json_parse_own(held->arena, rows_text(rows, 2)), "name");
-        services[held->reference.service_count++] = (struct catalog_service){
+        services = ARENA_GROW(held->arena, services, reference->service_count);
+        services[reference->service_count++] = (struct catalog_service){
             .id = arena_strdup(held->arena, rows_text(rows, 0)), .type = arena_strdup(held->arena, rows_text(rows, 1)),
             .name = arena_strdup(held->arena, name != NULL ? name : "") };
     }
     TRY(rows_fault(rows));
-    rows_end(rows);
+    reference->services = services;
     return read_endpoints(tx, held, services);
 }
 
@@ -197,27 +194,28 @@ static struct fault *chooses_any(struct tx *tx, const struct endpoint_filter *fi
 /* OS-EP-FILTER: which endpoints the catalogs of projects have. */
 static struct fault *read_choices(struct tx *tx, struct held *held)
 {
-    int64_t single, groups;
+    struct endpoint_choice *choices = NULL;
     struct rows *rows;
+    size_t count = 0;
     bool any;
 
-    TRY(count_of(tx, "project_endpoint", &single));
-    TRY(count_of(tx, "project_endpoint_group", &groups));
-    size_t room = (size_t)(single + groups), count = 0;
-    struct endpoint_choice *choices = ARENA_ARRAY(held->arena, struct endpoint_choice, room + 1);
     TRY(sql_query(tx, &rows, "SELECT p.project_id, p.endpoint_id FROM project_endpoint p JOIN endpoint e ON e.id = p.endpoint_id",
         NO_BIND));
-    while (count < room && rows_next(rows))
+    while (rows_next(rows)) {
+        choices = ARENA_GROW(held->arena, choices, count);
         choices[count++] = (struct endpoint_choice){ .project_id = arena_strdup(held->arena, rows_text(rows, 0)),
             .endpoint_id = arena_strdup(held->arena, rows_text(rows, 1)) };
+    }
     TRY(rows_fault(rows));
     rows_end(rows);
     size_t first = count, kept = count;
     TRY(sql_query(tx, &rows, "SELECT p.project_id, g.filters FROM project_endpoint_group p JOIN endpoint_group g ON"
         " g.id = p.endpoint_group_id", NO_BIND));
-    while (count < room && rows_next(rows))
+    while (rows_next(rows)) {
+        choices = ARENA_GROW(held->arena, choices, count);
         choices[count++] = (struct endpoint_choice){ .project_id = arena_strdup(held->arena, rows_text(rows, 0)),
             .filter = endpoint_filter_read(held->arena, json_parse_own(tx_arena(tx), rows_text(rows, 1))) };
+    }
     TRY(rows_fault(rows));
     rows_end(rows);
     for (size_t i = first; i < count; i++) {
@@ -225,7 +223,8 @@ static struct fault *read_choices(struct tx *tx, struct held *held)
         if (any)
             choices[kept++] = choices[i];
     }
-    qsort(choices, kept, sizeof(*choices), by_project);
+    if (kept > 0)
+        qsort(choices, kept, sizeof(*choices), by_project);
     held->reference.choices = choices;
     held->reference.choice_count = kept;
     return NULL;
@@ -235,11 +234,9 @@ static struct fault *read_providers(struct tx *tx, struct held *held)
 {
     BUF_CLEANUP struct buf text = { 0 };
     struct json_writer w = { .out = &text };
-    int64_t count;
 
-    TRY(sql_int_of(tx, &count, 0, "SELECT COUNT(*) FROM service_provider WHERE enabled = 1", NO_BIND));
     TRY(service_providers_write(&w, NULL, tx));
-    held->reference.service_providers = count > 0 ? arena_strdup(held->arena, buf_text(&text)) : NULL;
+    held->reference.service_providers = strcmp(buf_text(&text), "[]") != 0 ? arena_strdup(held->arena, buf_text(&text)) : NULL;
     return NULL;
 }
 

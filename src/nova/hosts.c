@@ -84,15 +84,15 @@ struct fault *service_list(struct tx *tx, const char *host, const char *binary, 
     size_t *ret_count)
 {
     struct rows *rows;
-    int64_t total;
+    struct service_row *list = NULL;
     size_t count = 0;
 
-    TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM services", NO_BIND));
-    struct service_row *list = ARENA_ARRAY(tx_arena(tx), struct service_row, (size_t)total + 1);
     TRY(sql_query(tx, &rows, "SELECT " SERVICE_COLUMNS " FROM services WHERE (host=? OR ? IS NULL) AND "
         "(binary_name=? OR ? IS NULL) ORDER BY id", BIND(TEXT(host), TEXT(host), TEXT(binary), TEXT(binary))));
-    while (count < (size_t)total && rows_next(rows))
+    while (rows_next(rows)) {
+        list = ARENA_GROW(tx_arena(tx), list, count);
         read_service(rows, &list[count++]);
+    }
     struct fault *fault = rows_fault(rows);
     rows_end(rows);
     *ret = list;
@@ -215,14 +215,13 @@ struct fault *compute_node_list(struct tx *tx, const char *host, struct compute_
 {
     struct arena *arena = tx_arena(tx);
     struct rows *rows;
-    int64_t total;
+    struct compute_node *list = NULL;
     size_t count = 0;
 
-    TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM compute_nodes", NO_BIND));
-    struct compute_node *list = ARENA_ARRAY(arena, struct compute_node, (size_t)total + 1);
     TRY(sql_query(tx, &rows, arena_printf(arena, "SELECT %s FROM compute_nodes WHERE host=? OR ? IS NULL ORDER BY id",
         node_names(arena, 0, "")), BIND(TEXT(host), TEXT(host))));
-    while (count < (size_t)total && rows_next(rows)) {
+    while (rows_next(rows)) {
+        list = ARENA_GROW(arena, list, count);
         for (int i = 0; i < NODE_COLUMNS; i++) {
             void *to = node_member(&list[count], i);
 
@@ -279,18 +278,18 @@ struct fault *aggregate_list(struct tx *tx, struct aggregate **ret, size_t *ret_
 {
     struct arena *arena = tx_arena(tx);
     struct rows *rows;
-    int64_t total;
+    struct aggregate *list = NULL;
     size_t count = 0;
 
-    TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM aggregates", NO_BIND));
-    struct aggregate *list = ARENA_ARRAY(arena, struct aggregate, (size_t)total + 1);
     TRY(sql_query(tx, &rows, "SELECT id,uuid,name,hosts,metadata,created_at,updated_at FROM aggregates ORDER BY id",
         NO_BIND));
-    while (count < (size_t)total && rows_next(rows))
+    while (rows_next(rows)) {
+        list = ARENA_GROW(arena, list, count);
         list[count++] = (struct aggregate){ .id = rows_int(rows, 0), .uuid = rows_text(rows, 1),
             .name = rows_text(rows, 2), .hosts = json_parse_own(arena, rows_text(rows, 3)),
             .metadata = json_parse_own(arena, rows_text(rows, 4)), .created_at = rows_int(rows, 5),
             .updated_at = rows_int(rows, 6) };
+    }
     struct fault *fault = rows_fault(rows);
     rows_end(rows);
     *ret = list;

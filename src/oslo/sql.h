@@ -119,11 +119,17 @@ void tx_exact(struct tx *tx);
 /* Transactions that name the same thing run one after the other, on every engine and across processes, so that what one
  * has read still holds when it commits: quotas, "is it in use", the next free one. To be called before any other statement
  * of the transaction (asserted), because on MariaDB the snapshot begins with the first one. Several names: in the order of
- * the alphabet. SQLite: writers stand in a row anyway, this costs nothing. MariaDB: one round trip that changes the name's row
- * in `nubo_serialize`; a second transaction waits there, and one on another Galera node fails certification and runs again. */
+ * the alphabet. SQLite: writers stand in a row anyway, this costs nothing. MariaDB: one round trip for all names, together with
+ * the first other statement; it changes their rows in `nubo_serialize`; a second transaction waits there, and one on another
+ * Galera node fails certification and runs again. */
 struct fault *tx_serialize(struct tx *tx, const char *name);
 /* As tx_serialize(), "PREFIX:ID". */
 struct fault *tx_serialize_on(struct tx *tx, const char *prefix, const char *id);
+
+/* What a read transaction has read, by a key of the reader's ("project:ID"), so that it need not be read twice: it would be the
+ * same. The value lives in the transaction's arena. A transaction that writes remembers nothing (NULL). */
+void tx_remember(struct tx *tx, const char *key, void *value);
+void *tx_recall(const struct tx *tx, const char *key);
 
 /* One statement in a transaction of its own; `ret_changed` (rows changed) may be NULL. On MariaDB an UPDATE or DELETE whose
  * count nobody wants is one round trip, and is run again when its connection is lost: it must bear that. */

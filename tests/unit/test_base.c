@@ -38,6 +38,13 @@ static void arena_releases_last_first(void **state)
     large[999999] = 'x';
     assert_string_equal(arena_printf(arena, "%d-%s", 7, "seven"), "7-seven");
     assert_null(arena_strdup(arena, NULL));
+    int *numbers = NULL;
+    for (size_t i = 0; i < 1000; i++) {
+        numbers = ARENA_GROW(arena, numbers, i);
+        numbers[i] = (int)i;
+    }
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(numbers[i], i);
     arena_destroy(arena);
     assert_int_equal(release_count, 3);
     assert_int_equal(released[0], 3);

@@ -44,8 +44,8 @@ struct sql_driver {
     struct fault *(*settle)(struct arena *arena, struct connection *connection, const char *marker, bool *ret_committed);
     /* Whether the last fault means that the connection is gone. NULL: never. */
     bool (*lost)(const struct connection *connection);
-    /* See tx_serialize(). NULL: writers stand in a row anyway. */
-    const char *serialize;
+    /* See tx_serialize(): what stands before and behind "(?, 1),(?, 1)", a pair a name. NULL: writers stand in a row anyway. */
+    const char *serialize, *serialize_end;
     struct fault *(*prepare)(struct arena *arena, struct connection *connection, const char *sql, struct statement **ret);
     /* Binds the values and, where that is a step of its own, executes. */
     struct fault *(*bind)(struct arena *arena, struct statement *statement, const struct sql_value *values, size_t count);

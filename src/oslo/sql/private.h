@@ -7,6 +7,8 @@
 
 #include "oslo/sql/driver.h"
 
+#include "base/map.h"
+
 #include <pthread.h>
 
 struct pooled {
@@ -30,6 +32,8 @@ struct db {
     bool leading; /* somebody runs jobs now */
 };
 
+enum { SERIALIZED = 8 };
+
 struct tx {
     struct db *db;
     struct arena *arena;
@@ -40,7 +44,9 @@ struct tx {
     struct fault *fault;   /* the transaction cannot be committed: rows that broke in the middle, a deadlock */
     bool reading, exact;
     bool changed;          /* a statement without rows ran */
-    bool serializing;      /* the last statement was tx_serialize() */
+    const char *names[SERIALIZED]; /* that tx_serialize() was called with: one statement before the first one */
+    size_t name_count;
+    struct map memory;     /* of tx_remember() */
     unsigned ran;          /* statements */
 };
 

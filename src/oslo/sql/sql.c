@@ -2,6 +2,7 @@
  * sql: values, statements, rows and read transactions over a driver. See sql.h. */
 #include "oslo/sql/private.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -163,11 +164,32 @@ static struct fault *begin_statement(struct tx *tx, const char *sql, const struc
     }
 }
 
+static struct fault *execute(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
+
+/* All names of tx_serialize() in one round trip, in their order. */
+static struct fault *serialize(struct tx *tx)
+{
+    const struct sql_driver *driver = tx->db->driver;
+    struct sql_value values[SERIALIZED];
+    size_t count = tx->name_count;
+    if (count == 0)
+        return NULL;
+    tx->name_count = 0;
+    BUF_CLEANUP struct buf sql = { 0 };
+    buf_puts(&sql, driver->serialize);
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(&sql, i > 0 ? ",(?, 1)" : "(?, 1)");
+        values[i] = TEXT(tx->names[i]);
+    }
+    buf_puts(&sql, driver->serialize_end);
+    return execute(tx, arena_strdup(tx->arena, buf_text(&sql)), values, count);
+}
+
 struct fault *sql_query(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count)
 {
     struct rows *rows = ARENA_NEW(tx->arena, struct rows);
     /* The bound texts must live as long as the rows are read; the array itself may be the caller's temporary. */
-    tx->serializing = false;
+    TRY(serialize(tx));
     TRY(begin_statement(tx, sql, values, count, &rows->statement));
     rows->tx = tx;
     rows->next = tx->open;
@@ -199,19 +221,31 @@ static struct fault *execute(struct tx *tx, const char *sql, const struct sql_va
 
 struct fault *sql_exec(struct tx *tx, const char *sql, const struct sql_value *values, size_t count)
 {
-    tx->serializing = false;
+    TRY(serialize(tx));
     tx->changed = true;
     return execute(tx, sql, values, count);
 }
 
 struct fault *tx_serialize(struct tx *tx, const char *name)
 {
-    assert(!tx->reading && (tx->ran == 0 || tx->serializing));
-    const char *sql = tx->db->driver->serialize;
-    tx->serializing = true;
-    if (sql == NULL)
+    assert(!tx->reading && tx->ran == 0);
+    if (tx->db->driver->serialize == NULL)
         return NULL;
-    return execute(tx, sql, BIND(TEXT(name)));
+    if (tx->name_count == SERIALIZED)
+        TRY(serialize(tx));
+    tx->names[tx->name_count++] = arena_strdup(tx->arena, name);
+    return NULL;
+}
+
+void tx_remember(struct tx *tx, const char *key, void *value)
+{
+    if (tx->reading)
+        map_set(&tx->memory, key, value);
+}
+
+void *tx_recall(const struct tx *tx, const char *key)
+{
+    return tx->reading ? map_get(&tx->memory, key) : NULL;
 }
 
 struct fault *tx_serialize_on(struct tx *tx, const char *prefix, const char *id)
@@ -293,6 +327,7 @@ void tx_end(struct tx *tx)
     if (tx == NULL || !tx->reading)
         return;
     tx->reading = false;
+    map_release(&tx->memory);
     sql_end_open_rows(tx);
     sql_pool_give(tx->db, tx->pooled, tx->db->driver->finish(tx->connection, false));
     while (tx->dead != NULL) {
