@@ -311,6 +311,12 @@ bool process_end(pid_t pid, int grace_ms)
     return !process_alive(pid, NULL);
 }
 
+bool process_asked_to_end(void)
+{
+    sigset_t set;
+    return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
 pid_t process_read_pid(const char *path)
 {
     char text[64];

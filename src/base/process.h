@@ -46,6 +46,10 @@ bool process_end(pid_t pid, int grace_ms);
 /* True while it runs (not a zombie) and, when `word` is not NULL, the word occurs in its command line. */
 bool process_alive(pid_t pid, const char *word);
 
+/* Whether SIGTERM or SIGINT has come to this process and waits to be taken: whoever waits long for something else at a start gives
+ * up then. Always false where these signals are not blocked. */
+bool process_asked_to_end(void);
+
 /* Whether a program of this name is in PATH (or in /usr/sbin, /sbin). */
 bool process_installed(struct arena *arena, const char *name);
 

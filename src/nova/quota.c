@@ -95,17 +95,16 @@ static struct fault *too_many(struct arena *arena, const int64_t limits[3], cons
         buf_text(&overs), buf_text(&reqs), buf_text(&uses), buf_text(&alloweds), buf_text(&overs));
 }
 
-struct fault *quota_check_servers(struct tx *tx, const struct config *config, const char *project_id, const char *user_id,
-    int64_t min_count, int64_t max_count, int64_t vcpus, int64_t memory_mb, int64_t *ret_count)
+struct fault *quota_check_servers(struct tx *tx, const struct config *config, const struct quota_wish *wish, int64_t *ret_count)
 {
     int64_t limits[QUOTA_RESOURCES];
     struct quota_usage usage;
-    int64_t count = max_count;
+    int64_t count = wish->max_count;
     struct arena *arena = tx_arena(tx);
 
-    TRY(quota_limits(tx, config, project_id, user_id, limits, NULL));
-    TRY(quota_usage(tx, project_id, &usage));
-    const int64_t used[] = { usage.instances, usage.cores, usage.ram }, each[] = { 1, vcpus, memory_mb };
+    TRY(quota_limits(tx, config, wish->project_id, wish->user_id, limits, NULL));
+    TRY(quota_usage(tx, wish->project_id, &usage));
+    const int64_t used[] = { usage.instances, usage.cores, usage.ram }, each[] = { 1, wish->vcpus, wish->memory_mb };
     for (int i = 0; i < 3; i++) {
         int64_t room = limits[i] < 0 ? INT64_MAX : limits[i] - used[i];
 
@@ -113,9 +112,10 @@ struct fault *quota_check_servers(struct tx *tx, const struct config *config, co
             count = room > 0 ? room / each[i] : 0;
     }
     *ret_count = count;
-    if (count >= min_count)
+    if (count >= wish->min_count)
         return NULL;
-    const int64_t wanted[] = { max_count, max_count * vcpus, max_count * memory_mb };
-    return too_many(arena, limits, used, wanted, min_count == max_count ? arena_printf(arena, "%lld", (long long)min_count)
-        : arena_printf(arena, "%lld-%lld", (long long)min_count, (long long)max_count));
+    const int64_t wanted[] = { wish->max_count, wish->max_count * wish->vcpus, wish->max_count * wish->memory_mb };
+    const char *asked = wish->min_count == wish->max_count ? arena_printf(arena, "%lld", (long long)wish->min_count)
+        : arena_printf(arena, "%lld-%lld", (long long)wish->min_count, (long long)wish->max_count);
+    return too_many(arena, limits, used, wanted, asked);
 }

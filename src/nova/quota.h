@@ -31,8 +31,14 @@ struct fault *quota_limits(struct tx *tx, const struct config *config, const cha
     int64_t ret[QUOTA_RESOURCES], bool *own);
 struct fault *quota_usage(struct tx *tx, const char *project_id, struct quota_usage *ret);
 
+/* Servers of one request, and what each of them takes. */
+struct quota_wish {
+    const char *project_id, *user_id;
+    int64_t min_count, max_count;
+    int64_t vcpus, memory_mb;
+};
+
 /* How many of max_count servers may be made; fewer than min_count is nova's 403 "Quota exceeded for ...". */
-struct fault *quota_check_servers(struct tx *tx, const struct config *config, const char *project_id, const char *user_id,
-    int64_t min_count, int64_t max_count, int64_t vcpus, int64_t memory_mb, int64_t *ret_count);
+struct fault *quota_check_servers(struct tx *tx, const struct config *config, const struct quota_wish *wish, int64_t *ret_count);
 
 #endif

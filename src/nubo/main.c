@@ -185,7 +185,10 @@ int main(int argc, char **argv)
             parse(arena, &commands[i], argc - 1, argv + 1, &arguments);
             return commands[i].run(&arguments);
         }
-    fprintf(stderr, "nubo: there is no command %s; nubo help lists them\n", argv[1]);
+    if (program_known(argv[1]))
+        fprintf(stderr, "nubo: %s is a role: nubo run %s\n", argv[1], argv[1]);
+    else
+        fprintf(stderr, "nubo: there is no command %s; nubo help lists them\n", argv[1]);
     return 2;
 }
 

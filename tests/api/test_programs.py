@@ -109,6 +109,7 @@ def test_without_a_database(program, name):
     (["up", "--fake-compute"], "nubo up: option '--fake-compute' requires an argument"),
     (["up", "--bind", "controller"], "nubo: --bind takes an address of this machine, such as 127.0.0.1, not controller"),
     (["up", "--port-offset", "1e3"], "nubo: --port-offset takes a number from 0 to 50000, not 1e3"),
+    (["nova-scheduler", "--debug"], "nubo: nova-scheduler is a role: nubo run nova-scheduler"),
     (["fly"], "nubo: there is no command fly; nubo help lists them"),
 ])
 def test_words_that_nubo_does_not_know_change_nothing(program, tmp_path, words, said):
@@ -263,6 +264,24 @@ def test_sigterm_lets_a_request_end(keystone):
         answer = s.recv(65536)
     assert answer.startswith(b"HTTP/1.1 201") and b"Connection: close" in answer
     assert it.process.wait(20) == 0
+
+
+def test_sigterm_while_the_database_is_waited_for(keystone):
+    """It would wait for 100 s."""
+    nobody = f"mysql+pymysql://keystone:x@127.0.0.1:{PORT}/keystone"
+    keystone.config.write_text(keystone.config.read_text().replace(f"sqlite:///{keystone.folder}/keystone.db", nobody))
+    with open(keystone.log, "wb") as log:
+        process = subprocess.Popen([BIN, "run", "keystone", "--config-file", str(keystone.config)], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 30
+        while "attempts left" not in keystone.log.read_text() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert "keystone did not start: The database is not available, please try again later." in keystone.log.read_text()
 
 
 def test_sigterm_under_load(keystone):

@@ -390,8 +390,9 @@ static struct fault *run_create(struct tx *tx, void *argument)
     struct request *rq = c->rq;
 
     TRY(tx_serialize_on(tx, "project", c->model.project_id));
-    TRY(quota_check_servers(tx, rq->cx.app->config, c->model.project_id, c->model.user_id, c->min_count, c->max_count,
-        c->model.vcpus, c->model.memory_mb, &c->count));
+    TRY(quota_check_servers(tx, rq->cx.app->config, &(struct quota_wish){ .project_id = c->model.project_id,
+        .user_id = c->model.user_id, .min_count = c->min_count, .max_count = c->max_count, .vcpus = c->model.vcpus,
+        .memory_mb = c->model.memory_mb }, &c->count));
     c->instances = ARENA_ARRAY(rq->cx.arena, struct instance, (size_t)c->count);
     for (int64_t i = 0; i < c->count; i++)
         fill_names(c, &c->instances[i], i);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
+#include "base/process.h"
 #include "base/random.h"
 
 #include <stdio.h>
@@ -93,6 +94,15 @@ static struct db *create(const struct sql_driver *driver, const struct db_settin
     return db;
 }
 
+/* False: nobody wants to wait any more. */
+static bool wait_for_retry(int seconds)
+{
+    for (int64_t end = clock_monotonic_us() + (int64_t)seconds * 1000000; clock_monotonic_us() < end; clock_sleep_ms(50))
+        if (process_asked_to_end())
+            return false;
+    return true;
+}
+
 /* The first connection shows that the URL is right and the database there. */
 static struct fault *first_connection(struct arena *arena, struct db *db)
 {
@@ -109,7 +119,8 @@ static struct fault *first_connection(struct arena *arena, struct db *db)
             return fault;
         log_warning("oslo.db", "SQL connection failed. %lld attempts left. %s",
             (long long)(db->settings.max_retries - attempt), fault->detail != NULL ? fault->detail : fault->message);
-        clock_sleep_ms(db->settings.retry_interval_s * 1000);
+        if (!wait_for_retry(db->settings.retry_interval_s))
+            return fault;
     }
 }
 
