@@ -156,10 +156,17 @@ static struct fault *check_schema(struct arena *arena, const struct app *app)
     tx_end(tx);
     if (db_version(arena, app->db, &present) != NULL)
         present = 0;
-    if (present < wanted)
-        return fault_new(arena, 500, NULL, "The database of %s is at version %d, this program needs %d: run %s first.",
-            service->name, present, wanted, service->sync_command);
-    return NULL;
+    if (present >= wanted)
+        return NULL;
+    bool upstream = false;
+    if (present == 0)
+        TRY(db_upstream_made(arena, app->db, service->migrations, service->migration_count, &upstream));
+    if (upstream) { /* who stops that program and starts this one need do nothing else */
+        log_info("oslo.db", "the database is one that upstream's program made: what this one keeps beside it is added");
+        return db_sync(arena, app->db, service->migrations, service->migration_count, migrated);
+    }
+    return fault_new(arena, 500, NULL, "The database of %s is at version %d, this program needs %d: run %s first.",
+        service->name, present, wanted, service->sync_command);
 }
 
 static struct fault *open_database(struct arena *arena, struct app *app, const struct app_form *form)

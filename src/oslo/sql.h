@@ -182,6 +182,9 @@ struct migration {
 };
 struct fault *db_sync(struct arena *arena, struct db *db, const struct migration *migrations, size_t count,
     void (*progress)(const struct migration *migration));
+/* Whether upstream's program made the database, at a revision that all of the shared migrations name, and none of ours was
+ * noted yet: db_sync() then adds only what is our own. Faults as db_sync()'s when it is at another revision. */
+struct fault *db_upstream_made(struct arena *arena, struct db *db, const struct migration *migrations, size_t count, bool *ret);
 struct fault *db_version(struct arena *arena, struct db *db, int *ret_number);
 
 /* What this thread did so far: the difference of two is what a request cost. SQLite makes no round trips. */

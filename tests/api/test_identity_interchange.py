@@ -77,12 +77,13 @@ class Pair:
         for section in ("fernet_tokens", "fernet_receipts", "credential"):
             (folder / section).mkdir(mode=0o700)
         (folder / "state").mkdir()
-        (self.theirs_manage if made_by == "theirs" else self.ours_manage)("db_sync")
+        manage = self.theirs_manage if made_by == "theirs" else self.ours_manage
+        manage("db_sync")
         for command in ("fernet_setup", "credential_setup"):
-            self.ours_manage(command, "--keystone-user", "root", "--keystone-group", "root")
-        self.ours_manage("db_sync")
-        self.ours_manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne",
-                         "--bootstrap-public-url", f"http://127.0.0.1:{self.port}/v3")
+            manage(command, "--keystone-user", "root", "--keystone-group", "root")
+        manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne",
+               "--bootstrap-public-url", f"http://127.0.0.1:{self.port}/v3")
+        # an operator who stops theirs and starts ours need do nothing else
         with open(folder / "ours.log", "ab") as log:
             self.process = subprocess.Popen([BIN, "run", "keystone", "--config-file", str(self.config), "--port", str(self.port),
                                              "--state-dir", str(folder / "state")], stdout=log, stderr=log)
@@ -114,7 +115,7 @@ class Pair:
 
 @pytest.fixture(scope="module", params=["theirs", "ours"])
 def pair(request, tmp_path_factory):
-    """Once on a database that the reference's db_sync made, once on one of ours."""
+    """Once on a database and keys that the reference's commands made, and no command of ours touched; once on ours."""
     it = Pair(tmp_path_factory.mktemp("keystone"), request.param)
     yield it
     it.dispose()

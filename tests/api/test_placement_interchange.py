@@ -112,7 +112,6 @@ def both(tmp_path_factory):
     engines.write_configs(cloud.state_dir, cloud.offset,
                           lambda s: server.url("placement") if s == "placement" else f"sqlite:///{cloud.state_dir}/db/{s}.db")
     try:
-        ours_manage(cloud, "placement-manage", "db", "sync")
         cloud.start()
         compare(theirs, Ours(cloud), first)
         yield theirs, cloud, first

@@ -287,6 +287,23 @@ struct fault *db_sync(struct arena *arena, struct db *db, const struct migration
     return apply_all(arena, db, migrations, count, progress);
 }
 
+struct fault *db_upstream_made(struct arena *arena, struct db *db, const struct migration *migrations, size_t count, bool *ret)
+{
+    int version;
+    bool shared = false, same = true;
+    *ret = false;
+    if (db_version(arena, db, &version) == NULL)
+        return NULL; /* it is ours */
+    for (size_t i = 0; i < count && same; i++) {
+        if (migrations[i].upstream == NULL)
+            continue;
+        TRY(upstream_made(arena, db, migrations[i].upstream, true, &same));
+        shared = true;
+    }
+    *ret = shared && same;
+    return NULL;
+}
+
 struct fault *db_version(struct arena *arena, struct db *db, int *ret_number)
 {
     struct tx *tx;
