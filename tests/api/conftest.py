@@ -287,6 +287,16 @@ if FORM == "split":
     Cloud = split.split_class(Cloud, BIN, split_database, split_transport, split_memcached)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "form(name): a test of that form alone")
+
+
+def pytest_collection_modifyitems(config, items):
+    others = [item for item in items if (mark := item.get_closest_marker("form")) and mark.args[0] != FORM]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
 def new_cloud(roles=None, **settings):
     """For tests that want to kill it or fill it: a cloud that is theirs alone. They end it with dispose(). `roles` are those that
     are needed where each is a process of its own."""

@@ -25,7 +25,7 @@ class Heard:
 
     def __init__(self, form):
         self.form = form
-        self.cloud = new_cloud(env={
+        self.cloud = new_cloud(["keystone"], env={
             "OS_OSLO_MESSAGING_NOTIFICATIONS__DRIVER": "log", "OS_DEFAULT__NOTIFICATION_FORMAT": form,
             "OS_DEFAULT__NOTIFICATION_OPT_OUT": "identity.policy.updated", "OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT,
             "OS_IDENTITY__PASSWORD_HASH_ROUNDS": "4",

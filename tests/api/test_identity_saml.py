@@ -37,7 +37,7 @@ class Identity:
                          "OS_SAML__IDP_ENTITY_ID": ENTITY, "OS_SAML__IDP_SSO_ENDPOINT": "https://idp.example.com/sso",
                          "OS_SAML__IDP_METADATA_PATH": str(folder / "metadata.xml"),
                          "OS_SAML__ASSERTION_EXPIRATION_TIME": "600"}
-        self.cloud = new_cloud(env=self.settings).start()
+        self.cloud = new_cloud(["keystone"], env=self.settings).start()
 
     def provider(self, sp_url, auth_url, **more):
         name = "sp" + uuid.uuid4().hex[:8]
@@ -312,7 +312,7 @@ class Front(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def sp(idp):
-    it = new_cloud(env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_AUTH__METHODS": "password,token,mapped",
+    it = new_cloud(["keystone"], env={"OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_AUTH__METHODS": "password,token,mapped",
                         "OS_FEDERATION__REMOTE_ID_ATTRIBUTE": "Shib_Identity_Provider"}).start()
     handler = type("Handler", (Front,), {"keystone": it.url("identity")[:-3], "certificate": idp.certificate, "folder": idp.folder})
     front = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

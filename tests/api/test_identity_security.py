@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import engines
-from conftest import BIN, FORM, dispose, new_cloud
+from conftest import BIN, dispose, new_cloud
 from processes import trace
 from test_cluster import Second, cloud_on
 from test_identity import ok
@@ -66,7 +66,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def strict():
-    it = new_cloud(env=COMPLIANCE).start()
+    it = new_cloud(["keystone"], env=COMPLIANCE).start()
     yield it
     dispose(it)
 
@@ -106,13 +106,14 @@ def test_time_does_not_tell_who_exists(strict):
     assert (status, hashed) == (401, 1)
 
 
-# ---- two processes
+# ---- two processes, beside one that is all of a cloud
+
+of_one_process = pytest.mark.form("one")
+
 
 @pytest.fixture(scope="module")
 def two():
     """Two keystones on one MariaDB and one key repository; `ask` asks the second."""
-    if FORM != "one":
-        pytest.skip("starts its own processes")
     server = engines.MariaDB().start()
     cloud = cloud_on(server, env={
         **COMPLIANCE, "OS_FEDERATION__TRUSTED_HEADER_PREFIX": FRONT, "OS_FERNET_TOKENS__MAX_ACTIVE_KEYS": "8",
@@ -131,6 +132,7 @@ def shown(place, token, headers):
     return requests.get(place.url("identity", "/auth/tokens"), timeout=30, headers=headers).status_code
 
 
+@of_one_process
 def test_guesses_through_two_processes_cannot_pass_the_lock(two):
     person = Person(two)
 
@@ -246,6 +248,7 @@ def granted_of(cloud, giver, consumer):
     return granted(cloud, giver, giver.project, consumer)
 
 
+@of_one_process
 def test_no_token_survives_a_revocation_for_a_second(two):
     """Each event happens at the first process; the second has just been asked about the tokens and keeps what it knows."""
     rows = events(two)
@@ -313,6 +316,7 @@ class Load(threading.Thread):
                             self.wrong.append(("asked", status, token[:20]))
 
 
+@of_one_process
 def test_keys_of_tokens_are_rotated_under_load(two):
     keys = two.state_dir / "keys" / "fernet-keys"
     keys = keys if keys.exists() else next(p for p in two.state_dir.rglob("fernet-keys"))
@@ -340,6 +344,7 @@ def test_keys_of_tokens_are_rotated_under_load(two):
     assert [shown(place, newest, admin) for place in (two, two.second)] == [404, 404]
 
 
+@of_one_process
 def test_keys_of_credentials_are_rotated_while_they_are_used(two):
     person = Person(two)
     wanted = {}
