@@ -60,6 +60,7 @@ struct fault *image_enforce(struct request *rq, const char *rule, const struct i
 struct fault *image_enforce_mutable(struct request *rq, const char *rule, const struct image *image);
 bool glance_caller_is_admin(struct request *rq);
 
+/* The image as the API shows it: as the member `name`, or as an element (NULL). */
 void image_write(struct request *rq, const char *name, const struct image *image);
 
 /* ---- image_notify.c: after the commit; nothing is made when nobody listens ---- */
@@ -76,7 +77,9 @@ void image_notify_failed(struct request *rq, const char *event, const char *id, 
 /* "image.member.create", ... */
 void image_member_notify(struct request *rq, const char *event, const char *image_id, const struct image_member *member);
 
+/* 404, in glance's words. */
 struct fault *image_not_found(struct request *rq, const char *id);
+/* 204 and no body. */
 struct fault *glance_answer_empty(struct request *rq);
 
 /* "2026-11-22T20:00:00Z" of a stored time. */

@@ -61,6 +61,7 @@ struct fault *compute_node_list(struct tx *tx, const char *host, struct compute_
 json_t *compute_node_to_json(struct arena *arena, const struct compute_node *node); /* new reference */
 void compute_node_from_json(struct arena *arena, const json_t *json, struct compute_node *ret);
 
+/* All of them, oldest first, in the transaction's arena. */
 struct fault *aggregate_list(struct tx *tx, struct aggregate **ret, size_t *ret_count);
 
 /* The zone of a host, as nova: of the first aggregate with availability_zone metadata, else default_zone. */

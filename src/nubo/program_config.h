@@ -9,7 +9,8 @@
 
 enum { PROGRAM_SOURCES = 64 };
 
-/* Appends to sources[*count] what is there. `files` beside SERVICE.conf and NAME.conf, below /etc/SERVICE, may be NULL. */
+/* Appends to sources[*count] what is there. `files` beside SERVICE.conf and NAME.conf, below /etc/SERVICE, may be NULL; what
+ * does not fit any more is left out. */
 void program_find_config(struct arena *arena, const char *service, const char *name, const char *const *files,
     struct config_source sources[static PROGRAM_SOURCES], size_t *count);
 

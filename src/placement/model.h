@@ -128,6 +128,7 @@ int64_t model_memberships_mark(const struct provider *provider);
 bool model_look_begin(struct model *model);
 void model_look_end(struct model *model, int64_t began_us, bool again);
 
+/* Between them the model stays as it is; many may read at a time. */
 void model_read_begin(struct model *model);
 void model_read_end(struct model *model);
 

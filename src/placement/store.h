@@ -35,6 +35,7 @@ struct provider_row {
  * when it made the same row first, the function runs again and finds it. */
 struct fault *placement_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument);
 
+/* See above; a provider is named after its change and before the commit. */
 struct fault *placement_change_begin(struct tx *tx);
 struct fault *placement_change_provider(struct tx *tx, int64_t provider_id);
 

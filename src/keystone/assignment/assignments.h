@@ -31,6 +31,7 @@ struct assignment_filter {
     bool inherited_only, direct_only;
 };
 
+/* In the transaction's arena; a zeroed `ret` is filled, in no order that a caller may count on. */
 struct fault *assignments_direct(struct tx *tx, const struct assignment_filter *filter, struct assignments *ret);
 struct fault *assignments_effective(struct tx *tx, const struct reference *reference,
     const struct assignment_filter *filter, struct assignments *ret);

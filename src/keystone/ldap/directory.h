@@ -34,6 +34,7 @@ struct directory {
     struct arena *arena;
 };
 
+/* An option of [ldap]; NULL when it is not set. */
 const char *ldap_setting(const struct directory *directory, const char *name);
 
 /* A connection bound as [ldap] user; ldap_give() keeps it for the next, or ends it when it is broken. */
@@ -46,6 +47,7 @@ struct fault *ldap_login(struct directory *directory, struct arena *arena, const
 /* Ends all idle connections. */
 void ldap_close_idle(struct directory *directory);
 
+/* What a result that is not LDAP_SUCCESS means: 500 in keystone's words, the library's for the log. */
 struct fault *ldap_fault(const struct directory *directory, struct arena *arena, int result);
 
 /* Calls `take` for each entry that is found, page by page; what is not there has none. `limit` 0: all. */

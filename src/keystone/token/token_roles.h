@@ -16,6 +16,8 @@ struct actor {
     const char *const *group_ids; /* besides those that he is a member of; NULL-terminated, or NULL */
 };
 
+/* Each marks what the actor has there, with the roles that these imply. A project's are also those that the projects and the
+ * domain above hand down. */
 struct fault *roles_on_project(struct tx *tx, const struct reference *reference, const struct actor *actor,
     const struct project *project, bool *marks);
 struct fault *roles_on_domain(struct tx *tx, const struct reference *reference, const struct actor *actor,

@@ -30,6 +30,7 @@ struct ovsdb_stream {
 
 void ovsdb_stream_reset(struct ovsdb_stream *stream);
 
+/* Bytes as they came off the socket. */
 void ovsdb_stream_feed(struct ovsdb_stream *stream, const void *data, size_t length);
 
 /* The next whole message through *ret (the caller's to json_decref), or NULL while it is not complete. */

@@ -57,6 +57,7 @@ struct compute {
 
 /* ---- calls.c: the conductor ---- */
 
+/* One by its UUID, asked of the conductor, whose faults come back. */
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret);
 /* All that the database has on this host, in the arena. */
 struct fault *instances_fetch(struct context *cx, const struct compute_host *host, struct instance **ret, size_t *ret_count);

@@ -25,6 +25,7 @@ struct xml_writer {
     bool in_tag;                 /* the start tag still takes attributes */
 };
 
+/* Elements, at most XML_DEPTH inside each other. */
 void xml_begin(struct xml_writer *w, const char *name);
 void xml_end(struct xml_writer *w);
 

@@ -47,6 +47,7 @@ struct host_call {
 void host_call_release(struct host_call *call);
 #define HOST_CALL_CLEANUP __attribute__((cleanup(host_call_release)))
 
+/* The driver's init() and close(): virt/driver.h says what they promise. */
 struct fault *host_init(struct arena *arena, const struct virt_config *config, struct virt_host **ret_host);
 void host_close(struct virt_host *host);
 

@@ -47,6 +47,7 @@ struct link {
 /* Fault 500: ssl_version is none. */
 struct fault *broker_create(struct context *cx, struct transport *transport, const struct messaging_url *url, struct broker **ret);
 
+/* Not connected yet; `purpose` is the connection's name in the broker's lists. release ends the connection too. */
 void link_init(struct link *link, const struct broker *broker, const char *purpose);
 void link_release(struct link *link);
 
