@@ -109,7 +109,6 @@ static const struct option rows[] = {
     { "service_user", "auth_strategy", OPTION_STR, "keystone", KNOWN "there is no other.", .choices = OPTION_WORDS("keystone") },
     { "image_cache", "subdirectory_name", OPTION_STR, "_base", KNOWN "images lie in _base.", .choices = OPTION_WORDS("_base") },
     { "image_cache", "remove_unused_resized_minimum_age_seconds", OPTION_INT, "3600", KNOWN "the cache holds images as they came only." },
-    { "image_cache", "precache_concurrency", OPTION_INT, "1", KNOWN "images come with the first server that is made of them." },
     { "libvirt", "images_type", OPTION_STR, "default", KNOWN "disks are qcow2 files.", .choices = OPTION_WORDS("default", "qcow2") },
     { "libvirt", "disk_cachemodes", OPTION_LIST, "", KNOWN "the best mode that the file system has is chosen." },
     { "libvirt", "inject_password", OPTION_BOOL, "false", KNOWN "nothing is written into images." },

@@ -32,6 +32,8 @@ static const struct policy_rule rows[] = {
     { API "os-aggregates:index", ADMIN, POLICY_PROJECT, "Aggregates: index.", ON({ "GET", "/os-aggregates" }) },
     { API "os-aggregates:delete", ADMIN, POLICY_PROJECT, "Aggregates: delete.",
         ON({ "DELETE", "/os-aggregates/{aggregate_id}" }) },
+    { "compute:aggregates:images", ADMIN, POLICY_PROJECT, "Request image caching for an aggregate",
+        ON({ "POST", "/os-aggregates/{aggregate_id}/images" }) },
     { API "os-aggregates:show", ADMIN, POLICY_PROJECT, "Aggregates: show.",
         ON({ "GET", "/os-aggregates/{aggregate_id}" }) },
     { API "os-attach-interfaces:list", READER, POLICY_PROJECT, "Attach interfaces: list.",

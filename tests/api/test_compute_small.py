@@ -255,6 +255,34 @@ def test_aggregate_faults(cloud, aggregate):
     assert cloud.get("compute", "/os-aggregates", token=member).status_code == 403
 
 
+def test_aggregate_images(cloud, aggregate, hosts):
+    """Images go to all hosts of the aggregate before a server asks; the conductor's log tells how it went."""
+    one = aggregate()
+    for host in hosts[:3]:
+        act(cloud, one, "add_host", host=host)
+    path = f"/os-aggregates/{one['id']}/images"
+    image = cloud.post("image", "/v2/images", {"name": name("i"), "disk_format": "raw", "container_format": "bare"}).json()["id"]
+    assert cloud.call("PUT", "image", f"/v2/images/{image}/file", data=b"x" * 512,
+                      headers={"Content-Type": "application/octet-stream"}).status_code == 204
+    absent = str(uuid.uuid4())
+    ask = lambda body, where=path, version=81, **how: cloud.post("compute", where, body, headers=at(version), **how)  # noqa: E731
+    assert ask({"cache": [{"id": image}]}, version=80).status_code == 404
+    for bad in ({}, {"cache": []}, {"cache": [{"id": "x"}]}, {"cache": [{"id": image, "more": 1}]}, {"cache": image}):
+        assert ask(bad).status_code == 400, bad
+    answer = ask({"cache": [{"id": image}, {"id": image}]})
+    assert answer.status_code == 400 and message(answer) == "Duplicate images in request"
+    assert ask({"cache": [{"id": image}]}, "/os-aggregates/99999/images").status_code == 404
+    assert ask({"cache": [{"id": image}]}, token=cloud.make_user(name("m"), "member", name("p"))).status_code == 403
+    answer = ask({"cache": [{"id": image}, {"id": absent}]})
+    assert answer.status_code == 202 and answer.content == b""
+
+    def told():
+        lines = [line for log in cloud.state_dir.rglob("*.log") for line in log.read_text(errors="replace").splitlines()
+                 if "Image pre-cache operation for image(s)" in line and absent in line]
+        return lines and lines[0]
+    assert "3 cached, 0 existing, 3 errors, 0 unsupported, 0 skipped (down) hosts" in cloud.wait(told)
+
+
 def test_aggregate_hosts(cloud, aggregate, hosts):
     host, zone = hosts[0], name("zone")
     one, other = aggregate(availability_zone=zone), aggregate(availability_zone=name("zone"))

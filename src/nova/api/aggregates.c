@@ -7,17 +7,19 @@
  */
 #include "nova/api/api.h"
 #include "nova/notify.h"
+#include "nova/rpcapi.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "oslo/messaging.h"
 #include "oslo/rest.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WITH_UUID = 41, PLACEMENT_TRIES = 4 };
+enum { WITH_UUID = 41, WITH_IMAGES = 81, PLACEMENT_TRIES = 4 };
 
 static void write_members(struct request *rq, const struct aggregate *aggregate, bool created)
 {
@@ -544,7 +546,41 @@ static struct fault *aggregates_action(struct request *rq)
         json_object_size(rq->body) > 0 ? json_object_iter_key(json_object_iter(rq->body)) : "None");
 }
 
+/* ---- images ---- */
+
+static const struct schema cached_image = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("id"),
+    .properties = SCHEMA_PROPERTIES({ "id", &nova_schema_uuid }) };
+static const struct schema cached_images = { .types = SCHEMA_ARRAY, .min_items = 1, .items = &cached_image };
+static const struct schema images_body = { .types = SCHEMA_OBJECT, .closed = true, .required = SCHEMA_WORDS("cache"),
+    .properties = SCHEMA_PROPERTIES({ "cache", &cached_images }) };
+
+static struct fault *aggregates_images(struct request *rq)
+{
+    int64_t id;
+    struct tx *tx;
+    struct found found;
+    json_t *ids = json_keep(rq->cx.arena, json_array()), *once = json_keep(rq->cx.arena, json_object());
+    TRY(request_validate(rq, &images_body));
+    TRY(path_id(rq, &id));
+    const json_t *list = json_object_get(rq->body, "cache");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *image = json_text_at(json_array_get(list, i), "id");
+        json_array_append_new(ids, json_string(image));
+        json_object_set_new(once, image, json_true());
+    }
+    if (json_object_size(once) != json_array_size(ids))
+        return BAD_REQUEST(rq, "Duplicate images in request");
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(find(tx, id, request_argument(rq, "id"), &found));
+    tx_end(tx);
+    TRY(rpc_cast(RQ(rq), &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_CACHE_IMAGES,
+        json_keep(rq->cx.arena, json_pack("{s:O, s:O}", "hosts", found.one->hosts, "image_ids", ids))));
+    return api_empty(rq, 202);
+}
+
 static const struct route rows[] = {
+    ROUTE(POST,   "/v2.1/os-aggregates/{id}/images", "compute:aggregates:images", aggregates_images,
+        .min_version = WITH_IMAGES, .flags = SLOW),
     ROUTE(GET,    "/v2.1/os-aggregates",             "os_compute_api:os-aggregates:index",    aggregates_index),
     ROUTE(POST,   "/v2.1/os-aggregates",             "os_compute_api:os-aggregates:create",   aggregates_create),
     ROUTE(GET,    "/v2.1/os-aggregates/{id}",        "os_compute_api:os-aggregates:show",     aggregates_show),

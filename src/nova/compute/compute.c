@@ -275,6 +275,8 @@ static const struct option compute_rows[] = {
     { "image_cache", "manager_interval", OPTION_INT, "2400",
     "Number of seconds to wait between runs of the image cache manager; 0: 60, -1: never.", .min = -1, .max = 86400 * 365,
         .deprecated = OPTION_WORDS("DEFAULT/image_cache_manager_interval") },
+    { "image_cache", "precache_concurrency", OPTION_INT, "1",
+    "Maximum number of compute hosts to trigger image precaching in parallel.", .min = 1, .max = 1000 },
     { "image_cache", "remove_unused_base_images", OPTION_BOOL, "true",
     "Should unused base images be removed? One that no instance of this host was made from or stands on is unused.",
         .deprecated = OPTION_WORDS("DEFAULT/remove_unused_base_images") },

@@ -108,6 +108,9 @@ struct fault *image_ensure(struct context *cx, const struct compute_host *host, 
 void image_paths(struct context *cx, const struct compute_host *host, const struct instance *instance,
     struct virt_spawn *spawn);
 
+/* RPC: images into the cache before a server asks for them. */
+struct fault *cache_images_here(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);
+
 /* Periodic: what no instance of this host uses any more goes, as [image_cache] says (nova: _run_image_cache_manager_pass). */
 struct fault *manage_image_cache(struct context *cx, void *owner);
 

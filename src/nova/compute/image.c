@@ -29,7 +29,7 @@ static struct fault *failed(struct context *cx, const char *what, const char *pa
 struct download {
     struct context *cx;
     const struct compute_host *host;
-    const char *instance_uuid;
+    const char *instance_uuid; /* NULL: no instance waits for it */
     int64_t told_us;
 };
 
@@ -38,7 +38,7 @@ static void tell_progress(void *owner, off_t done, off_t total)
 {
     struct download *d = owner;
     int64_t now = clock_monotonic_us();
-    if (total <= 0 || now - d->told_us < (int64_t)TELL_MS * 1000)
+    if (d->instance_uuid == NULL || total <= 0 || now - d->told_us < (int64_t)TELL_MS * 1000)
         return;
     d->told_us = now;
     int percent = (int)(done * 100 / total);
@@ -73,18 +73,22 @@ static struct fault *download(struct download *d, const char *id, const char *pa
     return fault;
 }
 
-static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const struct instance *instance,
-    const char *id, const char *disk_format)
+/* *ret_fetched (may be NULL): it was not there yet. */
+static struct fault *ensure_one(struct context *cx, const struct compute_host *host, const char *instance_uuid, const char *id,
+    const char *disk_format, bool *ret_fetched)
 {
     const char *state_dir = host->compute->app->state_path, *part;
     struct image_cache_entry entry;
-    if (image_cache_find(cx->arena, state_dir, id, disk_format, &entry)) {
+    bool present = image_cache_find(cx->arena, state_dir, id, disk_format, &entry);
+    if (ret_fetched != NULL)
+        *ret_fetched = !present;
+    if (present) {
         trace_note(cx, COMPUTE_SERVICE, "image %s is in the cache", id);
         return NULL;
     }
     TRY(image_cache_part(cx->arena, state_dir, id, &part));
     struct span *span = trace_begin(cx, COMPUTE_SERVICE, host->name, "download image %s", id);
-    struct download d = { .cx = cx, .host = host, .instance_uuid = instance->uuid };
+    struct download d = { .cx = cx, .host = host, .instance_uuid = instance_uuid };
     TRY(trace_end(cx, span, download(&d, id, part)));
     return image_cache_add(cx->arena, state_dir, id, disk_format, part, &entry);
 }
@@ -95,22 +99,30 @@ static const char *format_of(struct context *cx, const struct instance *instance
     return format != NULL ? format : "raw";
 }
 
-struct fault *image_ensure(struct context *cx, const struct compute_host *host, const struct instance *instance)
+static struct fault *image_format(struct context *cx, const char *id, const char **ret)
 {
     struct rest_response answer;
-    if (instance->image_ref == NULL || instance->image_ref[0] == '\0')
-        return NULL;
-    TRY(ask(cx, arena_printf(cx->arena, "/v2/images/%s", rest_escape(cx->arena, instance->image_ref)), 0, &answer));
+    TRY(ask(cx, arena_printf(cx->arena, "/v2/images/%s", rest_escape(cx->arena, id)), 0, &answer));
     const char *status = json_text_at(answer.body, "status"), *format = json_text_at(answer.body, "disk_format");
     if (status == NULL || strcmp(status, "active") != 0)
-        return FAULT(cx, 400, "ImageNotActive", "Image %s is not active.", instance->image_ref);
+        return FAULT(cx, 400, "ImageNotActive", "Image %s is not active.", id);
+    *ret = format != NULL ? format : "raw";
+    return NULL;
+}
+
+struct fault *image_ensure(struct context *cx, const struct compute_host *host, const struct instance *instance)
+{
+    const char *format;
+    if (instance->image_ref == NULL || instance->image_ref[0] == '\0')
+        return NULL;
+    TRY(image_format(cx, instance->image_ref, &format));
     if (host->compute->fake)
         return NULL;
-    TRY(ensure_one(cx, host, instance, instance->image_ref, format != NULL ? format : "raw"));
+    TRY(ensure_one(cx, host, instance->uuid, instance->image_ref, format, NULL));
     if (instance->kernel_id != NULL && instance->kernel_id[0] != '\0')
-        TRY(ensure_one(cx, host, instance, instance->kernel_id, "aki"));
+        TRY(ensure_one(cx, host, instance->uuid, instance->kernel_id, "aki", NULL));
     if (instance->ramdisk_id != NULL && instance->ramdisk_id[0] != '\0')
-        TRY(ensure_one(cx, host, instance, instance->ramdisk_id, "ari"));
+        TRY(ensure_one(cx, host, instance->uuid, instance->ramdisk_id, "ari", NULL));
     return NULL;
 }
 
@@ -165,5 +177,26 @@ struct fault *manage_image_cache(struct context *cx, void *owner)
     TRY(image_cache_sweep(cx->arena, compute->app->state_path, &rules, &removed));
     if (removed > 0)
         trace_note(cx, COMPUTE_SERVICE, "%zu files of the image cache were removed", removed);
+    return NULL;
+}
+
+/* Simulated hosts have no files: they only ask glance, and what is there counts as fetched. */
+struct fault *cache_images_here(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
+{
+    const struct compute_host *host = owner;
+    const json_t *ids = json_object_get(arguments, "image_ids");
+    *ret_result = json_object();
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const char *id = json_string_value(json_array_get(ids, i)), *format;
+        bool fetched = true;
+        if (id == NULL)
+            continue;
+        struct fault *fault = image_format(cx, id, &format);
+        if (fault == NULL && !host->compute->fake)
+            fault = ensure_one(cx, host, NULL, id, format, &fetched);
+        if (fault != NULL)
+            log_error(COMPUTE_SERVICE, "Failed to cache image %s: %s", id, fault_text(cx->arena, fault));
+        json_object_set_new(*ret_result, id, json_string(fault != NULL ? "error" : fetched ? "cached" : "existing"));
+    }
     return NULL;
 }

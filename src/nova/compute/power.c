@@ -282,6 +282,7 @@ const struct rpc_method compute_methods[] = {
     { RPC_EXTERNAL_INSTANCE_EVENT,  "6.0", external_instance_event },
     { RPC_ATTACH_INTERFACE,         "6.0", attach_interface },
     { RPC_DETACH_INTERFACE,         "6.0", detach_interface },
+    { RPC_CACHE_IMAGES,             "6.0", cache_images_here },
     { RPC_GET_HOST_UPTIME,          "6.0", get_host_uptime },
     { NULL, NULL, NULL },
 };

@@ -213,6 +213,7 @@ static struct fault *update_nodes(struct context *cx, void *owner, const json_t 
 static const struct rpc_method methods[] = {
     { RPC_BUILD_INSTANCES,     "3.0", build_instances },
     { RPC_RESCHEDULE,          "3.0", reschedule_instance },
+    { RPC_CACHE_IMAGES,        "3.0", cache_images },
     { RPC_INSTANCE_GET,        "3.0", get_instance },
     { RPC_INSTANCE_LIST_HOST,  "3.0", get_by_host },
     { RPC_INSTANCE_UPDATE,     "3.0", update_instance },

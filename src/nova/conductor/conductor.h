@@ -18,6 +18,9 @@
 struct fault *build_instances(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);
 struct fault *reschedule_instance(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);
 
+/* RPC handler of cache_images.c. */
+struct fault *cache_images(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);
+
 /* Start-up: builds of which the message was lost begin again. */
 struct fault *build_resume(struct context *cx);
 
