@@ -105,10 +105,23 @@ struct fault *keystone_conflict(struct context *cx, const char *kind, const char
 struct fault *keystone_member(struct request *rq, const char *name, json_t **ret)
 {
     if (rq->body != NULL && !json_is_object(rq->body))
-        return keystone_expecting(RQ(rq), "valid JSON object", "request body");
+        return keystone_expecting(RQ(rq), "valid JSON", "request body");
     json_t *member = json_object_get(rq->body, name);
     *ret = member != NULL ? member : json_keep(rq->cx.arena, json_object());
     return NULL;
+}
+
+struct fault *keystone_check_id(struct context *cx, const char *id)
+{
+    enum { ID_LIMIT = 64 };
+    size_t count = 0;
+
+    for (const char *c = id; *c != '\0'; c++)
+        count += (*c & 0xc0) != 0x80;
+    if (count <= ID_LIMIT)
+        return NULL;
+    return keystone_invalid(cx, "String length exceeded. The length of string '%s' exceeds the limit of column id(CHAR(%d)).", id,
+        ID_LIMIT);
 }
 
 struct fault *keystone_check(struct request *rq, const struct schema *schema, const json_t *document)
@@ -174,6 +187,21 @@ bool keystone_query_flag(const struct request *rq, const char *name)
     const char *value = request_query(rq, name);
 
     return value != NULL && strcmp(value, "0") != 0;
+}
+
+bool keystone_text_matches(const char *text, const char *comparator, const char *wanted)
+{
+    size_t length = strlen(text), size = strlen(wanted);
+    bool any_case = comparator[0] == 'i';
+
+    comparator += any_case;
+    if (strcmp(comparator, "contains") == 0)
+        return (any_case ? strcasestr(text, wanted) : strstr(text, wanted)) != NULL;
+    if (strcmp(comparator, "startswith") == 0)
+        return (any_case ? strncasecmp : strncmp)(text, wanted, size) == 0;
+    if (strcmp(comparator, "endswith") == 0)
+        return length >= size && (any_case ? strcasecmp : strcmp)(text + length - size, wanted) == 0;
+    return true;
 }
 
 bool keystone_truth(const char *text)

@@ -113,5 +113,10 @@ struct fault *keystone_role_named(struct tx *tx, struct context *cx, const char 
 bool keystone_query_flag(const struct request *rq, const char *name);
 /* A filter's text as a boolean: 0, f, false, off, n, no are false, everything else is true. */
 bool keystone_truth(const char *text);
+/* The inexact filters of lists, name__contains and so on: what stands behind the two dashes, with an i before it for letters of
+ * any size. One that is unknown lets everything pass. */
+bool keystone_text_matches(const char *text, const char *comparator, const char *wanted);
+/* 400 in the reference's words unless what a client calls a thing fits into its column of 64 characters. */
+struct fault *keystone_check_id(struct context *cx, const char *id);
 
 #endif

@@ -26,9 +26,9 @@ enum schema_types {
     SCHEMA_INTEGER = 1 << 1,
     SCHEMA_NUMBER  = 1 << 2, /* integers too */
     SCHEMA_BOOLEAN = 1 << 3,
-    SCHEMA_NULL    = 1 << 4,
-    SCHEMA_OBJECT  = 1 << 5,
-    SCHEMA_ARRAY   = 1 << 6,
+    SCHEMA_OBJECT  = 1 << 4,
+    SCHEMA_ARRAY   = 1 << 5,
+    SCHEMA_NULL    = 1 << 6,
 };
 
 struct schema;

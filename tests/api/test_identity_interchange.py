@@ -71,7 +71,8 @@ class Pair:
         keys = "".join(f"[{section}]\nkey_repository = {folder}/{section}\n"
                        for section in ("fernet_tokens", "fernet_receipts", "credential"))
         self.config.write_text(f"[DEFAULT]\npublic_endpoint = http://127.0.0.1:{self.port}\n[database]\n"
-                               f"connection = {self.server.url('keystone')}\n[cache]\nenabled = false\n{keys}")
+                               f"connection = {self.server.url('keystone')}\n[cache]\nenabled = false\n"
+                               f"[federation]\ntrusted_header_prefix = X-Front-\n{keys}")
         self.peer = reference.Reference(folder, "keystone", "keystone.server.wsgi", "initialize_public_application",
                                         {"OS_KEYSTONE_CONFIG_DIR": str(folder)})
         for section in ("fernet_tokens", "fernet_receipts", "credential"):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits, configuration of domains, filters and policies of endpoints, and federation: written by the reference's keystone or by
 ours, shown alike by both; what is wrong is refused alike by both."""
+import json
+import re
 import uuid
 
 import pytest
@@ -151,3 +153,75 @@ def test_what_is_wrong_is_refused_alike(pair):
         if said[0] != said[1]:
             different.append((method, path, body, *said))
     assert not different, "\n".join(str(d) for d in different)
+
+
+FEDERATED = "/OS-FEDERATION"
+WRONG_FEDERATION = [
+    ("PUT", "/identity_providers/NAMEx", []), ("PUT", "/identity_providers/NAMEx", {"identity_provider": {"remote_ids": "x"}}),
+    ("PUT", "/identity_providers/NAMEx", {"identity_provider": {"domain_id": "none"}}),
+    ("PUT", "/identity_providers/NAME", {"identity_provider": {}}),
+    ("PATCH", "/identity_providers/NAME", {"identity_provider": {}}),
+    ("PUT", "/identity_providers/NAMEx", {"identity_provider": {"remote_ids": ["NAME-1"]}}),
+    ("GET", "/identity_providers/NAMEx", None),
+    ("PUT", "/identity_providers/NAME" + "y" * 65, {"identity_provider": {}}), ("DELETE", "/identity_providers/NAMEx", None),
+    ("PUT", "/mappings/NAME", {"mapping": {"rules": RULES}}), ("PUT", "/mappings/NAMEx", {"mapping": {"rules": [{}, 5]}}),
+    ("PATCH", "/mappings/NAMEx", {"mapping": {"rules": RULES}}), ("DELETE", "/mappings/NAMEx", None),
+    ("PUT", "/mappings/NAME" + "y" * 65, {"mapping": {"rules": RULES}}),
+    ("PUT", "/identity_providers/NAME/protocols/mapped", {"protocol": {"mapping_id": "NAME"}}),
+    ("PUT", "/identity_providers/NAME/protocols/other", {"protocol": {"mapping_id": "NAMEx"}}),
+    ("PUT", "/identity_providers/NAMEx/protocols/other", {"protocol": {"mapping_id": "NAME"}}),
+    ("PUT", "/identity_providers/NAME/protocols/other", {"protocol": {"mapping_id": 5}}),
+    ("GET", "/identity_providers/NAME/protocols/other", None), ("DELETE", "/identity_providers/NAME/protocols/other", None),
+    ("PUT", "/service_providers/NAME", {"service_provider": {"auth_url": "https://x", "sp_url": "https://y"}}),
+    ("PUT", "/service_providers/NAMEx", {"service_provider": {"auth_url": "x", "sp_url": "https://y"}}),
+    ("PATCH", "/service_providers/NAMEx", {"service_provider": {"enabled": True}}), ("DELETE", "/service_providers/NAMEx", None),
+]
+MAPPED = [  # local templates, and the status of a login by them
+    ([{"user": {"name": "{0}"}}], 201), ([{"user": {"id": "a b/c", "name": "{0}"}}], 201), ([{"user": {"id": "only"}}], 201),
+    ([{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"id": "default"}}], 201), ([{"user": {"name": "{0} {1}"}}], 201),
+    ([{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"name": "none"}}], 404), ([{"user": {}}], 401),
+    ([{"user": {"name": "{0}"}}, {"groups": "{1}"}], 401),
+    ([{"user": {"name": "{0}"}}, {"group": {"name": "x", "domain": {}}}], 404),
+    ([{"user": {"name": "{0}"}}, {"projects": [{"name": "p NAME", "roles": [{"name": "member"}]}]}], 201),
+    ([{"user": {"name": "{0}"}}, {"projects": [{"name": "p NAME", "roles": [{"name": "none"}]}]}], 404),
+    ([{"user": {"name": "admin", "domain": {"id": "default"}, "type": "local"}}], 201),
+    ([{"user": {"name": "none", "domain": {"id": "default"}, "type": "local"}}], 401),
+    ([{"user": {"name": "admin", "type": "local"}}], 400),
+]
+
+
+def test_federation_is_answered_alike(pair):
+    """Each with objects of its own of the same form: refusals in the same words, and logins by the same mappings. What the front
+    server says is in headers for ours, and in the same WSGI variables for the reference."""
+    mark = word()
+    names = {pair.ours: mark + "a", pair.theirs: mark + "b"}
+
+    def said(side, method, path, body=None, headers=None):
+        name = names[side]
+        body = json.loads(json.dumps(body).replace("NAME", name))
+        answer = side.call(method, path.replace("NAME", name), body, **(headers or {}))
+        text = re.sub("[0-9a-f]{64}", "HASH", answer.text.replace(name, "NAME"))
+        document = json.loads(re.sub("[0-9a-f]{32}|" + re.escape(side.url), "ID", text)) if text else None
+        if answer.status_code >= 400:
+            return answer.status_code, document["error"]["message"].split("\n\nFailed validating")[0]
+        token = document.get("token", {}) if document else {}
+        return answer.status_code, token.get("methods"), token.get("user")
+
+    def alike(method, path, body=None, headers=None):
+        ours, theirs = (said(side, method, FEDERATED + path, body, headers) for side in (pair.ours, pair.theirs))
+        assert ours == theirs, (method, path, body)
+        return ours
+    alike("PUT", "/identity_providers/NAME", {"identity_provider": {"enabled": True, "remote_ids": ["NAME-1"]}})
+    alike("PUT", "/mappings/NAME", {"mapping": {"rules": RULES}})
+    alike("PUT", "/identity_providers/NAME/protocols/mapped", {"protocol": {"mapping_id": "NAME"}})
+    alike("PUT", "/service_providers/NAME", {"service_provider": {"auth_url": "https://x", "sp_url": "https://y"}})
+    for method, path, body in WRONG_FEDERATION:
+        assert alike(method, path, body)[0] >= 400
+    remote = [{"type": "HTTP_X_FRONT_U"}, {"type": "HTTP_X_FRONT_G"}]
+    for local, status in MAPPED:
+        alike("PATCH", "/mappings/NAME", {"mapping": {"rules": [{"local": local, "remote": remote}]}})
+        answer = alike("GET", "/identity_providers/NAME/protocols/mapped/auth", headers={"X-Front-U": "bob", "X-Front-G": "a;it's"})
+        assert answer[0] == status, local
+    for side in (pair.ours, pair.theirs):
+        for path in ("/service_providers/NAME", "/identity_providers/NAME", "/mappings/NAME"):
+            ok(side.call("DELETE", FEDERATED + path.replace("NAME", names[side])))

@@ -25,7 +25,7 @@ static struct fault *auth_issue(struct request *rq)
     bool enough;
 
     if (rq->body != NULL && !json_is_object(rq->body))
-        return keystone_expecting(cx, "valid JSON object", "request body");
+        return keystone_expecting(cx, "valid JSON", "request body");
     TRY(authenticate(rq, json_object_get(rq->body, "auth"), &claims, &enough));
     if (!enough)
         return NULL;

@@ -53,8 +53,10 @@ static struct fault *insert_run(struct tx *tx, void *argument)
     json_t *present;
 
     TRY(entity_load(tx, edit->entity, edit->id, &present));
-    if (present != NULL)
-        return keystone_conflict(RQ(edit->rq), edit->entity->name, "Duplicate entry found with ID %s", edit->id);
+    if (present != NULL) /* the reference lets a mapping's statement fail, and looks a provider up before */
+        return edit->entity == &mapping_entity
+            ? keystone_conflict(RQ(edit->rq), edit->entity->name, "Duplicate entry")
+            : keystone_conflict(RQ(edit->rq), edit->entity->name, "Duplicate entry found with ID %s", edit->id);
     return edit_insert(tx, edit);
 }
 
@@ -63,6 +65,7 @@ static struct fault *mapping_create(struct request *rq)
     json_t *mapping;
 
     TRY(read_mapping(rq, &mapping));
+    TRY(keystone_check_id(RQ(rq), request_argument(rq, "mapping_id")));
     rq->status = 201;
     return edit_commit(&(struct edit){ .rq = rq, .entity = &mapping_entity, .id = request_argument(rq, "mapping_id"),
         .document = mapping }, insert_run, true);
@@ -145,6 +148,7 @@ static struct fault *provider_create(struct request *rq)
 
     TRY(keystone_member(rq, "service_provider", &given));
     TRY(keystone_check(rq, &create_schema, given));
+    TRY(keystone_check_id(RQ(rq), id));
     json_object_set_new(given, "id", json_string(id));
     if (json_object_get(given, "enabled") == NULL)
         json_object_set_new(given, "enabled", json_false());

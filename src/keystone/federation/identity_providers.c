@@ -140,6 +140,14 @@ static struct fault *read_remote_ids(struct tx *tx, json_t **ret)
     return rows_fault(rows);
 }
 
+static bool id_matches(const struct request *rq, const char *id)
+{
+    for (const struct header *query = rq->query; query != NULL; query = query->next)
+        if (strncmp(query->name, "id__", 4) == 0 && !keystone_text_matches(id, query->name + 4, query->value))
+            return false;
+    return true;
+}
+
 static struct fault *write_all(struct request *rq, struct tx *tx)
 {
     const char *id = request_query(rq, "id"), *enabled = request_query(rq, "enabled");
@@ -151,6 +159,8 @@ static struct fault *write_all(struct request *rq, struct tx *tx)
         " WHERE (id = ? OR ? = 1) AND (enabled = ? OR ? = 1) ORDER BY id",
         BIND(TEXT(id), INT(id == NULL), INT(enabled != NULL && keystone_truth(enabled)), INT(enabled == NULL))));
     while (rows_next(rows)) {
+        if (!id_matches(rq, rows_text(rows, 0)))
+            continue;
         json_t *idp = json_keep(rq->cx.arena, json_object()), *its = json_object_get(remote_ids, rows_text(rows, 0));
         json_object_set_new(idp, "id", json_string(rows_text(rows, 0)));
         json_object_set_new(idp, "domain_id", json_string(rows_text(rows, 1)));
@@ -251,6 +261,7 @@ static struct fault *idp_create(struct request *rq)
 {
     const json_t *idp;
 
+    TRY(keystone_check_id(RQ(rq), request_argument(rq, "idp_id")));
     TRY(change(rq, "identity_provider", &create_schema, request_argument(rq, "idp_id"), create_run, &idp));
     respond(rq, idp);
     rq->status = 201;
@@ -434,6 +445,7 @@ static struct fault *protocol_create(struct request *rq)
 {
     const json_t *protocol;
 
+    TRY(keystone_check_id(RQ(rq), request_argument(rq, "protocol_id")));
     TRY(change(rq, "protocol", &protocol_create_schema, request_argument(rq, "protocol_id"), protocol_create_run, &protocol));
     protocol_respond(rq, protocol);
     rq->status = 201;

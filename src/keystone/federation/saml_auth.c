@@ -38,7 +38,7 @@ static const struct schema auth_schema = {
 static struct fault *read_auth(struct request *rq, json_t **ret)
 {
     if (rq->body != NULL && !json_is_object(rq->body))
-        return keystone_expecting(RQ(rq), "valid JSON object", "request body");
+        return keystone_expecting(RQ(rq), "valid JSON", "request body");
     *ret = json_object_get(rq->body, "auth");
     if (*ret == NULL)
         *ret = json_keep(rq->cx.arena, json_null());

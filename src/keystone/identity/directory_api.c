@@ -41,27 +41,12 @@ static void write_entry(struct request *rq, const char *member, const struct dir
 
 /* ---- Filters ---- */
 
-static bool text_matches(const char *text, const char *comparator, const char *wanted)
-{
-    size_t length = strlen(text), size = strlen(wanted);
-    bool any_case = comparator[0] == 'i';
-
-    comparator += any_case;
-    if (strcmp(comparator, "contains") == 0)
-        return (any_case ? strcasestr(text, wanted) : strstr(text, wanted)) != NULL;
-    if (strcmp(comparator, "startswith") == 0)
-        return (any_case ? strncasecmp : strncmp)(text, wanted, size) == 0;
-    if (strcmp(comparator, "endswith") == 0)
-        return length >= size && (any_case ? strcasecmp : strcmp)(text + length - size, wanted) == 0;
-    return true;
-}
-
 static bool matches(const struct request *rq, enum directory_kind kind, const struct directory_entry *entry)
 {
     for (const struct header *query = rq->query; query != NULL; query = query->next) {
         if (strcmp(query->name, "name") == 0 && strcmp(entry->name, query->value) != 0)
             return false;
-        if (strncmp(query->name, "name__", 6) == 0 && !text_matches(entry->name, query->name + 6, query->value))
+        if (strncmp(query->name, "name__", 6) == 0 && !keystone_text_matches(entry->name, query->name + 6, query->value))
             return false;
         if (kind == DIRECTORY_USERS && strcmp(query->name, "enabled") == 0 && keystone_truth(query->value) != entry->enabled)
             return false;

@@ -207,7 +207,7 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
     /* where others write, what is kept is no newer than the roles that it was built with */
     validated->read_us = keystone->shared ? reference->read_us : clock_monotonic_us();
     if (!provider_open(cx, arena, text, &claims))
-        return no_such_token(cx, text);
+        return keystone->jws != NULL ? no_such_token(cx, text) : FAULT(cx, 404, NULL, "Could not recognize Fernet token");
     struct fault *fault = token_build(cx, arena, &claims, &token, &revoked);
     if (fault != NULL && fault->status == 401)
         return fault_because(no_such_token(cx, text), fault);

@@ -207,7 +207,7 @@ static void fail_value(struct walk *walk, const struct frame *frame, const struc
 
 static void check_type(struct walk *walk, const struct frame *frame, const struct schema *schema, const json_t *value)
 {
-    static const char *const names[] = { "string", "integer", "number", "boolean", "null", "object", "array" };
+    static const char *const names[] = { "string", "integer", "number", "boolean", "object", "array", "null" };
     BUF_CLEANUP struct buf text = { 0 };
     const char *separator = "";
 

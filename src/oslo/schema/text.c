@@ -297,7 +297,7 @@ static json_t *schema_document(const struct schema *schema, struct bounds *bound
 
 static json_t *types_document(unsigned types)
 {
-    static const char *const names[] = { "string", "integer", "number", "boolean", "null", "object", "array" };
+    static const char *const names[] = { "string", "integer", "number", "boolean", "object", "array", "null" };
     json_t *list = json_array();
     json_t *only;
 
