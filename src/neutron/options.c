@@ -14,6 +14,7 @@ static const struct option rows[] = {
                  "OpenStack-Volume-microversion", "GET,PUT,POST,DELETE,PATCH"),
     { "DEFAULT", "bind_host", OPTION_HOST, "0.0.0.0", "The host IP to bind to." },
     { "DEFAULT", "bind_port", OPTION_PORT, "9696", "The port to bind to." },
+    { "DEFAULT", "use_ssl", OPTION_BOOL, "false", "Whether the API speaks HTTPS, with [ssl] cert_file and key_file." },
     { "DEFAULT", "state_path", OPTION_STR, "/var/lib/neutron", "Where to store Neutron state files." },
     { "DEFAULT", "pagination_max_limit", OPTION_STR, "-1", "Largest page of a list; -1 or infinite: no limit." },
     { "DEFAULT", "global_physnet_mtu", OPTION_INT, "1500", "MTU of the underlying physical network.", .min = 68, .max = 65535 },

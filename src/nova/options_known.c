@@ -16,7 +16,8 @@ static const struct option rows[] = {
     { "DEFAULT", "tempdir", OPTION_STR, NULL, KNOWN "no temporary files lie outside of state_path." },
     { "DEFAULT", "osapi_compute_workers", OPTION_INT, NULL, ONE_PROCESS, .min = 1, .max = INT32_MAX },
     { "DEFAULT", "metadata_workers", OPTION_INT, NULL, ONE_PROCESS, .min = 1, .max = INT32_MAX },
-    { "DEFAULT", "enabled_ssl_apis", OPTION_LIST, "", KNOWN "a proxy in front ends TLS." },
+    { "DEFAULT", "enabled_ssl_apis", OPTION_LIST, "", "APIs that speak HTTPS with [wsgi] ssl_cert_file and ssl_key_file:"
+      " osapi_compute, metadata." },
     { "DEFAULT", "osapi_compute_unique_server_name_scope", OPTION_STR, "", KNOWN "names need not be unique.",
       .choices = OPTION_WORDS("") },
     { "DEFAULT", "rootwrap_config", OPTION_STR, "/etc/nova/rootwrap.conf", KNOWN "programs are run directly, without sudo." },
@@ -153,6 +154,12 @@ static const struct option rows[] = {
     { "barbican", "auth_endpoint", OPTION_STR, "http://localhost/identity/v3", KNOWN "there are no encrypted volumes yet." },
     { "upgrade_levels", "compute", OPTION_STR, NULL, KNOWN "all programs speak the same version." },
     { "wsgi", "api_paste_config", OPTION_STR, "api-paste.ini", KNOWN "the way of a request is in the program." },
+    { "wsgi", "ssl_cert_file", OPTION_STR, NULL, "PEM encoded certificate of enabled_ssl_apis.",
+      .deprecated = OPTION_WORDS("DEFAULT/ssl_cert_file") },
+    { "wsgi", "ssl_key_file", OPTION_STR, NULL, "PEM encoded key of the certificate.",
+      .deprecated = OPTION_WORDS("DEFAULT/ssl_key_file") },
+    { "wsgi", "ssl_ca_file", OPTION_STR, NULL, "Clients' certificates are not looked at: setting this stops the start of"
+      " enabled_ssl_apis.", .deprecated = OPTION_WORDS("DEFAULT/ssl_ca_file") },
     { "wsgi", "default_pool_size", OPTION_INT, "1000", KNOWN "requests are not run by green threads." },
     { "pci", "passthrough_whitelist", OPTION_MULTI, "", KNOWN "devices are not passed through.", .deprecated = OPTION_WORDS("device_spec") },
     { "pci", "alias", OPTION_MULTI, "", KNOWN "devices are not passed through." },

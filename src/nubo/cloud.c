@@ -71,7 +71,7 @@ static struct fault *listen_on(struct arena *arena, struct cloud *cloud, struct 
     const char *host;
     int port;
     app_listens_on(app, l->host_option, l->port_option, l->port, &host, &port);
-    return http_server_listen(arena, cloud->http, host, port, app, router);
+    return http_server_listen(arena, cloud->http, host, port, app, l->name, router);
 }
 
 static struct fault *listen_all(struct arena *arena, struct cloud *cloud)

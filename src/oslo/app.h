@@ -42,7 +42,7 @@ struct service {
     const char *description;       /* of its catalog entry: "OpenStack Compute" */
     const char *endpoint;          /* what follows http://host:port in the catalog: "/v2.1" */
     int port;                      /* of its API; 0: none */
-    const char *api_name;          /* of its API in role.serves; NULL: API_LISTENER */
+    const char *api_name;          /* of its API in role.serves and enabled_ssl_apis; NULL: API_LISTENER */
     const char *host_option, *port_option; /* of its API in [DEFAULT]; NULL: there are none */
     const struct dialect *dialect;
     const struct route_table *const *routes;             /* NULL-terminated */
@@ -123,8 +123,16 @@ struct app *cloud_app(const struct cloud *cloud, const char *type_or_name);
 /* This service's public base URL, as the catalog has it: "http://127.0.0.1:8774/v2.1". In the arena. */
 const char *app_url(struct arena *arena, const struct app *app);
 
-/* Whether its listeners speak HTTPS: [ssl] cert_file and key_file. */
+/* Whether its API speaks HTTPS. */
 bool app_uses_tls(const struct app *app);
+
+/* What a listener (NULL: the API) speaks TLS with: [ssl] cert_file and key_file. Where a service has a switch of its own, that
+ * decides: [DEFAULT] enabled_ssl_apis with [wsgi] ssl_cert_file and ssl_key_file, or [DEFAULT] use_ssl. */
+struct app_tls {
+    bool on;
+    const char *cert_file, *key_file, *ca_file; /* NULL: not set */
+};
+struct app_tls app_tls(const struct app *app, const char *listener);
 
 /* How an app is made. */
 struct app_form {

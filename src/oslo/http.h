@@ -163,8 +163,9 @@ bool request_set_target(struct request *rq, const char *target);
 struct http_server;
 struct cloud;
 struct http_server *http_server_create(struct cloud *cloud);
+/* `listener` NULL: the app's API. What it speaks is app_tls()'s. */
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
-    struct app *app, const struct router *router);
+    struct app *app, const char *listener, const struct router *router);
 /* Takes no new connections, lets requests under way end for so many seconds (0: as long as they take), then ends. */
 void http_server_destroy(struct http_server *server, int grace_s);
 

@@ -200,6 +200,36 @@ def test_notifications_that_nobody_can_hear_are_told_at_the_start(keystone):
         assert warned is None or warned in keystone.log.read_text()
 
 
+def test_apis_over_https_by_the_switches_of_their_services(program, keystone):
+    """nova's enabled_ssl_apis and neutron's use_ssl want their files; keystone has no switch."""
+    wants = "When running server in SSL mode, you must specify both a cert_file and key_file option value"
+    folder, authtoken = keystone.folder, "[keystone_authtoken]\nauth_url = http://127.0.0.1:1\npassword = x\n"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=nubo", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"),
+                    "-out", str(folder / "cert.pem")], check=True, capture_output=True)
+    for name, manage, words, option in (("nova-api", "nova-manage", ("db", "sync"), "enabled_ssl_apis = osapi_compute"),
+                                        ("neutron-server", "neutron-db-manage", ("upgrade", "heads"), "use_ssl = true")):
+        service = name.split("-")[0]
+        (folder / f"{service}.conf").write_text(
+            f"[DEFAULT]\n{option}\n[database]\nconnection = sqlite:///{folder}/{service}.db\n{authtoken}")
+        if service == "nova":
+            assert program(manage, "api_db", "sync").returncode == 0
+        assert program(manage, *words).returncode == 0
+        done = program(name)
+        assert done.returncode == 1 and wants in done.stderr, done.stderr
+    keystone.prepare()
+    text = keystone.config.read_text()
+    files = f"[ssl]\ncert_file = {folder}/cert.pem\nkey_file = {folder}/key.pem\n"
+    keystone.config.write_text(files + text)
+    keystone.start()
+    answer = requests.get(f"https://127.0.0.1:{PORT}/v3", verify=str(folder / "cert.pem"), timeout=30)
+    assert answer.json()["version"]["links"][0]["href"].startswith("https://")
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"https://127.0.0.1:{PORT}/v3", timeout=30)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{PORT}/v3", timeout=30)
+
+
 def test_environment_sets_options(program):
     assert "host = from-outside " in program("nova-api", "--debug", env={"OS_DEFAULT__HOST": "from-outside"}).stderr
 

@@ -493,32 +493,37 @@ static bool parse_address(const char *text, int port, struct sockaddr_storage *r
 static struct fault *read_pem(struct arena *arena, const char *path, const char **ret)
 {
     enum { PEM_LIMIT = 1 << 20 };
+    if (path == NULL)
+        return fault_new(arena, 500, NULL, "When running server in SSL mode, you must specify both a cert_file and key_file option "
+            "value in your configuration file");
     *ret = file_read(arena, path, PEM_LIMIT, NULL);
     return *ret != NULL ? NULL : fault_new(arena, 500, NULL, "%s cannot be read: %s", path, strerror(errno));
 }
 
 /* Items for MHD; they stay valid as long as the arena. */
-static struct fault *tls_items(struct arena *arena, const struct app *app, struct MHD_OptionItem items[static 3])
+static struct fault *tls_items(struct arena *arena, const struct app_tls *tls, struct MHD_OptionItem items[static 3])
 {
-    const char *certificate, *key, *ca = config_str(app->config, "ssl", "ca_file");
-    if (ca != NULL && *ca != '\0')
-        return fault_new(arena, 500, NULL, "[ssl] ca_file is set, but certificates of clients are not checked here.");
-    TRY(read_pem(arena, config_str(app->config, "ssl", "cert_file"), &certificate));
-    TRY(read_pem(arena, config_str(app->config, "ssl", "key_file"), &key));
+    const char *certificate, *key;
+    if (tls->ca_file != NULL)
+        return fault_new(arena, 500, NULL, "A ca_file for the API is set (%s), but certificates of clients are not checked here.",
+            tls->ca_file);
+    TRY(read_pem(arena, tls->cert_file, &certificate));
+    TRY(read_pem(arena, tls->key_file, &key));
     items[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate };
     items[1] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key };
     return NULL;
 }
 
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
-    struct app *app, const struct router *router)
+    struct app *app, const char *listener, const struct router *router)
 {
     struct sockaddr_storage where;
+    const struct app_tls speaks = app_tls(app, listener);
     if (!parse_address(address, port, &where))
         return fault_new(arena, 500, NULL, "%s is not an address to listen on.", address);
     struct MHD_OptionItem tls[3] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
-    if (app_uses_tls(app))
-        TRY(tls_items(arena, app, tls));
+    if (speaks.on)
+        TRY(tls_items(arena, &speaks, tls));
     struct port *p = calloc(1, sizeof(*p));
     if (p == NULL)
         abort();
@@ -527,7 +532,7 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
     snprintf(p->authority, sizeof(p->authority), v6 ? "[%s]:%d" : "%s:%d", address, port);
     p->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (v6 ? MHD_USE_IPv6 : 0) |
-            (app_uses_tls(app) ? MHD_USE_TLS : 0), (uint16_t)port, NULL, NULL,
+            (speaks.on ? MHD_USE_TLS : 0), (uint16_t)port, NULL, NULL,
         handle, p, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, p,
@@ -536,7 +541,7 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
         MHD_OPTION_END);
     if (p->daemon == NULL) {
         struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there%s?",
-            app->service->name, p->authority, app_uses_tls(app) ? ", or is the certificate not the key's" : "");
+            app->service->name, p->authority, speaks.on ? ", or is the certificate not the key's" : "");
         free(p);
         return fault;
     }

@@ -184,6 +184,9 @@ struct fault *token_cache_start(struct context *cx)
     TRY(strategy_of(cx->arena, app->config, &strategy));
     if (settings.servers == NULL || settings.servers[0] == NULL)
         return NULL;
+    if (is_keystone && (config_bool(app->config, "cache", "tls_enabled") ||
+        config_bool(app->config, "cache", "memcache_sasl_enabled")))
+        return FAULT(cx, 500, NULL, "[cache] tls_enabled and memcache_sasl_enabled: memcached is spoken to in plain only.");
     struct cache *cache;
     TRY(cache_open(cx->arena, "memcached", &settings, &cache));
     struct token_cache *tokens = calloc(1, sizeof(*tokens));

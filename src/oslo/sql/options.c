@@ -9,6 +9,8 @@ static const struct option rows[] = {
         .deprecated = OPTION_WORDS("DEFAULT/sql_connection", "DATABASE/sql_connection") },
     { "database", "backend", OPTION_STR, "sqlalchemy", "The back end to use for the database.",
         .choices = OPTION_WORDS("sqlalchemy") },
+    { "database", "slave_connection", OPTION_STR, NULL, "Known for existing files: every read goes to connection. (Of the"
+        " reference's services nova alone reads there, in periodic tasks of its compute hosts.)", .secret = true },
     { "database", "connection_parameters", OPTION_STR, "",
         "Optional URL parameters to append onto the connection URL at connect time; specify as param1=value1&param2=value2&..." },
     { "database", "sqlite_synchronous", OPTION_BOOL, "true", "If True, SQLite uses synchronous mode: what was answered is on disk." },
