@@ -116,12 +116,28 @@ static struct fault *why_not_started(struct arena *arena, const char *log, off_t
     return fault_new(arena, 500, NULL, "The cloud did not start. %s ends with:\n%s", log, last_lines(text, 4));
 }
 
+static bool same(const char *one, const char *other)
+{
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+/* What a running cloud was told holds until its end. */
+static struct fault *check_unchanged(struct up *up)
+{
+    struct settings now, *wanted = &up->settings;
+    TRY(settings_load(up->arena, wanted->state_dir, &(struct settings){ .port_offset = -1, .fake_compute = -1 }, &now));
+    if (same(now.bind, wanted->bind) && same(now.provider_interface, wanted->provider_interface) &&
+        now.port_offset == wanted->port_offset && now.fake_compute == wanted->fake_compute)
+        return NULL;
+    return fault_new(up->arena, 409, NULL, "The cloud runs already, with other settings: nubo down, then nubo up with these.");
+}
+
 static struct fault *start_cloud(struct up *up)
 {
     struct arena *arena = up->arena;
     const char *state = up->settings.state_dir;
     if (cloud_pid(arena, state) != 0 && file_exists(arena_printf(arena, "%s/run/ready", state)))
-        return NULL;
+        return check_unchanged(up);
     TRY(settings_save(arena, &up->settings));
     const char *log = arena_printf(arena, "%s/log/nubo.log", state);
     const char *ready = arena_printf(arena, "%s/run/ready", state);

@@ -128,6 +128,11 @@ def test_a_cloud_that_is_not_there_or_does_not_start_says_so(program, tmp_path):
     assert done.returncode == 1
     assert f"nubo: The cloud did not start: keystone cannot listen on 127.0.0.1:{PORT}: is another program there?" in done.stderr
     assert program("nubo", "status", env=state).stdout == f"The cloud in {tmp_path}/state does not run.\n"
+    done = program("nubo", "up", "--no-server", env=state)
+    assert done.returncode == 0, done.stderr
+    done = program("nubo", "up", "--no-server", "--fake-compute", "2", env=state)
+    assert (done.returncode, "runs already, with other settings: nubo down, then" in done.stderr) == (1, True)
+    assert program("nubo", "up", "--no-server", "--fake-compute", "1", env=state).returncode == 0
     done = program("nubo", "down", "--purge", env=state)
     assert done.returncode == 0 and not (tmp_path / "state").exists()
 
