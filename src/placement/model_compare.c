@@ -32,7 +32,7 @@ static uint32_t crc32_of(const char *text)
 
 uint32_t model_provider_mark(const struct provider *provider)
 {
-    char text[512];
+    char text[1024]; /* a name has at most 200 characters of four bytes */
     snprintf(text, sizeof(text), "%" PRId64 "|%s|%s|%" PRId64 "|%" PRId64 "|%" PRId64, provider->id, provider->uuid, provider->name,
         provider->generation, provider->parent_id, provider->root_id);
     return crc32_of(text);
