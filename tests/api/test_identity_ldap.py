@@ -118,9 +118,9 @@ class Directory:
         self.process.terminate()
         self.process.wait(20)
 
-    def change(self, ldif):
+    def change(self, ldif, check=True):
         self.stop()
-        subprocess.run(["/usr/sbin/slapmodify", "-f", self.home / "conf"], input=ldif, text=True, check=True, capture_output=True)
+        subprocess.run(["/usr/sbin/slapmodify", "-f", self.home / "conf"], input=ldif, text=True, check=check, capture_output=True)
         self.start()
 
     def options(self):
@@ -320,12 +320,15 @@ def test_who_is_disabled_or_gone_in_the_directory_has_no_token(corp, directory):
         return corp.get("identity", "/auth/tokens", headers={"X-Subject-Token": token}).status_code
 
     def ended(token):
-        """As fast as other processes hear of a revocation."""
-        end = time.time() + 1.2
-        while (status := check(token)) == 200:
-            assert time.time() < end
-            time.sleep(0.1)
-        return status == 404 and corp.get("identity", "/auth/projects", token=token).status_code == 401
+        """No request that begins a second later is answered as before."""
+        since = time.monotonic()
+        while True:
+            begin = time.monotonic()
+            status = check(token)
+            if status != 200:
+                return status == 404 and corp.get("identity", "/auth/projects", token=token).status_code == 401
+            assert begin - since < 1.0
+            time.sleep(0.05)
     group = listed(corp, f"/groups?domain_id={corp.domain}", "groups")["Operations"]["id"]
     project = corp.post("identity", "/projects", {"project": {"name": "left", "domain_id": corp.domain}}).json()["project"]["id"]
     member = corp.get("identity", "/roles?name=member").json()["roles"][0]["id"]
@@ -335,17 +338,20 @@ def test_who_is_disabled_or_gone_in_the_directory_has_no_token(corp, directory):
     assert all(g["membership_expires_at"] is None for g in mine.json()["groups"]) and mine.json()["groups"]
     assert [check(t) for t in tokens] == [200, 200]
     who = f"dn: uid=u001,ou=people,{SUFFIX}\nchangetype: "
-    directory.change(f"dn: cn=ops,ou=groups,{SUFFIX}\nchangetype: modify\ndelete: member\n"
-                     f"member: uid=u001,ou=people,{SUFFIX}\n")
-    assert ended(tokens[1]) and check(tokens[0]) == 200  # of the group he had his role on the project
-    directory.change(who + "modify\nreplace: employeeType\nemployeeType: FALSE\n")
-    assert ended(tokens[0])
-    directory.change(who + "modify\nreplace: employeeType\nemployeeType: TRUE\n")
-    time.sleep(1.1)
-    assert check(tokens[0]) == 200  # disabling in a directory revokes nothing
-    directory.change(who + "delete\n")
-    assert ended(tokens[0])
-    directory.change(person("u001", "User 001", employeeType="TRUE").replace("\n", "\nchangetype: add\n", 1))
+    try:
+        directory.change(f"dn: cn=ops,ou=groups,{SUFFIX}\nchangetype: modify\ndelete: member\n"
+                         f"member: uid=u001,ou=people,{SUFFIX}\n")
+        assert ended(tokens[1]) and check(tokens[0]) == 200  # of the group he had his role on the project
+        directory.change(who + "modify\nreplace: employeeType\nemployeeType: FALSE\n")
+        assert ended(tokens[0])
+        directory.change(who + "modify\nreplace: employeeType\nemployeeType: TRUE\n")
+        time.sleep(1.1)
+        assert check(tokens[0]) == 200  # disabling in a directory revokes nothing
+        directory.change(who + "delete\n")
+        assert ended(tokens[0])
+    finally:
+        directory.change(who + "delete\n", check=False)
+        directory.change(person("u001", "User 001", employeeType="TRUE").replace("\n", "\nchangetype: add\n", 1))
 
 
 def test_configuration_from_the_database(directory):

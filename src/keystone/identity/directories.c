@@ -26,7 +26,6 @@ struct directory_of_domain {
 };
 
 struct known_user {
-    int64_t read_us;
     struct arena *arena;
     struct directory_state state;
 };
@@ -447,7 +446,7 @@ static bool remembered(struct context *cx, struct directories *directories, cons
 
     pthread_mutex_lock(&directories->lock);
     const struct known_user *user = map_get(&directories->users, user_id);
-    if (user != NULL && clock_monotonic_us() - user->read_us < USER_AGE_US) {
+    if (user != NULL && clock_monotonic_us() - user->state.read_us < USER_AGE_US) {
         *ret = user->state;
         ret->group_ids = copy_ids(cx->arena, user->state.group_ids);
         found = true;
@@ -463,7 +462,6 @@ static void remember(struct directories *directories, const char *user_id, const
     if (user == NULL)
         abort();
     user->arena = arena_create();
-    user->read_us = clock_monotonic_us();
     user->state = *state;
     user->state.group_ids = copy_ids(user->arena, state->group_ids);
     pthread_mutex_lock(&directories->lock);
@@ -491,6 +489,7 @@ static struct fault *ask(struct context *cx, const char *user_id, struct directo
     if (directory == NULL)
         return NULL;
     ret->known = true;
+    ret->read_us = clock_monotonic_us();
     TRY(directory_find(cx, directory, DIRECTORY_USERS, DIRECTORY_BY_ID, local_id, &entries, &count));
     ret->there = count > 0;
     ret->enabled = count > 0 && entries[0].enabled;

@@ -54,6 +54,7 @@ struct fault *directory_admit(struct context *cx, struct directory_of_domain *di
 struct directory_state {
     bool known;                   /* he is of a directory; else nothing below is said */
     bool there, enabled;
+    int64_t read_us;              /* monotonic: when it said so */
     const char *const *group_ids; /* public ids of the groups that he is in, NULL-terminated, never NULL */
 };
 struct fault *directory_state(struct context *cx, const char *user_id, struct directory_state *ret);

@@ -217,6 +217,8 @@ static struct fault *read_token(struct context *cx, struct arena *arena, const c
         return FAULT(cx, 404, NULL, "Failed to validate token");
     validated->token = token;
     validated->brief = token->directory.known;
+    if (validated->brief && token->directory.read_us < validated->read_us)
+        validated->read_us = token->directory.read_us;
     render(arena, token, reference, &validated->body, &validated->body_length);
     render(arena, token, NULL, &validated->body_without_catalog, &validated->body_without_catalog_length);
     struct caller *caller = caller_create(arena);
