@@ -220,7 +220,7 @@ static void add_remote_spans(struct arena *arena, const char *state_dir, const c
         json_t *answer = NULL;
         fault = client_call(client, types[i], "GET", path, NULL, &answer);
         if (fault != NULL)
-            fprintf(stderr, "nubo: %s\n", fault_text(arena, fault));
+            fprintf(stderr, "nubo: what the %s service knows is missing: %s\n", types[i], fault_text(arena, fault));
         else
             json_array_extend(spans, json_object_get(answer, "spans"));
     }

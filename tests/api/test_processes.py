@@ -267,7 +267,14 @@ def test_an_api_over_https(apart, tmp_path):
     url = apart.url("placement").replace("http:", "https:")
     apart.configure("placement", {"ssl": {"cert_file": cert, "key_file": str(tmp_path / "key.pem")}})
     apart.configure("nova", {"placement": {"endpoint_override": url, "cafile": cert}})
+    asked = apart.get("compute", "/flavors").headers["X-Openstack-Request-Id"]
     apart.stop_part("placement")
+    # with a service down a trace from another host still prints what the others know, and says whom it could not ask
+    done = subprocess.run([BIN, "trace", asked, "--state-dir", "/nonexistent"], env={**apart.env, **apart.rc}, text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0 and "nova-api: GET /v2.1/flavors" in done.stdout and done.stdout.count("GET /v2.1/flavors") == 1
+    told = [line for line in done.stderr.splitlines() if line]
+    assert len(told) == 1 and "placement" in told[0], done.stderr
     apart.start_part("placement", verify=cert)
     try:
         apart.restart_part("nova")
@@ -290,9 +297,17 @@ def test_an_api_over_https(apart, tmp_path):
         made = apart.post("compute", "/servers", body, headers={"OpenStack-API-Version": "compute 2.79"})
         path = f"/servers/{made.json()['server']['id']}"
         apart.wait(lambda: apart.get("compute", path).json()["server"]["status"] == "ERROR")
+        assert "SSL peer certificate or SSH remote key was not OK" in apart.log.read_text(errors="replace")
+        # who does not look at it does
+        apart.configure("nova", {"placement": {"insecure": "true"}})
+        apart.restart_part("nova")
+        assert apart.call("DELETE", "compute", path).status_code == 204
+        path = "/servers/" + apart.post("compute", "/servers", body, headers={"OpenStack-API-Version": "compute 2.79"}).json(
+            )["server"]["id"]
+        apart.wait(lambda: apart.get("compute", path).json()["server"]["status"] == "ACTIVE")
     finally:
         apart.configure("placement", {"ssl": {"cert_file": ""}})
-        apart.configure("nova", {"placement": {"endpoint_override": "", "cafile": ""}})
+        apart.configure("nova", {"placement": {"endpoint_override": "", "cafile": "", "insecure": "false"}})
         apart.restart_part("placement")
         apart.restart_part("nova")
     assert apart.call("DELETE", "compute", path).status_code == 204
