@@ -325,6 +325,22 @@ def test_endpoint_policies(cloud, make):
 
 # ---- projects
 
+
+def test_endpoint_policies_below_a_region_with_a_long_name(cloud, make):
+    """MariaDB took the width of the association's column for the regions below, and then never answered again."""
+    region = make("regions", "region", {"id": word("r")})
+    below = make("regions", "region", {"id": uuid.uuid4().hex * 7, "parent_region_id": region["id"]})
+    service = make("services", "service", {"type": word("s")})
+    policy = make("policies", "policy", {"type": "application/json", "blob": "{}"})
+    point = make("endpoints", "endpoint", {"service_id": service["id"], "interface": "public", "url": "http://x",
+                                           "region_id": below["id"]})
+    path = f"/policies/{policy['id']}/OS-ENDPOINT-POLICY"
+    put = cloud.call("PUT", "identity", f"{path}/services/{service['id']}/regions/{region['id']}")
+    assert put.status_code == 204, put.text
+    for _ in range(2):
+        assert [e["id"] for e in cloud.get("identity", f"{path}/endpoints").json()["endpoints"]] == [point["id"]]
+
+
 def test_include_limits_and_immutable_tags(cloud, make):
     parent = make("projects", "project", {"name": word()})
     child = make("projects", "project", {"name": word(), "parent_id": parent["id"]})
