@@ -285,9 +285,17 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             return self.stop_role(role, signal.SIGKILL)
 
         def start(self, env=None):
-            if not (self.state_dir / "openrc").exists():
-                self.state_dir.mkdir(parents=True, exist_ok=True)
-                self.prepare()
+            try:
+                if not (self.state_dir / "openrc").exists():
+                    self.state_dir.mkdir(parents=True, exist_ok=True)
+                    self.prepare()
+                self.start_roles(env)
+            except BaseException:
+                self.kill() # nobody has it yet who would end it
+                raise
+            return self
+
+        def start_roles(self, env):
             for role in self.roles:
                 if role in self.programs and self.programs[role].process.poll() is not None:
                     del self.programs[role]
@@ -296,7 +304,6 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             if "nova-compute" in self.roles:
                 self.wait(self.computes_are_up, 60)
                 self.run("nova-manage", "nova-api", ["cell_v2", "discover_hosts"])
-            return self
 
         def computes_are_up(self):
             hosts = self.get("compute", "/os-hypervisors/detail").json().get("hypervisors", [])
