@@ -77,6 +77,9 @@ def test_lists(cloud):
     tag = uuid.uuid4().hex[:8]
     bulk = cloud.post("network", "/v2.0/networks", {"networks": [{"name": f"{tag}-{i}", "description": tag} for i in range(5)]})
     assert bulk.status_code == 201 and len(bulk.json()["networks"]) == 5
+    owners = [uuid.uuid4().hex for _ in range(20)] # whose quotas are all held at once
+    bulk = cloud.post("network", "/v2.0/networks", {"networks": [{"name": f"{tag}-{o}", "project_id": o} for o in owners]})
+    assert bulk.status_code == 201 and {network["project_id"] for network in bulk.json()["networks"]} == set(owners)
     page = cloud.get("network", f"/v2.0/networks?description={tag}&limit=2&sort_key=name&sort_dir=desc"
                                 "&fields=name&fields=id").json()
     assert [n["name"] for n in page["networks"]] == [f"{tag}-4", f"{tag}-3"] and set(page["networks"][0]) == {"name", "id"}

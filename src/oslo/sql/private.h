@@ -32,8 +32,6 @@ struct db {
     bool leading; /* somebody runs jobs now */
 };
 
-enum { SERIALIZED = 8 };
-
 struct tx {
     struct db *db;
     struct arena *arena;
@@ -44,7 +42,7 @@ struct tx {
     struct fault *fault;   /* the transaction cannot be committed: rows that broke in the middle, a deadlock */
     bool reading, exact;
     bool changed;          /* a statement without rows ran */
-    const char *names[SERIALIZED]; /* that tx_serialize() was called with: one statement before the first one */
+    const char **names;    /* that tx_serialize() was called with: one statement before the first one */
     size_t name_count;
     struct map memory;     /* of tx_remember() */
     unsigned ran;          /* statements */

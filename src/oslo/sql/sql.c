@@ -170,10 +170,10 @@ static struct fault *execute(struct tx *tx, const char *sql, const struct sql_va
 static struct fault *serialize(struct tx *tx)
 {
     const struct sql_driver *driver = tx->db->driver;
-    struct sql_value values[SERIALIZED];
     size_t count = tx->name_count;
     if (count == 0)
         return NULL;
+    struct sql_value *values = ARENA_ARRAY(tx->arena, struct sql_value, count);
     tx->name_count = 0;
     BUF_CLEANUP struct buf sql = { 0 };
     buf_puts(&sql, driver->serialize);
@@ -231,8 +231,7 @@ struct fault *tx_serialize(struct tx *tx, const char *name)
     assert(!tx->reading && tx->ran == 0);
     if (tx->db->driver->serialize == NULL)
         return NULL;
-    if (tx->name_count == SERIALIZED)
-        TRY(serialize(tx));
+    tx->names = ARENA_GROW(tx->arena, tx->names, tx->name_count);
     tx->names[tx->name_count++] = arena_strdup(tx->arena, name);
     return NULL;
 }
