@@ -36,6 +36,7 @@ struct connection {
     size_t count;
     bool autocommit, pending; /* pending: an answer is still to be read */
     bool open;                /* something ran since the last COMMIT or ROLLBACK */
+    bool made;                /* the server has let us in */
     bool lost;
     unsigned error;           /* of the last failure */
     char *words;
@@ -89,10 +90,12 @@ static const struct {
     { CR_COMMANDS_OUT_OF_SYNC,     true, true },
 };
 
-/* A handshake that was cut off may succeed later; one that refused a certificate will not. */
+/* A handshake that was cut off may succeed later; one that refused a certificate will not. ("shutdown while in init" is what
+ * OpenSSL says of an earlier one in this thread.) */
 static bool cut_off(const char *words)
 {
-    static const char *const cuts[] = { "eof", "EOF", "Connection reset", "Broken pipe", "timed out", "Success" };
+    static const char *const cuts[] = { "eof", "EOF", "Connection reset", "Broken pipe", "timed out", "Success",
+        "shutdown while in init" };
     for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
         if (strstr(words, cuts[i]) != NULL)
             return true;
@@ -102,7 +105,7 @@ static bool cut_off(const char *words)
 static struct fault *failed(struct arena *arena, struct connection *connection, unsigned error, const char *words,
     const char *sql)
 {
-    bool retry = connection->lost = error == CR_SSL_CONNECTION_ERROR && cut_off(words);
+    bool retry = connection->lost = error == CR_SSL_CONNECTION_ERROR && (connection->made || cut_off(words));
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         if (meanings[i].error == error) {
             retry = meanings[i].retry;
@@ -225,7 +228,7 @@ static struct fault *connect_to(struct arena *arena, const struct mariadb_url *u
         return fault;
     }
     watch_peer(connection->mysql);
-    connection->autocommit = true;
+    connection->made = connection->autocommit = true;
     *ret = connection;
     return NULL;
 }
