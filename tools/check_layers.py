@@ -12,7 +12,8 @@ import sys
 SRC = pathlib.Path(__file__).resolve().parent.parent / "src"
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 # Library headers that only these folders or files may include.
-FENCED = {"libvirt/": "nova/virt/libvirt", "microhttpd.h": "oslo/http oslo/messaging/http", "amqp": "oslo/messaging/amqp",
+FENCED = {"libvirt/": "nova/virt/libvirt", "microhttpd.h": "oslo/http oslo/messaging/http", "gnutls/": "oslo/http/tls.c",
+          "amqp": "oslo/messaging/amqp",
           "sqlite3.h": "oslo/sql", "mysql.h": "oslo/sql/mariadb", "curl/": "oslo/http/client.c",
           "msgpack.h": "keystone", "yaml.h": "oslo", "pcre2.h": "oslo", "ldap.h": "keystone/ldap",
           "libmemcached": "oslo/cache"}

@@ -158,8 +158,8 @@ static const struct option rows[] = {
       .deprecated = OPTION_WORDS("DEFAULT/ssl_cert_file") },
     { "wsgi", "ssl_key_file", OPTION_STR, NULL, "PEM encoded key of the certificate.",
       .deprecated = OPTION_WORDS("DEFAULT/ssl_key_file") },
-    { "wsgi", "ssl_ca_file", OPTION_STR, NULL, "Clients' certificates are not looked at: setting this stops the start of"
-      " enabled_ssl_apis.", .deprecated = OPTION_WORDS("DEFAULT/ssl_ca_file") },
+    { "wsgi", "ssl_ca_file", OPTION_STR, NULL, "Authorities of clients' certificates: with it, who has none of them is refused.",
+      .deprecated = OPTION_WORDS("DEFAULT/ssl_ca_file") },
     { "wsgi", "default_pool_size", OPTION_INT, "1000", KNOWN "requests are not run by green threads." },
     { "pci", "passthrough_whitelist", OPTION_MULTI, "", KNOWN "devices are not passed through.", .deprecated = OPTION_WORDS("device_spec") },
     { "pci", "alias", OPTION_MULTI, "", KNOWN "devices are not passed through." },

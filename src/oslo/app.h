@@ -130,7 +130,8 @@ bool app_uses_tls(const struct app *app);
  * decides: [DEFAULT] enabled_ssl_apis with [wsgi] ssl_cert_file and ssl_key_file, or [DEFAULT] use_ssl. */
 struct app_tls {
     bool on;
-    const char *cert_file, *key_file, *ca_file; /* NULL: not set */
+    const char *cert_file, *key_file;
+    const char *ca_file; /* clients must have a certificate of these authorities; each NULL: not set */
 };
 struct app_tls app_tls(const struct app *app, const char *listener);
 

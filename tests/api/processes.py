@@ -57,7 +57,7 @@ class Processes(Cloud):
             assert self.parts[group].poll() is None, f"{group} ended:\n" + self.tail()
             try:
                 scheme = "https" if get else "http"
-                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0].replace("http", scheme) + "/", timeout=5,
+                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0].replace("http:", f"{scheme}:") + "/", timeout=5,
                                     **get).status_code
             except requests.ConnectionError:
                 return None
@@ -104,10 +104,12 @@ def end(cloud):
 
 
 class Middleman:
-    """An HTTP server between a service and keystone that counts, and misbehaves when it is told to."""
+    """An HTTP server between a service and keystone that counts, and misbehaves when it is told to. `tls`: an SSL context that it
+    speaks with; `more` is requests' for the calls to keystone."""
 
-    def __init__(self, target):
+    def __init__(self, target, tls=None, **more):
         self.target = target
+        self.tls = tls
         self.mode = "pass"
         self.seen = []
         outer = self
@@ -141,7 +143,7 @@ class Middleman:
                     return self.answer(503, {"Retry-After": "1"}, b"{}")
                 time.sleep(0.2 if outer.mode == "late" else 0)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
-                got = requests.request(self.command, outer.target + self.path, data=body, headers=headers, timeout=30)
+                got = requests.request(self.command, outer.target + self.path, data=body, headers=headers, timeout=30, **more)
                 return self.answer(got.status_code, got.headers, got.content)
 
             do_POST = do_HEAD = do_GET
@@ -160,12 +162,14 @@ class Middleman:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls is not None:  # the handshake is the connection's own thread's
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server.server_address[1]}"
 
     def validations(self):
         return [s for s in self.seen if s[0] == "GET" and s[1].startswith("/v3/auth/tokens")]

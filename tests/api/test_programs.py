@@ -224,6 +224,13 @@ def test_apis_over_https_by_the_switches_of_their_services(program, keystone):
         assert done.returncode == 1 and wants in done.stderr, done.stderr
     keystone.prepare()
     text = keystone.config.read_text()
+    for ssl, why in (("key_file = {0}/key.pem\ncert_file = {0}/absent", "absent cannot be read: No such file"),
+                     ("key_file = {0}/cert.pem\ncert_file = {0}/cert.pem", "cert.pem and its key cannot be used: "),
+                     ("key_file = {0}/key.pem\ncert_file = {0}/cert.pem\nca_file = {0}/key.pem",
+                      "key.pem has no certificate of an authority")):
+        keystone.config.write_text(f"[ssl]\n{ssl.format(folder)}\n{text}")
+        done = program("keystone", "--port", str(PORT), "--config-file", str(keystone.config))
+        assert done.returncode == 1 and why in done.stderr, done.stderr
     files = f"[ssl]\ncert_file = {folder}/cert.pem\nkey_file = {folder}/key.pem\n"
     keystone.config.write_text(files + text)
     keystone.start()

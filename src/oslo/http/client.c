@@ -131,6 +131,7 @@ struct try {
     int64_t told_us;      /* when progress was told last */
     int write_error;      /* errno of the sink */
     bool too_large;
+    char why[CURL_ERROR_SIZE]; /* libcurl's own words, of what it told last */
 };
 
 static size_t take_header(char *data, size_t size, size_t count, void *argument)
@@ -274,6 +275,7 @@ static void set_options(struct try *t, const char *url, struct curl_slist *heade
     CURL *curl = t->curl;
     long connect_ms = x->connect_timeout_ms > 0 ? x->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->why);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -330,7 +332,8 @@ static struct fault *failed(struct try *t, CURLcode code, const char *url)
         code == CURLE_BAD_CONTENT_ENCODING;
     struct fault *fault = FAULT(cx, nonsense ? 502 : 503, NULL, "%s cannot be reached.", host);
     fault->retry = never_arrived(code);
-    return fault_detail(cx->arena, fault, "%s %s: %s", t->exchange->method, host, curl_easy_strerror(code));
+    const char *why = t->why[0] != '\0' ? arena_printf(cx->arena, " (%s)", t->why) : "";
+    return fault_detail(cx->arena, fault, "%s %s: %s%s", t->exchange->method, host, curl_easy_strerror(code), why);
 }
 
 static struct fault *try_once(struct context *cx, const struct http_exchange *x, const char *url, int left_ms,
@@ -349,6 +352,7 @@ static struct fault *try_once(struct context *cx, const struct http_exchange *x,
     long status = 0;
     curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);
+    curl_easy_setopt(handle->curl, CURLOPT_ERRORBUFFER, NULL); /* what libcurl says at its connection's end is for nobody */
     handle_give_back(handle);
     *ret_code = code;
     if (code != CURLE_OK)

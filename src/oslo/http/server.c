@@ -7,14 +7,13 @@
  * behind, so that memory does not grow with the body. */
 #include "base/clock.h"
 
-#include "base/file.h"
 #include "base/log.h"
 #include "oslo/app.h"
+#include "oslo/http/tls.h"
 #include "oslo/http/transport.h"
 #include "oslo/middleware.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -490,30 +489,6 @@ static bool parse_address(const char *text, int port, struct sockaddr_storage *r
     return false;
 }
 
-static struct fault *read_pem(struct arena *arena, const char *path, const char **ret)
-{
-    enum { PEM_LIMIT = 1 << 20 };
-    if (path == NULL)
-        return fault_new(arena, 500, NULL, "When running server in SSL mode, you must specify both a cert_file and key_file option "
-            "value in your configuration file");
-    *ret = file_read(arena, path, PEM_LIMIT, NULL);
-    return *ret != NULL ? NULL : fault_new(arena, 500, NULL, "%s cannot be read: %s", path, strerror(errno));
-}
-
-/* Items for MHD; they stay valid as long as the arena. */
-static struct fault *tls_items(struct arena *arena, const struct app_tls *tls, struct MHD_OptionItem items[static 3])
-{
-    const char *certificate, *key;
-    if (tls->ca_file != NULL)
-        return fault_new(arena, 500, NULL, "A ca_file for the API is set (%s), but certificates of clients are not checked here.",
-            tls->ca_file);
-    TRY(read_pem(arena, tls->cert_file, &certificate));
-    TRY(read_pem(arena, tls->key_file, &key));
-    items[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate };
-    items[1] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key };
-    return NULL;
-}
-
 struct fault *http_server_listen(struct arena *arena, struct http_server *server, const char *address, int port,
     struct app *app, const char *listener, const struct router *router)
 {
@@ -521,9 +496,9 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
     const struct app_tls speaks = app_tls(app, listener);
     if (!parse_address(address, port, &where))
         return fault_new(arena, 500, NULL, "%s is not an address to listen on.", address);
-    struct MHD_OptionItem tls[3] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
+    struct MHD_OptionItem tls[TLS_ITEMS] = { { MHD_OPTION_END, 0, NULL } };
     if (speaks.on)
-        TRY(tls_items(arena, &speaks, tls));
+        TRY(tls_items(arena, speaks.cert_file, speaks.key_file, speaks.ca_file, tls));
     struct port *p = calloc(1, sizeof(*p));
     if (p == NULL)
         abort();
@@ -540,8 +515,8 @@ struct fault *http_server_listen(struct arena *arena, struct http_server *server
         MHD_OPTION_ARRAY, tls,
         MHD_OPTION_END);
     if (p->daemon == NULL) {
-        struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there%s?",
-            app->service->name, p->authority, speaks.on ? ", or is the certificate not the key's" : "");
+        struct fault *fault = fault_new(arena, 500, NULL, "%s cannot listen on %s: is another program there?",
+            app->service->name, p->authority);
         free(p);
         return fault;
     }

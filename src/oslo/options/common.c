@@ -51,6 +51,8 @@ static const struct option rows[] = {
     { "profiler", "connection_string", OPTION_STR, "messaging://", KNOWN "as enabled.", .secret = true },
     { "ssl", "cert_file", OPTION_STR, NULL, "PEM encoded certificate: with key_file, the APIs of this service speak HTTPS." },
     { "ssl", "key_file", OPTION_STR, NULL, "PEM encoded key of the certificate." },
-    { "ssl", "ca_file", OPTION_STR, NULL, "Clients' certificates are not looked at: setting this stops the start." },
+    { "ssl", "ca_file", OPTION_STR, NULL, "Authorities of clients' certificates: with it, who has none of them is refused." },
+    { "ssl", "version", OPTION_STR, NULL, KNOWN "the best version that both ends know is spoken." },
+    { "ssl", "ciphers", OPTION_STR, NULL, KNOWN "GnuTLS chooses; /etc/gnutls/config restricts it." },
 };
 const struct option_table common_options = OPTION_TABLE(rows);
