@@ -144,6 +144,13 @@ struct arena *tx_arena(const struct tx *tx);
 struct fault *sql_exec(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
 struct fault *sql_exec_changed(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
     int64_t *ret_changed);
+/* As exec and exec_changed, without waiting: on a server the statement travels with those that follow, and its answer is read
+ * with theirs, so that a transaction waits once for many. What goes wrong (SQL_DUPLICATE too, and `otherwise`, when not
+ * `expected` rows changed) is the fault of one of the following statements, or of db_write() in the place of its success, and
+ * is not to be caught within the transaction: it is lost then. SQLite: at once. */
+struct fault *sql_exec_later(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
+struct fault *sql_exec_expect(struct tx *tx, int64_t expected, struct fault *otherwise, const char *sql,
+    const struct sql_value *values, size_t count);
 /* As exec; gives the $SERIAL key of the new row. */
 struct fault *sql_insert(struct tx *tx, const char *sql, const struct sql_value *values, size_t count, int64_t *ret_key);
 extern const char SQL_DUPLICATE[];
@@ -151,6 +158,9 @@ extern const char SQL_DUPLICATE[];
 /* A query. Texts that rows_text() returns live in the transaction's arena. A failure in the middle ends the rows and
  * makes the transaction return the fault (db_write) or is found by rows_fault(). */
 struct fault *sql_query(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count);
+/* As query, without waiting: rows_next() does. For queries that do not depend on each other, in a transaction that writes or
+ * is exact. A failure is found by rows_fault(). */
+struct fault *sql_query_later(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count);
 bool rows_next(struct rows *rows);
 struct fault *rows_fault(struct rows *rows); /* NULL when the rows ended well */
 void rows_end(struct rows *rows);            /* before the last row; at the last row it is done by itself */

@@ -169,23 +169,22 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct request *rq = argument;
     const char *uuid = request_argument(rq, "consumer_uuid");
     struct rows *rows;
-    int64_t total;
-    TRY(placement_change_begin(tx));
-    TRY(sql_int_of(tx, &total, 0, "SELECT COUNT(*) FROM allocations WHERE consumer_id = ?", BIND(TEXT(uuid))));
-    if (total == 0)
-        return FAULT(RQ(rq), 404, NULL, "No allocations for consumer '%s'", uuid);
-    int64_t *ids = ARENA_ARRAY(tx_arena(tx), int64_t, (size_t)total);
+    int64_t *ids = NULL;
     size_t count = 0;
+    TRY(placement_change_begin(tx));
     TRY(sql_query(tx, &rows, "SELECT DISTINCT resource_provider_id FROM allocations WHERE consumer_id = ?",
         BIND(TEXT(uuid))));
-    while (rows_next(rows) && count < (size_t)total)
+    while (rows_next(rows)) {
+        ids = ARENA_GROW(tx_arena(tx), ids, count);
         ids[count++] = rows_int(rows, 0);
-    rows_end(rows);
+    }
     TRY(rows_fault(rows));
+    if (count == 0)
+        return FAULT(RQ(rq), 404, NULL, "No allocations for consumer '%s'", uuid);
     for (size_t i = 0; i < count; i++)
         TRY(placement_change_provider(tx, ids[i]));
-    TRY(sql_exec(tx, "DELETE FROM allocations WHERE consumer_id = ?", BIND(TEXT(uuid))));
-    return sql_exec(tx, "DELETE FROM consumers WHERE uuid = ?", BIND(TEXT(uuid)));
+    TRY(sql_exec_later(tx, "DELETE FROM allocations WHERE consumer_id = ?", BIND(TEXT(uuid))));
+    return sql_exec_later(tx, "DELETE FROM consumers WHERE uuid = ?", BIND(TEXT(uuid)));
 }
 
 static struct fault *delete_allocations(struct request *rq)

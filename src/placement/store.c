@@ -21,14 +21,14 @@ struct fault *placement_write(struct request *rq, struct fault *(*run)(struct tx
 
 struct fault *placement_change_begin(struct tx *tx)
 {
-    return sql_exec(tx, "UPDATE nubo_placement_order SET serial = serial + 1 WHERE id = 1", NO_BIND);
+    return sql_exec_later(tx, "UPDATE nubo_placement_order SET serial = serial + 1 WHERE id = 1", NO_BIND);
 }
 
 struct fault *placement_change_provider(struct tx *tx, int64_t provider_id)
 {
     /* Not the engine's own serial number: of those a Galera node leaves out what belongs to the others, and a number is
      * taken before its commit. This one follows the last that was committed, because the transactions stand in a row. */
-    TRY(sql_exec(tx, "INSERT INTO nubo_placement_changes (id, provider_id) SELECT COALESCE(MAX(id), 0) + 1, ? FROM"
+    TRY(sql_exec_later(tx, "INSERT INTO nubo_placement_changes (id, provider_id) SELECT COALESCE(MAX(id), 0) + 1, ? FROM"
         " nubo_placement_changes", BIND(INT(provider_id))));
     if (random_below(PRUNE_EVERY) > 0)
         return NULL;
@@ -83,14 +83,12 @@ struct fault *provider_load_twice(struct tx *tx, const char *uuid, struct provid
 
 struct fault *provider_touch(struct tx *tx, struct provider_row *provider)
 {
-    int64_t changed;
-    TRY(sql_exec_changed(tx,
+    struct arena *arena = tx_arena(tx);
+    struct fault *changed = fault_new(arena, 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE);
+    TRY(sql_exec_expect(tx, 1, changed,
         "UPDATE resource_providers SET generation = ?, updated_at = ? WHERE id = ? AND generation = ?",
-        BIND(INT(provider->generation + 1), TEXT(placement_timestamp_now(tx_arena(tx))), INT(provider->id),
-            INT(provider->generation)),
-        &changed));
-    if (changed != 1)
-        return fault_new(tx_arena(tx), 409, CODE_CONCURRENT_UPDATE, WORDS_CONCURRENT_UPDATE);
+        BIND(INT(provider->generation + 1), TEXT(placement_timestamp_now(arena)), INT(provider->id),
+            INT(provider->generation))));
     provider->generation++;
     return placement_change_provider(tx, provider->id);
 }

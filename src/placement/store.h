@@ -45,7 +45,8 @@ struct fault *provider_load(struct tx *tx, const char *uuid, struct provider_row
 struct fault *provider_load_twice(struct tx *tx, const char *uuid, struct provider_row *ret);
 /* As load; *ret_found is false instead of a fault. */
 struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row *ret, bool *ret_found);
-/* Raises the generation in the row and in `provider`, and notes the change. 409 when somebody else did. */
+/* Raises the generation in the row and in `provider`, and notes the change. 409 when somebody else did: at the latest as the
+ * fault of the whole transaction. */
 struct fault *provider_touch(struct tx *tx, struct provider_row *provider);
 
 /* Ids of classes and traits; -1: no such name. */

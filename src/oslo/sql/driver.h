@@ -49,6 +49,12 @@ struct sql_driver {
     struct fault *(*prepare)(struct arena *arena, struct connection *connection, const char *sql, struct statement **ret);
     /* Binds the values and, where that is a step of its own, executes. */
     struct fault *(*bind)(struct arena *arena, struct statement *statement, const struct sql_value *values, size_t count);
+    /* bind() in two halves, so that several statements travel together: answers come in the order of sending, each is to be
+     * taken, and nothing else is asked of the connection before (but prepare() of what is prepared()). A statement without rows
+     * may be reset and sent again before its answer. NULL: the engine is in this process. */
+    struct fault *(*send)(struct arena *arena, struct statement *statement, const struct sql_value *values, size_t count);
+    struct fault *(*answer)(struct arena *arena, struct statement *statement);
+    bool (*prepared)(const struct connection *connection, const char *sql); /* prepare() asks the server nothing */
     enum sql_step (*step)(struct statement *statement);
     struct fault *(*failure)(struct arena *arena, struct connection *connection); /* of the last STEP_FAILED */
     void (*reset)(struct statement *statement);  /* back to the connection's cache */

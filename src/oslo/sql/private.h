@@ -32,6 +32,15 @@ struct db {
     bool leading; /* somebody runs jobs now */
 };
 
+/* A statement that was sent and whose answer was not read yet. */
+struct sent {
+    struct statement *statement;
+    struct rows *rows;       /* NULL: a statement without rows */
+    int64_t expected;        /* rows to be changed; -1: any number */
+    struct fault *otherwise; /* when it is another number */
+    struct sent *next;
+};
+
 struct tx {
     struct db *db;
     struct arena *arena;
@@ -39,6 +48,8 @@ struct tx {
     struct pooled *pooled; /* NULL: the db's writer */
     struct pooled *dead;   /* connections lost on the way, which open rows may still use */
     struct rows *open;     /* chain: what was not read to its end */
+    struct sent *sent, **last_sent; /* in their order */
+    size_t sent_bytes;              /* about; their answers are not read yet */
     struct fault *fault;   /* the transaction cannot be committed: rows that broke in the middle, a deadlock */
     bool reading, exact;
     bool changed;          /* a statement without rows ran */
@@ -53,6 +64,7 @@ struct rows {
     struct statement *statement; /* NULL: ended */
     struct rows *next;
     struct fault *fault;
+    bool awaited; /* the answer was not read yet */
 };
 
 /* A connection that is alive, ready for `mode`; waits for the pool and for a database that is away, as the settings allow.
@@ -64,7 +76,10 @@ void sql_pool_give(struct db *db, struct pooled *pooled, bool usable);
 /* For sql_usage_here(). */
 void sql_count_transaction(void);
 
-/* Ends the rows that a transaction left open. */
+/* Reads the answers of all that was sent. The first failure is returned, and is tx->fault from then on. */
+struct fault *sql_collect(struct tx *tx);
+
+/* Ends the rows that a transaction left open; all answers were read. */
 void sql_end_open_rows(struct tx *tx);
 
 /* The pause before try number `attempt` (from 1) of a transaction, in ms. `lost`: the connection broke. */

@@ -58,6 +58,8 @@ static void unlink_rows(struct rows *rows)
 
 void rows_end(struct rows *rows)
 {
+    if (rows->awaited)
+        (void)sql_collect(rows->tx); /* it is the transaction's fault then */
     if (rows->statement == NULL)
         return;
     rows->tx->db->driver->reset(rows->statement);
@@ -67,6 +69,8 @@ void rows_end(struct rows *rows)
 
 bool rows_next(struct rows *rows)
 {
+    if (rows->awaited)
+        (void)sql_collect(rows->tx);
     if (rows->statement == NULL)
         return false;
     struct tx *tx = rows->tx;
@@ -110,18 +114,105 @@ bool rows_null(struct rows *rows, int column)
 
 /* ---- statements ---- */
 
-static struct fault *try_statement(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
-    struct statement **ret)
+/* What failed in the middle of a transaction and can only be mended by running all of it again. */
+static struct fault *noted(struct tx *tx, struct fault *fault)
+{
+    if (fault != NULL && fault->retry && tx->fault == NULL)
+        tx->fault = fault;
+    return fault;
+}
+
+struct fault *sql_collect(struct tx *tx)
+{
+    const struct sql_driver *driver = tx->db->driver;
+    struct fault *first = NULL;
+    while (tx->sent != NULL) {
+        struct sent *sent = tx->sent;
+        tx->sent = sent->next;
+        struct fault *fault = driver->answer(tx->arena, sent->statement);
+        if (fault == NULL && sent->expected >= 0 && driver->changed(tx->connection) != sent->expected)
+            fault = sent->otherwise;
+        if (sent->rows != NULL) {
+            sent->rows->awaited = false;
+            sent->rows->fault = fault;
+            if (fault != NULL)
+                rows_end(sent->rows);
+        }
+        first = first != NULL ? first : fault;
+    }
+    if (first != NULL && tx->fault == NULL)
+        tx->fault = first;
+    return first;
+}
+
+/* What is on the way is never more than a socket holds: else we would wait for the server to read, and it for us. */
+enum { MOST_ON_THE_WAY = 16384, STATEMENT_BYTES = 64, VALUE_BYTES = 16 };
+
+static size_t size_of(const struct sql_value *values, size_t count)
+{
+    size_t size = STATEMENT_BYTES;
+    for (size_t i = 0; i < count; i++)
+        size += VALUE_BYTES + (values[i].type == SQL_TYPE_TEXT || values[i].type == SQL_TYPE_BLOB ? values[i].text.length : 0);
+    return size;
+}
+
+/* Prepared, and fit to be sent after what is on the way: else that is waited for first. */
+static struct fault *prepare(struct tx *tx, const char *sql, const struct sql_value *values, size_t count, struct statement **ret)
 {
     const struct sql_driver *driver = tx->db->driver;
     here.statements++;
     if (tx->db->settings.connection_debug >= 50)
         log_debug("oslo.db", "%s", sql);
-    TRY(driver->prepare(tx->arena, tx->connection, sql, ret));
-    struct fault *fault = driver->bind(tx->arena, *ret, values, count);
+    size_t size = size_of(values, count);
+    if (tx->sent != NULL && (tx->sent_bytes + size > MOST_ON_THE_WAY || !driver->prepared(tx->connection, sql)))
+        TRY(sql_collect(tx));
+    tx->sent_bytes = tx->sent == NULL ? size : tx->sent_bytes + size;
+    return driver->prepare(tx->arena, tx->connection, sql, ret);
+}
+
+static struct fault *try_statement(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
+    struct statement **ret)
+{
+    const struct sql_driver *driver = tx->db->driver;
+    TRY(prepare(tx, sql, values, count, ret));
+    struct fault *fault, *before = NULL;
+    if (tx->sent == NULL) {
+        fault = driver->bind(tx->arena, *ret, values, count);
+    } else {
+        fault = driver->send(tx->arena, *ret, values, count);
+        before = sql_collect(tx);
+        if (fault == NULL)
+            fault = driver->answer(tx->arena, *ret);
+    }
+    fault = before != NULL ? before : fault;
     if (fault != NULL)
         driver->reset(*ret);
     return fault;
+}
+
+/* Sends a statement whose answer is read with a later one's. */
+static struct fault *send_statement(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
+    const struct sent *what, struct statement **ret)
+{
+    const struct sql_driver *driver = tx->db->driver;
+    if (tx->fault != NULL)
+        return tx->fault;
+    struct sent *sent = ARENA_NEW(tx->arena, struct sent);
+    *sent = *what;
+    TRY(prepare(tx, sql, values, count, &sent->statement));
+    struct fault *fault = driver->send(tx->arena, sent->statement, values, count);
+    if (fault != NULL || sent->rows == NULL)
+        driver->reset(sent->statement);
+    if (fault != NULL) {
+        struct fault *before = sql_collect(tx);
+        return before != NULL ? before : noted(tx, fault);
+    }
+    tx->last_sent = tx->sent == NULL ? &tx->sent : tx->last_sent;
+    *tx->last_sent = sent;
+    tx->last_sent = &sent->next;
+    tx->ran++;
+    *ret = sent->statement;
+    return NULL;
 }
 
 /* A read transaction that lost its connection goes on with another. Rows that were read already stay readable: the old
@@ -141,8 +232,8 @@ static struct fault *begin_statement(struct tx *tx, const char *sql, const struc
     struct statement **ret)
 {
     const struct sql_driver *driver = tx->db->driver;
-    if (tx->fault != NULL && tx->fault->retry && !tx->reading)
-        return tx->fault; /* the server has rolled back already: whoever went on must not begin something new */
+    if (tx->fault != NULL && !tx->reading)
+        return tx->fault; /* it cannot be committed; the server may have rolled back: nothing new is to begin */
     for (int attempt = 1;; attempt++) {
         struct fault *fault = try_statement(tx, sql, values, count, ret);
         if (fault == NULL || !fault->retry) {
@@ -164,9 +255,9 @@ static struct fault *begin_statement(struct tx *tx, const char *sql, const struc
     }
 }
 
-static struct fault *execute(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
+static const struct sent any_change = { .expected = -1 };
 
-/* All names of tx_serialize() in one round trip, in their order. */
+/* All names of tx_serialize() in one statement, in their order. */
 static struct fault *serialize(struct tx *tx)
 {
     const struct sql_driver *driver = tx->db->driver;
@@ -182,7 +273,8 @@ static struct fault *serialize(struct tx *tx)
         values[i] = TEXT(tx->names[i]);
     }
     buf_puts(&sql, driver->serialize_end);
-    return execute(tx, arena_strdup(tx->arena, buf_text(&sql)), values, count);
+    struct statement *statement;
+    return send_statement(tx, arena_strdup(tx->arena, buf_text(&sql)), values, count, &any_change, &statement);
 }
 
 struct fault *sql_query(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count)
@@ -198,12 +290,18 @@ struct fault *sql_query(struct tx *tx, struct rows **ret, const char *sql, const
     return NULL;
 }
 
-/* What failed in the middle of a transaction and can only be mended by running all of it again. */
-static struct fault *noted(struct tx *tx, struct fault *fault)
+struct fault *sql_query_later(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count)
 {
-    if (fault != NULL && fault->retry && tx->fault == NULL)
-        tx->fault = fault;
-    return fault;
+    if (tx->db->driver->send == NULL || (tx->reading && (!tx->exact || tx->ran == 0)))
+        return sql_query(tx, ret, sql, values, count); /* it may have to go on elsewhere */
+    struct rows *rows = ARENA_NEW(tx->arena, struct rows);
+    *rows = (struct rows){ .tx = tx, .awaited = true };
+    TRY(serialize(tx));
+    TRY(send_statement(tx, sql, values, count, &(struct sent){ .rows = rows, .expected = -1 }, &rows->statement));
+    rows->next = tx->open;
+    tx->open = rows;
+    *ret = rows;
+    return NULL;
 }
 
 static struct fault *execute(struct tx *tx, const char *sql, const struct sql_value *values, size_t count)
@@ -224,6 +322,29 @@ struct fault *sql_exec(struct tx *tx, const char *sql, const struct sql_value *v
     TRY(serialize(tx));
     tx->changed = true;
     return execute(tx, sql, values, count);
+}
+
+static struct fault *exec_later(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
+    const struct sent *what)
+{
+    struct statement *statement;
+    TRY(serialize(tx));
+    tx->changed = true;
+    if (tx->db->driver->send != NULL)
+        return send_statement(tx, sql, values, count, what, &statement);
+    TRY(execute(tx, sql, values, count));
+    return what->expected < 0 || tx->db->driver->changed(tx->connection) == what->expected ? NULL : what->otherwise;
+}
+
+struct fault *sql_exec_later(struct tx *tx, const char *sql, const struct sql_value *values, size_t count)
+{
+    return exec_later(tx, sql, values, count, &any_change);
+}
+
+struct fault *sql_exec_expect(struct tx *tx, int64_t expected, struct fault *otherwise, const char *sql,
+    const struct sql_value *values, size_t count)
+{
+    return exec_later(tx, sql, values, count, &(struct sent){ .expected = expected, .otherwise = otherwise });
 }
 
 struct fault *tx_serialize(struct tx *tx, const char *name)
@@ -327,6 +448,7 @@ void tx_end(struct tx *tx)
         return;
     tx->reading = false;
     map_release(&tx->memory);
+    (void)sql_collect(tx);
     sql_end_open_rows(tx);
     sql_pool_give(tx->db, tx->pooled, tx->db->driver->finish(tx->connection, false));
     while (tx->dead != NULL) {

@@ -157,6 +157,7 @@ static void write_alone(struct db *db, struct write_job *job)
     }
     tx.connection = tx.pooled->connection;
     job->fault = job->run(&tx, job->argument);
+    (void)sql_collect(&tx);
     sql_end_open_rows(&tx);
     if (tx.fault != NULL && (job->fault == NULL || tx.fault->retry))
         job->fault = tx.fault; /* whatever the function made of it */

@@ -37,6 +37,7 @@ struct connection {
     bool autocommit, pending; /* pending: an answer is still to be read */
     bool open;                /* something ran since the last COMMIT or ROLLBACK */
     bool made;                /* the server has let us in */
+    bool arriving;            /* the first answer of those that were sent together is here */
     bool lost;
     unsigned error;           /* of the last failure */
     char *words;
@@ -401,6 +402,14 @@ static void make_room(struct connection *connection)
     }
 }
 
+static bool mariadb_prepared(const struct connection *connection, const char *sql)
+{
+    for (const struct statement *s = map_get(&connection->statements, sql); s != NULL; s = s->next)
+        if (!s->in_use)
+            return true;
+    return false;
+}
+
 static struct fault *mariadb_prepare(struct arena *arena, struct connection *connection, const char *sql,
     struct statement **ret)
 {
@@ -468,8 +477,24 @@ static void bind_value(MYSQL_BIND *bind, const struct sql_value *value)
     }
 }
 
-/* Executes, and takes the whole result. */
-static struct fault *mariadb_bind(struct arena *arena, struct statement *statement, const struct sql_value *values,
+static struct fault *statement_failed(struct arena *arena, struct statement *statement)
+{
+    return failed(arena, statement->connection, mysql_stmt_errno(statement->mysql), mysql_stmt_error(statement->mysql),
+        statement->sql);
+}
+
+/* Executes without reading the answer. */
+static int send_only(struct statement *statement)
+{
+    MYSQL *mysql = statement->connection->mysql;
+    my_bool yes = 1, no = 0;
+    mysql_options(mysql, MARIADB_OPT_SKIP_READ_RESPONSE, &yes);
+    int result = mysql_stmt_execute(statement->mysql);
+    mysql_options(mysql, MARIADB_OPT_SKIP_READ_RESPONSE, &no);
+    return result;
+}
+
+static struct fault *mariadb_send(struct arena *arena, struct statement *statement, const struct sql_value *values,
     size_t count)
 {
     struct connection *connection = statement->connection;
@@ -479,14 +504,36 @@ static struct fault *mariadb_bind(struct arena *arena, struct statement *stateme
             statement->bind_count, statement->sql);
     for (size_t i = 0; i < count; i++)
         bind_value(&statement->binds[i], &values[i]);
-    sql_round_trip();
     connection->open = true;
-    if ((count > 0 && mysql_stmt_bind_param(mysql, statement->binds) != 0) || mysql_stmt_execute(mysql) != 0 ||
+    connection->arriving = false;
+    if ((count > 0 && mysql_stmt_bind_param(mysql, statement->binds) != 0) || send_only(statement) != 0)
+        return statement_failed(arena, statement);
+    return NULL;
+}
+
+/* Takes the whole result. */
+static struct fault *mariadb_answer(struct arena *arena, struct statement *statement)
+{
+    struct connection *connection = statement->connection;
+    MYSQL_STMT *mysql = statement->mysql;
+    if (!connection->arriving)
+        sql_round_trip();
+    connection->arriving = true;
+    if (mysql->mysql == NULL) /* an earlier answer did not come; the library does not look */
+        return failed(arena, connection, CR_SERVER_LOST, "the connection is lost", statement->sql);
+    if (connection->mysql->methods->db_read_execute_response(mysql) != 0 ||
         (statement->columns > 0 && mysql_stmt_store_result(mysql) != 0))
-        return failed(arena, connection, mysql_stmt_errno(mysql), mysql_stmt_error(mysql), statement->sql);
+        return statement_failed(arena, statement);
     connection->changed = (int64_t)mysql_stmt_affected_rows(mysql);
     connection->last_key = (int64_t)mysql_stmt_insert_id(mysql);
     return NULL;
+}
+
+static struct fault *mariadb_bind(struct arena *arena, struct statement *statement, const struct sql_value *values,
+    size_t count)
+{
+    TRY(mariadb_send(arena, statement, values, count));
+    return mariadb_answer(arena, statement);
 }
 
 static enum sql_step mariadb_step(struct statement *statement)
@@ -622,6 +669,9 @@ __attribute__((visibility("default"))) const struct sql_driver sql_mariadb = {
     .serialize_end = " ON DUPLICATE KEY UPDATE serial = serial + 1",
     .prepare = mariadb_prepare,
     .bind = mariadb_bind,
+    .send = mariadb_send,
+    .answer = mariadb_answer,
+    .prepared = mariadb_prepared,
     .step = mariadb_step,
     .failure = mariadb_failure,
     .reset = mariadb_reset,
