@@ -159,7 +159,7 @@ extern const char SQL_DUPLICATE[];
  * makes the transaction return the fault (db_write) or is found by rows_fault(). */
 struct fault *sql_query(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count);
 /* As query, without waiting: rows_next() does. For queries that do not depend on each other, in a transaction that writes or
- * is exact. A failure is found by rows_fault(). */
+ * is exact. What it finds is not to be changed before its rows are read. A failure is found by rows_fault(). */
 struct fault *sql_query_later(struct tx *tx, struct rows **ret, const char *sql, const struct sql_value *values, size_t count);
 bool rows_next(struct rows *rows);
 struct fault *rows_fault(struct rows *rows); /* NULL when the rows ended well */

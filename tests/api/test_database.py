@@ -54,6 +54,11 @@ def test_types(server, schema):
     assert "round trips of a read: 1" in out
 
 
+def test_statements_that_travel_together(server, schema):
+    """In order, in any number; one that failed, or changed another number of rows, undoes all of them."""
+    assert "round trips of a change: 3" in drive(server.url(schema), "together")
+
+
 def test_deadlocks_lose_nothing(server, schema):
     assert "failures 0 sum 400" in drive(server.url(schema), "count", 8, 50)
 

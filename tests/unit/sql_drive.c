@@ -125,17 +125,105 @@ static void types(void)
     free(large);
 }
 
+/* ---- statements that travel together ---- */
+
+enum { TOGETHER = 300, LARGE = 9000 };
+
+static const char insert_together[] = "INSERT INTO numbers (name, value, note) VALUES (?, ?, ?)";
+static const char read_together[] = "SELECT value, note FROM numbers WHERE name = ?";
+
+/* Writes and reads that mix, more of them than are sent at once; every read sees the writes before it, and none after. */
+static struct fault *mix(struct tx *tx, void *argument)
+{
+    struct rows *rows[TOGETHER], *none;
+    int64_t count;
+    for (int i = 0; i < TOGETHER; i++) {
+        const char *name = arena_printf(tx_arena(tx), "together-%d", i);
+        TRY(sql_exec_later(tx, insert_together, BIND(TEXT(name), INT(i), TEXT(i % 7 == 0 ? argument : "small"))));
+        TRY(sql_query_later(tx, &rows[i], read_together, BIND(TEXT(name))));
+        TRY(sql_exec_expect(tx, 1, fault_new(tx_arena(tx), 409, "other", "Another number."),
+            "UPDATE numbers SET value = value + 1000 WHERE name = ? AND value = ?", BIND(TEXT(name), INT(i))));
+    }
+    TRY(sql_query_later(tx, &none, read_together, BIND(TEXT("nobody"))));
+    TRY(sql_int_of(tx, &count, -1, "SELECT COUNT(*) FROM numbers WHERE name LIKE 'together-%'", NO_BIND));
+    MUST(count == TOGETHER);
+    for (int i = TOGETHER - 1; i >= 0; i--) { /* in any order */
+        MUST(rows_next(rows[i]) && rows_int(rows[i], 0) == i);
+        MUST(strcmp(rows_text(rows[i], 1), i % 7 == 0 ? argument : "small") == 0);
+        if (i % 3 != 0)
+            MUST(!rows_next(rows[i]) && rows_fault(rows[i]) == NULL);
+    }
+    MUST(!rows_next(none) && rows_fault(none) == NULL);
+    return NULL;
+}
+
+/* The answers tell, after the function has ended well, that it must not be committed. */
+static struct fault *twice_later(struct tx *tx, void *argument)
+{
+    (void)argument;
+    TRY(sql_exec_later(tx, insert_together, BIND(TEXT("before"), INT(1), SQL_NULL)));
+    TRY(sql_exec_later(tx, insert_together, BIND(TEXT("together-1"), INT(1), SQL_NULL)));
+    return sql_exec_later(tx, insert_together, BIND(TEXT("behind"), INT(1), SQL_NULL));
+}
+
+static struct fault *not_one(struct tx *tx, void *argument)
+{
+    struct rows *rows;
+    TRY(sql_exec_later(tx, insert_together, BIND(TEXT("before"), INT(1), SQL_NULL)));
+    TRY(sql_exec_expect(tx, 1, argument, "UPDATE numbers SET value = 0 WHERE name = ?", BIND(TEXT("nobody"))));
+    TRY(sql_query_later(tx, &rows, read_together, BIND(TEXT("before"))));
+    MUST(!rows_next(rows) || rows_fault(rows) == NULL);
+    (void)sql_exec(tx, insert_together, BIND(TEXT("behind"), INT(1), SQL_NULL)); /* who looks away changes nothing */
+    return NULL;
+}
+
+static struct fault *usual(struct tx *tx, void *argument)
+{
+    int64_t count;
+    TRY(tx_serialize(tx, "usual"));
+    TRY(sql_exec_later(tx, "UPDATE numbers SET value = 5 WHERE name = ?", BIND(TEXT(argument))));
+    TRY(sql_int_of(tx, &count, -1, "SELECT value FROM numbers WHERE name = ?", BIND(TEXT(argument))));
+    MUST(count == 5);
+    TRY(sql_exec_later(tx, "UPDATE numbers SET value = 6 WHERE name = ?", BIND(TEXT(argument))));
+    return sql_exec_later(tx, "UPDATE numbers SET value = 7 WHERE name = ?", BIND(TEXT(argument)));
+}
+
+static int64_t number(const char *sql);
+
+static void together(void)
+{
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    char large[LARGE + 1];
+    memset(large, 'y', LARGE);
+    large[LARGE] = '\0';
+    WELL(db_write(arena, db, mix, large));
+    MUST(number("SELECT SUM(value) FROM numbers") == TOGETHER * 1000 + TOGETHER * (TOGETHER - 1) / 2);
+    struct fault *fault = db_write(arena, db, twice_later, NULL), *otherwise = fault_new(arena, 409, "other", "Another number.");
+    MUST(fault != NULL && fault->code == SQL_DUPLICATE);
+    fault = db_write(arena, db, not_one, otherwise);
+    MUST(fault != NULL && strcmp(fault->code, "other") == 0);
+    MUST(number("SELECT COUNT(*) FROM numbers") == TOGETHER);
+    WELL(db_write(arena, db, usual, "together-5"));
+    struct sql_usage before = sql_usage_here();
+    WELL(db_write(arena, db, usual, "together-5")); /* asked, changed, committed */
+    struct sql_usage after = sql_usage_here();
+    printf("round trips of a change: %llu\n", (unsigned long long)(after.round_trips - before.round_trips));
+}
+
 /* ---- counting: lost updates, and commits that happened twice, show in the sum ---- */
 
 static struct fault *increment(struct tx *tx, void *argument)
 {
+    static atomic_uint turn;
+    struct fault *(*exec)(struct tx *tx, const char *sql, const struct sql_value *values, size_t count) =
+        atomic_fetch_add(&turn, 1) % 2 == 0 ? sql_exec : sql_exec_later;
     int64_t value;
     if (argument != NULL)
         TRY(tx_serialize(tx, argument));
-    TRY(sql_exec(tx, "UPDATE numbers SET value = value + 1 WHERE name = ?", BIND(TEXT("sum"))));
+    TRY(exec(tx, "UPDATE numbers SET value = value + 1 WHERE name = ?", BIND(TEXT("sum"))));
     TRY(sql_int_of(tx, &value, 0, "SELECT value FROM numbers WHERE name = 'sum'", NO_BIND));
     /* Fails as a duplicate when its first commit took place and it runs again all the same. */
-    return sql_exec(tx, "INSERT INTO numbers (name) VALUES (?)", BIND(TEXT(arena_printf(tx_arena(tx), "%lld", (long long)value))));
+    return exec(tx, "INSERT INTO numbers (name) VALUES (?)", BIND(TEXT(arena_printf(tx_arena(tx), "%lld", (long long)value))));
 }
 
 static void count_up(void *argument)
@@ -278,6 +366,8 @@ int main(int argc, char **argv)
     WELL(db_sync(arena, db, migrations, MIGRATIONS, tell));
     if (strcmp(mode, "types") == 0) {
         types();
+    } else if (strcmp(mode, "together") == 0) {
+        together();
     } else if (strcmp(mode, "count") == 0 || strcmp(mode, "count-serialized") == 0) {
         struct fault *fault = db_exec(arena, db, "INSERT INTO numbers (name, value) VALUES ('sum', 0)", NO_BIND, NULL);
         MUST(fault == NULL || fault->code == SQL_DUPLICATE);
