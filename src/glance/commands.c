@@ -9,7 +9,6 @@
 #include "glance/glance.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MODULE "glance.db.sqlalchemy.api"

@@ -4,8 +4,6 @@
  */
 #include "glance/images.h"
 
-#include <string.h>
-
 struct property {
     const char *name;
     const char *type; /* JSON */

@@ -9,7 +9,6 @@
 #include "glance/images.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static const struct option_table *const option_tables[] = { &glance_options, NULL };
 

@@ -17,12 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void keystone_changed(const struct context *cx)
-{
-    atomic_fetch_add(&keystone_of(cx)->generation, 1);
-    identity_revoked(cx->app);
-}
-
 static void keystone_stop(struct app *app)
 {
     struct keystone *keystone = app->private;

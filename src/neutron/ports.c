@@ -6,7 +6,6 @@
 #include "base/random.h"
 #include "neutron/private.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAC_TRIES = 16 };

@@ -139,6 +139,8 @@ void port_simulate(struct op *op, struct row *row);
 extern const struct route_table security_group_routes;
 /* The project's default group, made with its rules when there is none. In a write transaction. */
 struct fault *default_group(struct context *cx, struct tx *tx, const char *project_id, const char **ret_id);
+/* ---- security_group_rules.c ---- */
+
 /* 404 SecurityGroupNotFound unless every id is a group that the project may use. */
 struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids, const char *project_id, bool sees_all);
 
@@ -155,7 +157,7 @@ struct fault *agent_report(struct context *cx, struct tx *tx, const struct agent
 /* Simulated hosts' agents are there as soon as they are needed. */
 struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host);
 
-/* ---- availability.c, extensions.c, tags.c ---- */
+/* ---- availability.c, extensions.c, tags.c, standard_attributes.c ---- */
 
 extern const struct route_table availability_routes;
 extern const struct route_table extension_routes;

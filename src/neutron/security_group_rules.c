@@ -220,6 +220,17 @@ static struct fault *rule_quota(struct op *op, size_t more)
     return quota_check(op, "security_group_rule", "security_group_rules", RULE_TENANT, 1);
 }
 
+struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids, const char *project_id, bool sees_all)
+{
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const char *id = json_string_value(json_array_get(ids, i)), *owner = NULL;
+        TRY(sql_text_of(tx, &owner, "SELECT project_id FROM security_groups WHERE id = ?", BIND(TEXT(id))));
+        if (owner == NULL || (!sees_all && strcmp(owner, project_id) != 0))
+            return FAULT(cx, 404, "SecurityGroupNotFound", "Security group %s does not exist", id);
+    }
+    return NULL;
+}
+
 static struct fault *group_known(struct op *op, const char *id)
 {
     const struct caller *caller = op->cx->caller;

@@ -99,17 +99,6 @@ struct fault *default_group(struct context *cx, struct tx *tx, const char *proje
     return born_rules(cx, tx, project_id, *ret_id, true);
 }
 
-struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids, const char *project_id, bool sees_all)
-{
-    for (size_t i = 0; i < json_array_size(ids); i++) {
-        const char *id = json_string_value(json_array_get(ids, i)), *owner = NULL;
-        TRY(sql_text_of(tx, &owner, "SELECT project_id FROM security_groups WHERE id = ?", BIND(TEXT(id))));
-        if (owner == NULL || (!sees_all && strcmp(owner, project_id) != 0))
-            return FAULT(cx, 404, "SecurityGroupNotFound", "Security group %s does not exist", id);
-    }
-    return NULL;
-}
-
 /* ---- Behaviour ---- */
 
 static struct fault *group_validate(struct op *op, struct row *row)

@@ -8,41 +8,21 @@
 
 enum { TAG_MAX = 255, TAGS_MAX = 50 };
 
-struct fault *tags_filter(struct op *op, const struct field *field, const char *const *values, size_t count, struct where *where)
-{
-    bool not = strncmp(field->name, "not-", 4) == 0, any = strstr(field->name, "-any") != NULL;
-    struct where *tags = ARENA_NEW(op->cx->arena, struct where);
-    where_init(tags, op->cx->arena);
-    for (size_t i = 0; i < count; i++) {
-        char *save, *text = arena_strdup(op->cx->arena, values[i]);
-        for (char *tag = strtok_r(text, ",", &save); tag != NULL; tag = strtok_r(NULL, ",", &save)) {
-            BUF_CLEANUP struct buf quoted = { 0 };
-            json_quote(&quoted, tag, strlen(tag));
-            struct sql_value bound = TEXT(arena_strdup(op->cx->arena, buf_text(&quoted)));
-            if (any)
-                where_or(tags, "INSTR(tags, ?) > 0", &bound, 1);
-            else
-                where_and(tags, "INSTR(tags, ?) > 0", &bound, 1);
-        }
-    }
-    if (tags->count > 0)
-        where_and(where, not ? arena_printf(op->cx->arena, "NOT (%s)", buf_text(&tags->sql)) : buf_text(&tags->sql),
-            tags->values, tags->count);
-    return NULL;
-}
-
-struct fault *revise(struct tx *tx, const char *table, const char *id)
-{
-    return sql_exec(tx, arena_printf(tx_arena(tx), "UPDATE %s SET revision = revision + 1, updated_at = ? WHERE id = ?", table),
-        BIND(TEXT(clock_text(tx_arena(tx), clock_now_us(), CLOCK_SQL_US)), TEXT(id)));
-}
-
 struct tag_work {
     struct op *op;
     const char *tag;       /* add, remove and ask for one */
     json_t *replace;       /* all of them; NULL otherwise */
     bool remove;
 };
+
+/* Those of the object that was loaded; NULL: none. */
+static json_t *tags_of(struct op *op)
+{
+    size_t field = 0;
+    while (strcmp(op->resource->fields[field].name, "tags") != 0)
+        field++;
+    return value_json(op, &op->page.rows[0].values[field]);
+}
 
 static struct fault *tag_find(struct op *op, const char *tag, const json_t *tags, size_t *ret)
 {
@@ -56,15 +36,13 @@ static struct fault *tag_run(struct tx *tx, void *argument)
 {
     struct tag_work *work = argument;
     struct op *op = work->op;
-    size_t field = op->resource->count, at;
+    size_t at;
     TRY(tx_serialize_on(tx, op->resource->table, op->id));
     op->tx = tx;
     struct fault *fault = resource_find(op, op->id);
     op->tx = NULL;
     TRY(fault);
-    for (field = 0; strcmp(op->resource->fields[field].name, "tags") != 0; field++)
-        ;
-    json_t *tags = json_keep(op->cx->arena, json_deep_copy(value_json(op, &op->page.rows[0].values[field])));
+    json_t *tags = json_keep(op->cx->arena, json_deep_copy(tags_of(op)));
     if (tags == NULL)
         tags = json_keep(op->cx->arena, json_array());
     if (work->replace != NULL) {
@@ -106,11 +84,8 @@ static struct fault *tags_show(struct request *rq)
 {
     struct op *op;
     TRY(tag_op(rq, &op));
-    size_t field = 0;
-    while (strcmp(op->resource->fields[field].name, "tags") != 0)
-        field++;
     json_begin(&rq->json, NULL);
-    json_value(&rq->json, "tags", value_json(op, &op->page.rows[0].values[field]));
+    json_value(&rq->json, "tags", tags_of(op));
     json_end(&rq->json);
     return NULL;
 }
@@ -159,11 +134,9 @@ static struct fault *tag_remove(struct request *rq)
 static struct fault *tag_show(struct request *rq)
 {
     struct op *op;
-    size_t field = 0, at;
+    size_t at;
     TRY(tag_op(rq, &op));
-    while (strcmp(op->resource->fields[field].name, "tags") != 0)
-        field++;
-    return tag_find(op, request_argument(rq, "tag"), value_json(op, &op->page.rows[0].values[field]), &at);
+    return tag_find(op, request_argument(rq, "tag"), tags_of(op), &at);
 }
 
 #define TAG_ROUTES(path, name, resource_)                                                                                        \

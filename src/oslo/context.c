@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <string.h>
 
 struct counted_caller {
     struct caller caller; /* first */

@@ -6,8 +6,6 @@
 
 #include "oslo/json.h"
 
-#include <string.h>
-
 static struct fault *read_roles(struct tx *tx, struct app_cred *credential)
 {
     const char **ids;

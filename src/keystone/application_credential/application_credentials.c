@@ -10,6 +10,7 @@
 #include "keystone/schemas.h"
 #include "keystone/token/fernet.h"
 
+#include "base/base64url.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "oslo/options.h"

@@ -2,7 +2,6 @@
  *
  * implied roles: who has the prior role also has the implied one. API reference: Roles, identity v3.
  */
-#include "keystone/assignment/roles.h"
 #include "keystone/reference.h"
 
 #include "oslo/options.h"

@@ -9,8 +9,6 @@
 #include "keystone/model.h"
 #include "keystone/schemas.h"
 
-#include <string.h>
-
 static const struct entity_option options[] = { { "immutable", "IMMU" }, { NULL, NULL } };
 
 static const struct attribute attributes[] = {

@@ -17,22 +17,6 @@
 
 #include <string.h>
 
-/* A refusal that says nothing; the reason is for the log. */
-static struct fault *forbidden(struct context *cx, const char *why)
-{
-    return fault_detail(cx->arena, FAULT(cx, 403, NULL, "You are not authorized to perform the requested action."), "%s", why);
-}
-
-static struct fault *load_enabled(struct context *cx, struct tx *tx, const char *idp_id, json_t **ret)
-{
-    TRY(idp_load(tx, idp_id, ret));
-    if (*ret == NULL)
-        return FAULT(cx, 404, NULL, "Could not find Identity Provider: %s.", idp_id);
-    if (!json_is_true(json_object_get(*ret, "enabled")))
-        return forbidden(cx, arena_printf(cx->arena, "Identity Provider %s is disabled", idp_id));
-    return NULL;
-}
-
 const char *remote_id_parameter(struct request *rq, const json_t *protocol)
 {
     const struct config *config = rq->cx.app->config;
@@ -60,7 +44,7 @@ static struct fault *check_remote_id(struct request *rq, const json_t *idp, cons
     for (size_t i = 0; i < json_array_size(remote_ids); i++)
         if (json_equal(json_array_get(remote_ids, i), said))
             return NULL;
-    return forbidden(RQ(rq), "Incoming identity provider identifier not included among the accepted identifiers.");
+    return keystone_forbidden(RQ(rq), "Incoming identity provider identifier not included among the accepted identifiers.");
 }
 
 /* The mapped groups by their ids; those that are named and not there do not count, those by id must be there. */
@@ -187,7 +171,7 @@ static struct fault *prove(struct request *rq, const json_t *data, struct proof 
     if (protocol_id == NULL)
         return keystone_expecting(cx, "protocol", "mapped");
     TRY(db_read(cx->arena, cx->app->db, &tx));
-    TRY(load_enabled(cx, tx, idp_id, &idp));
+    TRY(idp_load_enabled(tx, cx, idp_id, &idp));
     TRY(protocol_load(tx, idp_id, protocol_id, &protocol));
     if (protocol == NULL)
         return protocol_missing(cx, idp_id, protocol_id);
@@ -216,16 +200,5 @@ struct fault *prove_by_mapped(struct request *rq, const json_t *auth, const json
     struct fault *fault = prove(rq, data, proof);
     keystone_notify_vouched(rq, &(struct vouched){ .user_id = fault == NULL ? proof->user_id : NULL,
         .idp_id = json_text_at(data, "identity_provider"), .group_ids = fault == NULL ? proof->group_ids : NULL }, fault);
-    return fault;
-}
-
-struct fault *federated_token_holds(struct context *cx, const struct token_claims *claims)
-{
-    json_t *idp;
-    struct tx *tx;
-
-    TRY(db_read(cx->arena, cx->app->db, &tx));
-    struct fault *fault = load_enabled(cx, tx, claims->idp_id, &idp);
-    tx_end(tx);
     return fault;
 }

@@ -15,14 +15,6 @@
 
 #define MODULE "keystone.cmd.cli"
 
-struct fault *keystone_command_open(struct command_call *call)
-{
-    static struct keystone keystone;
-
-    call->app->private = &keystone;
-    return command_database(call);
-}
-
 /* ---- db_sync, db_version ---- */
 
 static const struct argument db_sync_arguments[] = {

@@ -11,6 +11,7 @@
 #include "keystone/token/token_payload.h"
 #include "keystone/trust/trusts.h"
 
+#include "base/base64url.h"
 #include "base/clock.h"
 #include "oslo/json.h"
 #include "oslo/options.h"

@@ -6,7 +6,6 @@
 #include "oslo/options.h"
 
 #include <string.h>
-#include <strings.h>
 
 static void write_entry(struct request *rq, const char *member, const struct directory_of_domain *directory,
     enum directory_kind kind, const struct directory_entry *entry)

@@ -4,6 +4,7 @@
  */
 #include "keystone/identity/password.h"
 
+#include "base/base64url.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "keystone/token/fernet.h"

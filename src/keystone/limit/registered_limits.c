@@ -9,8 +9,6 @@
 
 #include "oslo/policy.h"
 
-#include <string.h>
-
 static const struct attribute attributes[] = {
     { "id",            "id" },
     { "service_id",    "service_id",    ATTRIBUTE_FILTER },

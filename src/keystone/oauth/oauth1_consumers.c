@@ -3,13 +3,10 @@
  * OS-OAUTH1: consumers, the programs that users may let act for them. API reference: OS-OAUTH1, identity v3.
  */
 #include "keystone/entity.h"
-#include "keystone/schemas.h"
 #include "keystone/token/revocation.h"
 #include "oslo/schema.h"
 
 #include "base/random.h"
-
-#include <string.h>
 
 enum { LONGEST_DESCRIPTION = 64 }; /* of the column */
 

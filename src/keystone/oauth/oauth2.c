@@ -5,6 +5,7 @@
  */
 #include "keystone/oauth/oauth2.h"
 
+#include "base/base64url.h"
 #include "base/text.h"
 #include "keystone/auth/authenticate.h"
 #include "keystone/entity.h"

@@ -60,8 +60,4 @@ const char *fernet_key_hash(struct arena *arena, const unsigned char *bytes);
 bool fernet_decrypt(struct arena *arena, struct fernet_keys *keys, const char *token, void **ret_data,
     size_t *ret_length, int64_t *ret_issued_s);
 
-/* base64url. Encoding adds no padding; decoding takes it or leaves it, and is false for what is not base64url. */
-const char *base64url_encode(struct arena *arena, const void *data, size_t length);
-bool base64url_decode(struct arena *arena, const char *text, size_t length, unsigned char **ret, size_t *ret_length);
-
 #endif

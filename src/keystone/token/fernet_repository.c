@@ -5,6 +5,7 @@
  */
 #include "keystone/token/fernet_repository.h"
 
+#include "base/base64url.h"
 #include "base/log.h"
 #include "base/random.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystone/token/jws.h"
 
+#include "base/base64url.h"
 #include "base/clock.h"
 #include "keystone/token/fernet.h"
 #include "oslo/json.h"

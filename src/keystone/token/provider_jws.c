@@ -7,8 +7,6 @@
 #include "keystone/token/jws.h"
 #include "oslo/json.h"
 
-#include <string.h>
-
 static void set(json_t *payload, const char *name, const char *value)
 {
     if (value != NULL)

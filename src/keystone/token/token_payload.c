@@ -5,6 +5,7 @@
  */
 #include "keystone/token/token_payload.h"
 
+#include "base/base64url.h"
 #include "base/random.h"
 #include "base/text.h"
 

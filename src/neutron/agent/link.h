@@ -19,6 +19,8 @@
 
 enum { LINK_NAME_MAX = 15 }; /* IFNAMSIZ - 1: longer names are a fault */
 
+#define NETNS_DIR "/run/netns"
+
 /* Makes the namespace and brings its `lo` up. */
 struct fault *netns_create(struct arena *arena, const char *netns);
 

@@ -4,18 +4,14 @@
  * A name is a file under /run/netns onto which the namespace is bind-mounted. */
 #include "neutron/agent/link.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define NETNS_DIR "/run/netns"
 
 static bool name_valid(const char *netns)
 {
@@ -30,36 +26,6 @@ static const char *netns_path(struct arena *arena, const char *netns)
 static struct fault *failed(struct arena *arena, const char *what, const char *netns)
 {
     return fault_new(arena, 500, NULL, "%s network namespace %s: %s.", what, netns, strerror(errno));
-}
-
-struct fault *netns_enter(struct arena *arena, const char *netns, int *ret_home)
-{
-    *ret_home = -1;
-    if (netns == NULL)
-        return NULL;
-    int there = open(netns_path(arena, netns), O_RDONLY | O_CLOEXEC);
-    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    bool done = there >= 0 && home >= 0 && setns(there, CLONE_NEWNET) == 0;
-    int why = errno;
-    if (there >= 0)
-        close(there);
-    if (!done) {
-        if (home >= 0)
-            close(home);
-        errno = why;
-        return failed(arena, "Cannot enter", netns);
-    }
-    *ret_home = home;
-    return NULL;
-}
-
-void netns_leave(int home)
-{
-    if (home < 0)
-        return;
-    if (setns(home, CLONE_NEWNET) != 0)
-        abort();
-    close(home);
 }
 
 /* The folder must be a shared mount point, else other mount namespaces would never see a name come or go. */

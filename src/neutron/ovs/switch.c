@@ -8,7 +8,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -5,7 +5,6 @@
 #include "nova/api/api.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -8,8 +8,6 @@
 
 #include "base/clock.h"
 
-#include <string.h>
-
 static const struct schema spec_value = { .types = SCHEMA_STRING | SCHEMA_NUMBER, .max_length = 255 };
 static const struct schema specs = { .types = SCHEMA_OBJECT, .closed = true,
     .patterns = SCHEMA_PROPERTIES({ "^[a-zA-Z0-9-_:. ]{1,255}$", &spec_value }) };

@@ -6,7 +6,6 @@
 #include "nova/rpcapi.h"
 #include "oslo/messaging.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct nodes {

@@ -9,7 +9,6 @@
 #include "nova/api/server_view.h"
 #include "oslo/rest.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 static void write_action(struct request *rq, const struct action *action, bool updated)

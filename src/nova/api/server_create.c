@@ -15,7 +15,6 @@
 #include "oslo/messaging.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HOSTNAME_MAX = 63, PASSWORD_LENGTH = 12, TAGS_MAX = 50 };

@@ -10,7 +10,6 @@
 #include "nova/api/api.h"
 
 #include <openssl/evp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The API's own programs report, too, but are not listed (as nova). */

@@ -12,29 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fault *open_cells(struct command_call *call)
-{
-    const char *url = cells_database_url(call->app->config);
-    struct db *db;
-    if (url == NULL || call->app->private != NULL)
-        return NULL;
-    TRY(command_database_of(call, url, &db));
-    call->app->private = db;
-    return NULL;
-}
-
-static void close_cells(void *app)
-{
-    cells_stop(app);
-}
-
-struct fault *nova_command_open(struct command_call *call)
-{
-    arena_defer(call->arena, close_cells, call->app);
-    TRY(command_database(call));
-    return open_cells(call);
-}
-
 /* ---- db, api_db ---- */
 
 static const struct argument sync_arguments[] = {
@@ -88,8 +65,7 @@ static struct fault *api_sync_run(struct command_call *call)
     TRY(refuse_version(call));
     if (cells_database_url(call->app->config) == NULL)
         return db_sync_run(call);
-    arena_defer(call->arena, close_cells, call->app);
-    TRY(open_cells(call));
+    TRY(nova_command_open_cells(call));
     return command_sync(call, call->app->private, nova_api_migrations, NOVA_API_MIGRATIONS);
 }
 

@@ -11,6 +11,8 @@ extern const struct program nova_manage, nova_status;
 
 /* Opens [database], and what holds the cells, which app->private is then, as of a nova that runs. */
 struct fault *nova_command_open(struct command_call *call);
+/* The cells' alone. */
+struct fault *nova_command_open_cells(struct command_call *call);
 
 /* cell_v2 (commands_cells.c); the names are those of the actions. */
 extern const struct argument nova_simple_cell_setup_arguments[], nova_map_cell0_arguments[],

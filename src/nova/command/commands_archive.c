@@ -9,8 +9,6 @@
 #include "oslo/text_table.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* In the order in which rows go: what names a server before the server. */
 static const struct archived {

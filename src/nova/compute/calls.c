@@ -5,9 +5,7 @@
 #include "base/clock.h"
 #include "nova/compute/compute.h"
 
-#include <string.h>
-
-static struct fault *conductor(struct context *cx, const char *method, const json_t *arguments, json_t **ret)
+struct fault *conductor_call(struct context *cx, const char *method, const json_t *arguments, json_t **ret)
 {
     return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, method, arguments, 0, ret);
 }
@@ -15,7 +13,7 @@ static struct fault *conductor(struct context *cx, const char *method, const jso
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "instance_uuid", uuid)), *result;
-    TRY(conductor(cx, RPC_INSTANCE_GET, arguments, &result));
+    TRY(conductor_call(cx, RPC_INSTANCE_GET, arguments, &result));
     instance_from_json(cx->arena, result, ret);
     return NULL;
 }
@@ -23,7 +21,7 @@ struct fault *instance_fetch(struct context *cx, const char *uuid, struct instan
 struct fault *instances_fetch(struct context *cx, const struct compute_host *host, struct instance **ret, size_t *ret_count)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s}", "host", host->name)), *list;
-    TRY(conductor(cx, RPC_INSTANCE_LIST_HOST, arguments, &list));
+    TRY(conductor_call(cx, RPC_INSTANCE_LIST_HOST, arguments, &list));
     *ret_count = json_array_size(list);
     *ret = ARENA_ARRAY(cx->arena, struct instance, *ret_count + 1);
     for (size_t i = 0; i < *ret_count; i++)
@@ -34,7 +32,7 @@ struct fault *instances_fetch(struct context *cx, const struct compute_host *hos
 struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct instance *ret)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;
-    TRY(conductor(cx, RPC_INSTANCE_GET, arguments, &result));
+    TRY(conductor_call(cx, RPC_INSTANCE_GET, arguments, &result));
     instance_from_json(cx->arena, result, ret);
     return NULL;
 }
@@ -42,48 +40,9 @@ struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct in
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret)
 {
     json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:b}", "instance_uuid", uuid, "deleted", true)), *result;
-    struct fault *fault = conductor(cx, RPC_INSTANCE_GET, arguments, &result);
+    struct fault *fault = conductor_call(cx, RPC_INSTANCE_GET, arguments, &result);
     *ret = fault == NULL && json_bool_at(result, "deleted", false);
     return fault != NULL && fault->status == 404 ? NULL : fault;
-}
-
-static json_t *texts(const char *const *list)
-{
-    json_t *array = json_array();
-    for (; *list != NULL; list++)
-        json_array_append_new(array, json_string(*list));
-    return array;
-}
-
-struct fault *instance_tell(struct context *cx, const struct compute_host *host, const char *uuid,
-    const struct instance_note *note)
-{
-    json_t *changes = note->changes != NULL ? note->changes : json_object();
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:o}", "instance_uuid", uuid, "changes", changes));
-    const struct fault *fault = note->fault;
-    const char *details = fault == NULL ? NULL : fault->detail != NULL ? fault->detail : fault->message;
-    if (note->expected != NULL)
-        json_object_set_new(arguments, "expected_task_states", texts(note->expected));
-    if (note->expected_vm != NULL)
-        json_object_set_new(arguments, "expected_vm_states", texts(note->expected_vm));
-    if (note->event_start != NULL)
-        json_object_set_new(arguments, "event_start", json_pack("{s:s, s:s}", "event", note->event_start, "host",
-            host->name));
-    if (note->event_progress != NULL)
-        json_object_set_new(arguments, "event_progress", json_pack("{s:s, s:s}", "event", note->event_progress, "details",
-            note->progress));
-    if (note->event_finish != NULL)
-        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish,
-            "result",
-            fault == NULL ? "Success" : "Error", "details", fault != NULL ? fault->message : NULL, "traceback",
-            details));
-    if (note->record_fault && fault != NULL)
-        json_object_set_new(changes, "fault", json_pack("{s:i, s:s, s:s, s:I, s:s}", "code", fault->status, "message",
-            fault->message, "details", details, "created", (json_int_t)clock_now_us(), "host", host->name));
-    TRY(conductor(cx, note->destroy ? RPC_INSTANCE_DESTROY : RPC_INSTANCE_UPDATE, arguments, NULL));
-    instance_notify(cx, host, uuid, note->event_start, true, NULL);
-    instance_notify(cx, host, uuid, note->event_finish, false, fault);
-    return NULL;
 }
 
 enum rest_as caller_or_service(const struct context *cx)

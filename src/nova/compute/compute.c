@@ -10,7 +10,6 @@
 #include "oslo/flow.h"
 #include "oslo/periodic.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -57,13 +57,20 @@ struct compute {
 
 /* ---- calls.c: the conductor ---- */
 
+/* One of its methods (rpcapi.h). */
+struct fault *conductor_call(struct context *cx, const char *method, const json_t *arguments, json_t **ret);
+
 /* One by its UUID, asked of the conductor, whose faults come back. */
 struct fault *instance_fetch(struct context *cx, const char *uuid, struct instance *ret);
 /* All that the database has on this host, in the arena. */
 struct fault *instances_fetch(struct context *cx, const struct compute_host *host, struct instance **ret, size_t *ret_count);
 
+/* As instance_fetch(), deleted ones too. */
+struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct instance *ret);
 /* Whether its row says that it was deleted; false also for one that nova has never had. */
 struct fault *instance_was_deleted(struct context *cx, const char *uuid, bool *ret);
+
+/* ---- tell.c ---- */
 
 #define EVENT_BUILD "compute__do_build_and_run_instance"
 
@@ -89,10 +96,7 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
 void instance_notify(struct context *cx, const struct compute_host *host, const char *uuid, const char *event, bool begins,
     const struct fault *why);
 
-/* ---- calls.c ---- */
-
-/* As instance_fetch(), deleted ones too. */
-struct fault *instance_fetch_any(struct context *cx, const char *uuid, struct instance *ret);
+/* ---- calls.c: the other services ---- */
 
 /* As who: the user whose token the context carries, or the service when there is none or it has expired. */
 enum rest_as caller_or_service(const struct context *cx);
@@ -140,6 +144,8 @@ enum vif_event { VIF_PENDING = 1, VIF_PLUGGED, VIF_FAILED };
 /* From now on until vif_forget() events about the instance's ports are remembered. */
 void vif_expect(struct compute_host *host, const char *uuid);
 void vif_forget(struct compute_host *host, const char *uuid);
+/* An event came; kept when a build waits for it. */
+void vif_mark(struct compute_host *host, const char *uuid, const char *port_id, enum vif_event event);
 /* The worst of the instance's VIFs: failed, pending, or plugged. */
 enum vif_event vif_state(struct compute_host *host, const char *uuid, const json_t *network_info);
 struct fault *external_instance_event(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result);

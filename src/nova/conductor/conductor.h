@@ -27,7 +27,7 @@ struct fault *build_resume(struct context *cx);
 /* Periodic: the same for builds that have waited too long. */
 struct fault *build_remind(struct context *cx, void *owner);
 
-/* A change with the action's event in one transaction; what conductor.c makes of RPC_INSTANCE_UPDATE. */
+/* A change with the action's event in one transaction; what is made of RPC_INSTANCE_UPDATE. */
 struct instance_report {
     const char *uuid;
     const struct instance_change *changes;
@@ -37,6 +37,9 @@ struct instance_report {
     bool destroy;                             /* the row ends, after the changes */
 };
 struct fault *instance_report(struct context *cx, const struct instance_report *report);
+
+/* A fault as the row keeps it: {"code", "message", "details", "created", "host"}. `details` and `host` may be NULL. */
+json_t *instance_fault_object(const char *message, const char *details, int64_t code, const char *host);
 
 /* The row becomes ERROR with this fault; EVENT_SCHEDULE ends as Error. A row that is gone is fine. */
 struct fault *instance_fail(struct context *cx, const char *uuid, const struct fault *why);

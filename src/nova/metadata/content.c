@@ -7,7 +7,6 @@
 #include "oslo/app.h"
 
 #include <openssl/evp.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *const metadata_openstack_versions[] = { "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15",

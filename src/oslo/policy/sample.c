@@ -4,8 +4,6 @@
  */
 #include "oslo/policy.h"
 
-#include <string.h>
-
 static void sample_scopes(struct buf *out, unsigned scopes)
 {
     static const char *const names[] = { "system", "domain", "project" };
