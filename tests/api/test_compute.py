@@ -168,11 +168,20 @@ def test_a_servers_life(cloud, server):
     assert cloud.get("network", f"/v2.0/ports?device_id={server['id']}").json()["ports"] == []
 
 
+def test_extensions(cloud):
+    names = {e["alias"]: e["name"] for e in nova(cloud, "GET", "/extensions").json()["extensions"]}
+    # what gophercloud and fog look for
+    assert names["OS-SCH-HNT"] == "SchedulerHints" and names["OS-EXT-SRV-ATTR"] == "ExtendedServerAttributes"
+    assert nova(cloud, "GET", "/extensions/os-admin-actions").json()["extension"]["name"] == "AdminActions"
+    assert nova(cloud, "GET", "/extensions/os-volumes").status_code == 404
+
+
 def test_views(cloud, server):
     show = lambda version: nova(cloud, "GET", f"/servers/{server['id']}", version=version).json()["server"]  # noqa: E731
     old = show("2.1")
     assert set(old["flavor"]) == {"id", "links"} and "locked" not in old and "description" not in old
     assert "OS-EXT-SRV-ATTR:hostname" in show("2.3") and "locked" in show("2.9")
+    assert show("2.3")["OS-EXT-SRV-ATTR:root_device_name"] == "/dev/sda"
     assert show("2.19")["description"] is None and show("2.26")["tags"] == []
     assert show("2.16")["host_status"] == "UP"
     assert show("2.47")["flavor"]["ram"] == 64 and show("2.63")["trusted_image_certificates"] is None

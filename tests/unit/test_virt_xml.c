@@ -128,6 +128,30 @@ static void image_properties(void **state)
     assert_non_null(strstr(xml, "<target dev=\"sdc\" bus=\"sata\"/><readonly/>")); /* config drive */
 }
 
+/* The name in the API is the one in the domain. */
+static void root_device(void **state)
+{
+    static const struct virt_pair scsi = { "hw_disk_bus", "scsi" }, ide = { "hw_disk_bus", "ide" },
+        q35 = { "hw_machine_type", "q35" };
+    static const struct {
+        const struct virt_pair *property;
+        const char *format, *device;
+    } rows[] = {
+        { NULL, "qcow2", "vda" }, { &scsi, "raw", "sda" }, { &ide, "qcow2", "hda" }, { NULL, "iso", "hda" }, { &q35, "iso", "sda" },
+    };
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    struct virt_spawn spawn = plain_spawn();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        spawn.image_properties = rows[i].property;
+        spawn.image_property_count = rows[i].property != NULL ? 1 : 0;
+        spawn.image_format = rows[i].format;
+        assert_string_equal(domain_xml_root_device(arena, &settings, &spawn), arena_printf(arena, "/dev/%s", rows[i].device));
+        assert_non_null(strstr(domain_of(arena, &spawn), arena_printf(arena, "<target dev=\"%s\"", rows[i].device)));
+    }
+    spawn.image_id = NULL;
+    assert_null(domain_xml_root_device(arena, &settings, &spawn));
+}
+
 static void unknown_hardware(void **state)
 {
     static const char *const keys[] = { "hw_disk_bus", "hw_vif_model", "hw_video_model", "hw_firmware_type", "hw_cdrom_bus" };
@@ -151,7 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes),          cmocka_unit_test(a_domain),         cmocka_unit_test(names_stay_inside),
-        cmocka_unit_test(image_properties), cmocka_unit_test(unknown_hardware),
+        cmocka_unit_test(image_properties), cmocka_unit_test(unknown_hardware), cmocka_unit_test(root_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

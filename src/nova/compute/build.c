@@ -101,10 +101,12 @@ static struct fault *prepare_run(struct flow *flow)
     struct compute_host *host = flow->owner;
     struct instance instance;
     struct virt_spawn spawn;
-    TRY(tell_task(flow, json_pack("{s:s}", "task_state", TASK_SPAWNING), STATES(TASK_BLOCK_DEVICE_MAPPING,
-        TASK_SPAWNING)));
     TRY(fetch(flow, &instance));
     guest_describe(&flow->cx, host, &instance, &spawn);
+    const char *root = instance.root_device_name != NULL ? instance.root_device_name :
+        host->compute->driver->root_device(host->virt, flow->cx.arena, &spawn);
+    TRY(tell_task(flow, json_pack("{s:s, s:s?}", "task_state", TASK_SPAWNING, "root_device_name", root),
+        STATES(TASK_BLOCK_DEVICE_MAPPING, TASK_SPAWNING)));
     return host->compute->driver->prepare(host->virt, flow->cx.arena, &spawn);
 }
 

@@ -203,6 +203,9 @@ struct virt_driver {
     struct fault *(*list)(struct virt_host *host, struct arena *arena, const struct virt_instance_info **ret, size_t *ret_count);
     struct fault *(*info)(struct virt_host *host, struct arena *arena, const char *uuid, struct virt_instance_info *ret);
 
+    /* What the root disk of this guest is called ("/dev/vda"), as it shall be; NULL: it has none. Asks nobody. */
+    const char *(*root_device)(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn);
+
     struct fault *(*prepare)(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn);
     struct fault *(*start)(struct virt_host *host, struct arena *arena, const char *uuid);
     struct fault *(*destroy)(struct virt_host *host, struct arena *arena, const char *uuid);

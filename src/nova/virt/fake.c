@@ -304,6 +304,15 @@ static struct fault *fake_detach_interface(struct virt_host *host, struct arena 
     return change_nic(host, arena, uuid, nic, false);
 }
 
+/* nova's name where a driver has no word of its own */
+static const char *fake_root_device(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn)
+{
+    (void)host;
+    (void)arena;
+    (void)spawn;
+    return "/dev/sda";
+}
+
 const struct virt_driver virt_driver_fake = {
     .name             = "fake",
     .init             = fake_init,
@@ -311,6 +320,7 @@ const struct virt_driver virt_driver_fake = {
     .resources        = fake_resources,
     .list             = fake_list,
     .info             = fake_info,
+    .root_device      = fake_root_device,
     .prepare          = fake_prepare,
     .start            = fake_start,
     .destroy          = fake_destroy,

@@ -129,13 +129,17 @@ static void write_direct_boot(struct writing *x)
     xml_element_text(&x->w, "cmdline", line != NULL ? line : "root=/dev/vda console=tty0 console=ttyS0 console=hvc0");
 }
 
+static const char *machine_type(const struct writing *x)
+{
+    const char *machine = image_property(x->spawn, "hw_machine_type");
+    return machine != NULL ? machine : x->settings->machine_type;
+}
+
 static struct fault *write_os(struct writing *x)
 {
-    const char *machine = image_property(x->spawn, "hw_machine_type"), *firmware;
+    const char *machine = machine_type(x), *firmware;
     const char *menu = extra_spec(x->spawn, "hw:boot_menu");
     TRY(choose(x, "hw_firmware_type", "bios", " bios uefi ", &firmware));
-    if (machine == NULL)
-        machine = x->settings->machine_type;
     x->q35 = strstr(machine, "q35") != NULL;
     xml_begin(&x->w, "os");
     if (strcmp(firmware, "uefi") == 0)
@@ -258,6 +262,23 @@ static void write_disk(struct writing *x, const char *device, const char *bus, c
     xml_end(&x->w);
 }
 
+static bool root_is_iso(const struct virt_spawn *spawn)
+{
+    return spawn->image_format != NULL && strcmp(spawn->image_format, "iso") == 0;
+}
+
+const char *domain_xml_root_device(struct arena *arena, const struct domain_settings *settings, const struct virt_spawn *spawn)
+{
+    struct writing x = { .arena = arena, .settings = settings, .spawn = spawn };
+    bool iso = root_is_iso(spawn), q35 = strstr(machine_type(&x), "q35") != NULL;
+    const char *bus = image_property(spawn, iso ? "hw_cdrom_bus" : "hw_disk_bus");
+    if (spawn->image_id == NULL || spawn->image_id[0] == '\0')
+        return NULL;
+    if (bus == NULL)
+        bus = !iso ? "virtio" : q35 ? "sata" : "ide";
+    return arena_printf(arena, "/dev/%s", next_device(&x, bus));
+}
+
 static struct fault *write_disks(struct writing *x)
 {
     const struct virt_spawn *spawn = x->spawn;
@@ -265,7 +286,7 @@ static struct fault *write_disks(struct writing *x)
     static const char buses[] = " virtio scsi ide usb fdc sata ";
     TRY(choose(x, "hw_disk_bus", "virtio", buses, &disk_bus));
     TRY(choose(x, "hw_cdrom_bus", x->q35 ? "sata" : "ide", buses, &cdrom_bus));
-    bool iso = spawn->image_format != NULL && strcmp(spawn->image_format, "iso") == 0;
+    bool iso = root_is_iso(spawn);
     if (spawn->image_id != NULL && spawn->image_id[0] != '\0')
         write_disk(x, iso ? "cdrom" : "disk", iso ? cdrom_bus : disk_bus, arena_printf(x->arena, "%s/disk", folder), "qcow2");
     if (spawn->ephemeral_gb > 0)

@@ -26,6 +26,9 @@ struct domain_settings {
 struct fault *domain_xml_write(struct arena *arena, const struct domain_settings *settings, const struct virt_spawn *spawn,
     const char **ret_xml);
 
+/* The root disk's device of that domain, "/dev/vda"; NULL without an image. Of hardware that is refused it says something. */
+const char *domain_xml_root_device(struct arena *arena, const struct domain_settings *settings, const struct virt_spawn *spawn);
+
 /* One <interface>, to attach. */
 struct fault *domain_xml_interface(struct arena *arena, const struct domain_settings *settings, const struct virt_spawn *spawn,
     const struct virt_nic *nic, const char **ret_xml);

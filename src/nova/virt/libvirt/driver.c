@@ -362,6 +362,11 @@ static struct fault *libvirt_detach_interface(struct virt_host *host, struct are
     return forget_tap(host, arena, uuid, nic->tap);
 }
 
+static const char *libvirt_root_device(struct virt_host *host, struct arena *arena, const struct virt_spawn *spawn)
+{
+    return domain_xml_root_device(arena, &host->settings, spawn);
+}
+
 __attribute__((visibility("default"))) extern const struct virt_driver nova_virt_driver;
 
 const struct virt_driver nova_virt_driver = {
@@ -371,6 +376,7 @@ const struct virt_driver nova_virt_driver = {
     .resources        = stats_resources,
     .list             = stats_list,
     .info             = stats_info,
+    .root_device      = libvirt_root_device,
     .prepare          = libvirt_prepare,
     .start            = resume_paused,
     .destroy          = libvirt_destroy,
