@@ -6,7 +6,8 @@
  * safe to run twice.
  *
  * [DEFAULT] transport_url says how they travel: memory:// (inside this process), rabbit:// (oslo/messaging/amqp/), http://
- * (oslo/messaging/http/). Callers cannot tell. A message that travels stays with the broker until its handler is through.
+ * and https:// (oslo/messaging/http/). Callers cannot tell. A message that travels stays with the broker until its handler is
+ * through.
  */
 #ifndef OSLO_MESSAGING_H
 #define OSLO_MESSAGING_H

@@ -12,7 +12,7 @@ import ports
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from messages import Tool, until  # noqa: E402
-from rabbit import Proxy  # noqa: E402
+from rabbit import Proxy, certificates  # noqa: E402
 
 PORT = ports.claim(addresses=("127.0.0.1", "127.0.0.2"))
 
@@ -21,8 +21,8 @@ PORT = ports.claim(addresses=("127.0.0.1", "127.0.0.2"))
 def tools(tmp_path):
     made = []
 
-    def make(url=f"http://a-shared-secret@127.0.0.1:{PORT}/"):
-        made.append(Tool(tmp_path, url))
+    def make(url=f"http://a-shared-secret@127.0.0.1:{PORT}/", more=""):
+        made.append(Tool(tmp_path, url, more))
         return made[-1]
     yield make
     for tool in reversed(made):  # the first is the hub
@@ -78,9 +78,11 @@ def test_another_process_becomes_the_hub(tools):
 
 
 def hub_that_changes(tools, end):
-    """Casts under way and casts that wait for a server that is slow, while one hub after the other ends."""
-    hub, next_hub = tools().serve("hub", "h"), tools().serve("hub", "i")
-    server, client = tools().serve("t8", "a", parallel=4), tools()
+    """Casts under way and casts that wait for a server that is slow, while one hub after the other ends. Who casts and who
+    serves asks it through a proxy, whose address they cannot take over."""
+    hub, next_hub, proxy = tools().serve("hub", "h"), tools().serve("hub", "i"), Proxy(PORT)
+    url = f"http://a-shared-secret@127.0.0.1:{proxy.port}/"
+    server, client = tools(url).serve("t8", "a", parallel=4), tools(url)
     client.tell("cast", topic="t8", method="note", args={"ms": 4}, count=2000, threads=8)
     until(lambda: len(server.got) > 50)
     end(hub)
@@ -95,6 +97,7 @@ def hub_that_changes(tools, end):
     assert len(server.numbers()) == 2000, "a message was handled twice"
     answer = client.call("t8", "echo", args={"n": 2}, timeout_ms=15000)
     assert answer["result"] == {"n": 2}, answer
+    proxy.listener.close()
 
 
 def test_hubs_that_end_lose_nothing(tools):
@@ -169,3 +172,49 @@ def test_without_the_secret_nothing_is_told(tools):
     with socket.create_connection(("127.0.0.1", PORT)) as s:
         s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200" not in s.recv(100)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+def tls(folder, ca="ca", own="server"):
+    return f"[oslo_messaging_http]\nssl_ca_file = {folder}/{ca}.pem\n" + (
+        f"ssl_cert_file = {folder}/{own}.pem\nssl_key_file = {folder}/server.key\n" if own else "")
+
+
+def test_over_tls(tools, folder):
+    """Calls, a consumer that is killed and a hub that is killed: as in plain."""
+    url = f"https://a-shared-secret@127.0.0.1:{PORT}/"
+    client = tools(f"{url}?ssl_ca_file={folder}/ca.pem")  # it has no certificate, so it is no hub
+    assert client.call("t12", "echo", timeout_ms=500)["fault"]["code"] == "MessagingTimeout"
+    assert "this process is the message hub" not in client.text()
+    hub, next_hub = (tools(url, tls(folder)).serve("hub", name) for name in "hi")
+    one, two = tools(url, tls(folder)).serve("t12", "a", parallel=2), client.serve("t12", "b", parallel=2)
+    big = {"x": "x" * 50000}  # several records
+    assert next_hub.call("t12", "echo", args=big)["result"] == big
+    assert next_hub.cast("t12", "note", args={"ms": 10}, count=200, threads=4)["sent"] == 200
+    until(lambda: len(one.got) > 10)
+    one.kill()
+    until(lambda: set(one.numbers()) | set(two.numbers()) == set(range(1, 201)))
+    hub.kill()
+    until(lambda: "this process is the message hub" in next_hub.text())
+    assert next_hub.call("t12", "echo", args={"n": 2}, timeout_ms=15000)["result"] == {"n": 2}
+    next_hub.kill()  # nobody is left whom it could hand anything over to
+
+
+def test_hubs_whose_certificate_is_not_right_are_told_nothing(tools, folder):
+    tools(f"https://a-shared-secret@127.0.0.1:{PORT}/", tls(folder)).serve("t13", "a")
+    elsewhere = Proxy(PORT)  # the certificate is not about localhost, where the same hub answers
+    for url, ca, why in ((f"https://a-shared-secret@127.0.0.1:{PORT}/", "other", "SSL certificate problem"),
+                         (f"https://a-shared-secret@localhost:{elsewhere.port}/", "ca", "no alternative certificate subject name"),
+                         (f"http://a-shared-secret@127.0.0.1:{PORT}/", "ca", "cannot be reached")):
+        stranger = tools(url, tls(folder, ca, own=None))
+        assert stranger.call("t13", "echo", timeout_ms=700)["fault"]["code"] == "MessagingTimeout"
+        assert why in stranger.text(), stranger.text()
+    right = tools(f"https://a-shared-secret@127.0.0.1:{elsewhere.port}/", tls(folder, own=None))
+    assert right.call("t13", "echo", args={"n": 1})["result"] == {"n": 1}
+    broken = tools(f"https://a-shared-secret@127.0.0.1:{PORT}/", tls(folder, own="client"))
+    assert "client.pem and its key cannot be used" in broken.call("t13", "echo")["fault"]["message"]
+    elsewhere.listener.close()

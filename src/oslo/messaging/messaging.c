@@ -51,7 +51,7 @@ static struct fault *find_driver(struct context *cx, const struct messaging_url 
     *ret = NULL;
     if (strcmp(url->scheme, "memory") == 0 || strcmp(url->scheme, "fake") == 0)
         return NULL;
-    if (strcmp(url->scheme, "http") == 0) {
+    if (strcmp(url->scheme, "http") == 0 || strcmp(url->scheme, "https") == 0) {
         *ret = &messaging_http_driver;
         return NULL;
     }
@@ -59,8 +59,8 @@ static struct fault *find_driver(struct context *cx, const struct messaging_url 
         if (strcmp(url->scheme, rabbit[i]) == 0)
             TRY(module_load(cx->arena, "oslo/messaging/amqp", "messaging_amqp.so", MESSAGING_AMQP_SYMBOL, &found));
     if (found == NULL)
-        return FAULT(cx, 500, "DriverLoadFailure", "transport_url: there is no driver %s: memory, rabbit and http are known.",
-            url->scheme);
+        return FAULT(cx, 500, "DriverLoadFailure",
+            "transport_url: there is no driver %s: memory, rabbit, http and https are known.", url->scheme);
     *ret = found;
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include "oslo/options.h"
 
 #define RABBIT "oslo_messaging_rabbit"
+#define HTTP "oslo_messaging_http"
 #define NOTIFY "oslo_messaging_notifications"
 
 static const char *const failover[] = { "round-robin", "shuffle", NULL };
@@ -14,8 +15,8 @@ static const char *const notification_drivers[] = { "messaging", "messagingv2", 
 static const struct option rows[] = {
     { "DEFAULT", "transport_url", OPTION_STR, "memory://",
         "Where messages go: memory:// inside one process, rabbit://user:password@host:port[,...]/virtual_host for RabbitMQ "
-            "(kombu:// and "
-        "kombu+rabbit:// mean the same), http://secret@host:port[,...]/ between processes without a broker.", .secret = true },
+            "(kombu:// and kombu+rabbit:// mean the same), http://secret@host:port[,...]/ between processes without a broker, "
+            "https:// over TLS.", .secret = true },
     { "DEFAULT", "control_exchange", OPTION_STR, NULL,
         "The exchange under which topics are scoped. Not set: the service's name (nova, neutron, ...)." },
     { "DEFAULT", "rpc_response_timeout", OPTION_INT, "60", "Seconds to wait for a response from a call.", .min = 1, .max = 86400 },
@@ -90,6 +91,11 @@ static const struct option rows[] = {
     { RABBIT, "rpc_conn_pool_size", OPTION_INT, "30", "Accepted, see [DEFAULT] rpc_conn_pool_size.", .min = 1, .max = INT64_MAX },
     { RABBIT, "conn_pool_min_size", OPTION_INT, "2", "Accepted, see [DEFAULT] rpc_conn_pool_size." },
     { RABBIT, "conn_pool_ttl", OPTION_INT, "1200", "Accepted, see [DEFAULT] rpc_conn_pool_size." },
+
+    { HTTP, "ssl_ca_file", OPTION_STR, NULL, "Authorities of the certificates of hubs that https:// names. Not set: the system's." },
+    { HTTP, "ssl_cert_file", OPTION_STR, NULL, "Certificate of a hub in this process, about the host that transport_url names."
+        " Without one this process is no hub." },
+    { HTTP, "ssl_key_file", OPTION_STR, NULL, "Its key." },
 
     { NOTIFY, "driver", OPTION_MULTI, "", "The drivers to handle sending notifications: messaging, messagingv2, log, noop. Several "
         "lines name several. None: notifications are not made at all.", .choices = notification_drivers,

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * driver: messages over HTTP between the processes, for sites without a broker: transport_url = http://SECRET@host:port,.../
+ * or https://, over TLS.
  *
  * The hosts named are hubs (hub.h). Whichever process on such a host binds the address first is its hub; the others there
  * try again every second, so that one takes over when it ends. Every process asks every hub for its messages, in requests
- * that wait, and sends by the first hub that answers: agents behind a firewall need no open port. */
+ * that wait, and sends by the first hub that answers: agents behind a firewall need no open port.
+ *
+ * With https:// a hub has the certificate of [oslo_messaging_http] (or the URL's query), about the host that the URL names;
+ * who asks it always looks at it. That the client is one of ours is known from the secret, which signs. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "base/work.h"
 #include "oslo/app.h"
+#include "oslo/http/tls.h"
 #include "oslo/http_client.h"
 #include "oslo/json.h"
 #include "oslo/messaging/http/hub.h"
@@ -25,6 +30,8 @@
 
 enum { PORT = 5680, WAIT_MS = 5000, TRY_MS = 5000, AGAIN_MS = 250, BIND_MS = 1000, ANSWER_PATIENCE_S = 60, HAND_OVER_MS = 5000,
     ELSEWHERE_MS = 3000, DONE_PATIENCE_MS = 60000 };
+
+static const char GROUP[] = "oslo_messaging_http";
 
 struct http_wire;
 
@@ -60,6 +67,10 @@ struct http_wire {
     struct arena *arena;
     struct app *app;
     const char *secret, *session;
+    bool encrypted;                             /* https:// */
+    bool serves;                                /* it has what a hub needs */
+    const char *ca_file;                        /* of the hubs' certificates; NULL: the system's */
+    struct MHD_OptionItem tls[TLS_ITEMS];       /* of our own hub */
     struct peer *peers;
     size_t peer_count;
     pthread_mutex_t lock;
@@ -89,8 +100,8 @@ static int ask(struct peer *peer, struct arena *arena, const char *what, const j
     struct rest_response response = { .fd = -1 };
     struct fault *fault = http_client_call(&cx, &(struct http_exchange){ .method = "POST", .url = arena_printf(arena, "%s%s%s",
         peer->url, HUB_PATH, what), .headers = headers, .data = body, .data_length = strlen(body), .timeout_ms = timeout_ms,
-        .connect_timeout_ms = TRY_MS }, &response);
-    const char *why = fault != NULL ? fault->message : response.status == 401 ? "the secret is another one" : NULL;
+        .connect_timeout_ms = TRY_MS, .tls.cafile = wire->ca_file }, &response);
+    const char *why = fault != NULL ? fault_text(arena, fault) : response.status == 401 ? "the secret is another one" : NULL;
     if (why == NULL) {
         const char *given = rest_header(&response, "X-Nubo-Signature");
         hub_sign(wire->secret, what, signature, response.data, response.data_length, right);
@@ -173,9 +184,10 @@ static void hand_over(struct peer *peer, const json_t *message)
 
 static void try_to_be_hub(struct peer *peer)
 {
-    if (peer->server != NULL)
+    struct http_wire *wire = peer->wire;
+    if (peer->server != NULL || !wire->serves)
         return;
-    peer->server = hub_server_start(peer->host, peer->port, peer->wire->secret);
+    peer->server = hub_server_start(peer->host, peer->port, wire->secret, wire->encrypted ? wire->tls : NULL);
     if (peer->server != NULL)
         log_info("oslo.messaging", "this process is the message hub on %s:%d", peer->host, peer->port);
 }
@@ -486,9 +498,29 @@ static struct fault *read_peers(struct context *cx, struct http_wire *wire, cons
         bool colon = strchr(h->host, ':') != NULL;
         wire->peers[i] = (struct peer){ .wire = wire, .index = (uint32_t)i, .host = arena_strdup(wire->arena, h->host),
             .port = port,
-            .url = arena_printf(wire->arena, "http://%s%s%s:%d", colon ? "[" : "", h->host, colon ? "]" : "", port), .last = -1 };
+            .url = arena_printf(wire->arena, "%s://%s%s%s:%d", url->scheme, colon ? "[" : "", h->host, colon ? "]" : "", port),
+            .last = -1 };
     }
     return NULL;
+}
+
+static const char *file_of(struct http_wire *wire, const struct messaging_url *url, const char *option)
+{
+    const char *path = transport_option(wire->transport, url, GROUP, option);
+    return path != NULL && *path != '\0' ? arena_strdup(wire->arena, path) : NULL;
+}
+
+/* A process without a certificate is a client only, wherever it runs. */
+static struct fault *read_tls(struct http_wire *wire, const struct messaging_url *url)
+{
+    wire->encrypted = strcmp(url->scheme, "https") == 0;
+    wire->serves = true;
+    if (!wire->encrypted)
+        return NULL;
+    const char *certificate = file_of(wire, url, "ssl_cert_file"), *key = file_of(wire, url, "ssl_key_file");
+    wire->ca_file = file_of(wire, url, "ssl_ca_file");
+    wire->serves = certificate != NULL || key != NULL;
+    return wire->serves ? tls_items(wire->arena, certificate, key, NULL, wire->tls) : NULL;
 }
 
 static struct fault *http_open(struct context *cx, struct transport *transport, const struct messaging_url *url, void **ret)
@@ -502,6 +534,8 @@ static struct fault *http_open(struct context *cx, struct transport *transport, 
     wire->last = &wire->first;
     wire->session = arena_printf(wire->arena, "%s", uuid_new_hex(cx->arena));
     struct fault *fault = read_peers(cx, wire, url);
+    if (fault == NULL && (fault = read_tls(wire, url)) != NULL)
+        fault = fault_new(cx->arena, 500, fault->code, "transport_url: %s", fault->message); /* the wire's arena goes */
     if (fault == NULL)
         wire->kept = kept_create(wire->peer_count);
     if (fault != NULL) {

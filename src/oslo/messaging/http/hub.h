@@ -44,9 +44,11 @@ json_t *hub_take_left(struct hub *hub);
  * the status, and the answer (new reference). */
 int hub_handle(struct hub *hub, const char *what, json_t *request, int fd, json_t **ret);
 
-/* The listening side. NULL, with errno, when the address cannot be had: it is another host's, or another process has it. */
+/* The listening side. `tls`: what it speaks TLS with (http/tls.h), which must live as long; NULL: in plain. NULL, with errno,
+ * when the address cannot be had: it is another host's, or another process has it. */
 struct hub_server;
-struct hub_server *hub_server_start(const char *host, int port, const char *secret);
+struct MHD_OptionItem;
+struct hub_server *hub_server_start(const char *host, int port, const char *secret, struct MHD_OptionItem *tls);
 /* Returns what is left, see hub_take_left(). */
 json_t *hub_server_stop(struct hub_server *server);
 

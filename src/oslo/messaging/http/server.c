@@ -137,8 +137,9 @@ static int listen_on(const char *host, int port)
     return fd;
 }
 
-struct hub_server *hub_server_start(const char *host, int port, const char *secret)
+struct hub_server *hub_server_start(const char *host, int port, const char *secret, struct MHD_OptionItem *tls)
 {
+    struct MHD_OptionItem none = { MHD_OPTION_END, 0, NULL };
     int fd = listen_on(host, port);
     if (fd < 0)
         return NULL;
@@ -146,9 +147,10 @@ struct hub_server *hub_server_start(const char *host, int port, const char *secr
     if (server == NULL || (server->secret = strdup(secret)) == NULL)
         abort();
     server->hub = hub_create();
-    server->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL,
-        on_request, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        CONNECTIONS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+        (tls != NULL ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_ARRAY, tls != NULL ? tls : &none, MHD_OPTION_END);
     if (server->daemon == NULL)
         abort();
     return server;
