@@ -3,6 +3,7 @@
 first ones prepare their statements), and its time. Calls to services in the same process count with the route that makes
 them."""
 import time
+import uuid
 
 import common  # noqa: F401  (finds the tests' cloud)
 import engines
@@ -10,6 +11,26 @@ from conftest import dispose
 from test_cluster import cloud_on
 
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}
+
+
+def claims(cloud):
+    """Calls that allocate from a provider of their own."""
+    rp = cloud.post("placement", "/resource_providers", {"name": "bench"}, headers=PLACEMENT).json()["uuid"]
+    cloud.call("PUT", "placement", f"/resource_providers/{rp}/inventories", {
+        "resource_provider_generation": 0, "inventories": {"VCPU": {"total": 1000}, "MEMORY_MB": {"total": 100000}}}, headers=PLACEMENT)
+    own = {"project_id": "bench", "user_id": "bench", "consumer_generation": None, "consumer_type": "INSTANCE",
+           "allocations": {rp: {"resources": {"VCPU": 1, "MEMORY_MB": 64}}}}
+
+    def put():
+        consumer = str(uuid.uuid4())
+        return consumer, cloud.call("PUT", "placement", f"/allocations/{consumer}", own, headers=PLACEMENT)
+
+    return [
+        ("PUT /allocations", lambda: put()[1]),
+        ("POST /allocations, 3 consumers",
+         lambda: cloud.post("placement", "/allocations", {str(uuid.uuid4()): own for _ in range(3)}, headers=PLACEMENT)),
+        ("DELETE /allocations", lambda: cloud.call("DELETE", "placement", f"/allocations/{put()[0]}", headers=PLACEMENT)),
+    ]
 
 
 def calls(cloud, net):
@@ -26,10 +47,13 @@ def calls(cloud, net):
         ("GET /resource_providers", lambda: cloud.get("placement", "/resource_providers", headers=PLACEMENT)),
         ("GET /allocation_candidates",
          lambda: cloud.get("placement", "/allocation_candidates?resources=VCPU:1", headers=PLACEMENT)),
+        *claims(cloud),
         ("GET /v2.0/networks", lambda: cloud.get("network", "/v2.0/networks")),
         ("POST /v2.0/networks", lambda: cloud.post("network", "/v2.0/networks", {"network": {"name": "b"}})),
         ("POST /v2.0/ports", lambda: cloud.post("network", "/v2.0/ports", port)),
         ("GET /v2.0/ports", lambda: cloud.get("network", "/v2.0/ports")),
+        ("DELETE /v2.0/ports", lambda: cloud.call(
+            "DELETE", "network", "/v2.0/ports/" + cloud.post("network", "/v2.0/ports", port).json()["port"]["id"])),
         ("GET /v2.1/servers/detail", lambda: cloud.get("compute", "/servers/detail")),
         ("GET /v2.1/flavors/detail", lambda: cloud.get("compute", "/flavors/detail")),
         ("POST /v2.1/os-keypairs", lambda: cloud.post("compute", "/os-keypairs", {"keypair": {"name": f"k{next(serial)}"}})),

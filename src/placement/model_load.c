@@ -47,16 +47,20 @@ static void *push(struct arena *arena, struct growing *list, size_t size)
     return (char *)list->items + list->count++ * size;
 }
 
-/* Runs `sql`, with the changed ids in place of %s unless everything is read. */
-static struct fault *query(struct load *load, struct rows **ret, const char *all, const char *some)
+/* Asks with the changed ids in place of %s, or for everything. The last id is repeated up to the next power of two, so that
+ * few texts are prepared. */
+static struct fault *ask(struct load *load, struct rows **ret, const char *all, const char *some)
 {
+    size_t count = 1;
     if (load->everything)
-        return sql_query(load->tx, ret, all, NO_BIND);
-    struct sql_value *values = ARENA_ARRAY(load->arena, struct sql_value, load->id_count);
-    for (size_t i = 0; i < load->id_count; i++)
-        values[i] = INT(load->ids[i]);
-    const char *sql = arena_printf(load->arena, some, sql_marks(load->arena, load->id_count));
-    return sql_query(load->tx, ret, sql, values, load->id_count);
+        return sql_query_later(load->tx, ret, all, NO_BIND);
+    while (count < load->id_count)
+        count *= 2;
+    struct sql_value *values = ARENA_ARRAY(load->arena, struct sql_value, count);
+    for (size_t i = 0; i < count; i++)
+        values[i] = INT(load->ids[i < load->id_count ? i : load->id_count - 1]);
+    const char *sql = arena_printf(load->arena, some, sql_marks(load->arena, count));
+    return sql_query_later(load->tx, ret, sql, values, count);
 }
 
 static struct provider_data *loaded(struct load *load, int64_t id)
@@ -72,15 +76,16 @@ static struct provider_data *loaded(struct load *load, int64_t id)
     return low < load->count && load->providers[low].id == id ? &load->providers[low] : NULL;
 }
 
-static struct fault *load_providers(struct load *load)
+#define PROVIDERS \
+    "SELECT id, uuid, name, generation, parent_provider_id, root_provider_id, created_at, updated_at FROM resource_providers"
+static struct fault *ask_providers(struct load *load, struct rows **ret)
 {
-    static const char columns[] =
-        "SELECT id, uuid, name, generation, parent_provider_id, root_provider_id, created_at, updated_at"
-        " FROM resource_providers";
+    return ask(load, ret, PROVIDERS " ORDER BY id", PROVIDERS " WHERE id IN (%s) ORDER BY id");
+}
+
+static struct fault *read_providers(struct load *load, struct rows *rows)
+{
     struct growing list = { 0 };
-    struct rows *rows;
-    TRY(query(load, &rows, arena_printf(load->arena, "%s ORDER BY id", columns),
-        arena_printf(load->arena, "%s WHERE id IN (%%s) ORDER BY id", columns)));
     while (rows_next(rows)) {
         struct provider_data *data = push(load->arena, &list, sizeof(*data));
         *data = (struct provider_data){
@@ -99,18 +104,19 @@ static struct fault *load_providers(struct load *load)
 }
 
 /* The rows of a child table come sorted by provider: each provider gets its run of the one array. */
-static struct fault *load_inventories(struct load *load)
+#define INVENTORIES                                                                                               \
+    "SELECT i.resource_provider_id, i.resource_class_id, i.total, i.reserved, i.min_unit, i.max_unit, i.step_size," \
+    " i.allocation_ratio, (SELECT COALESCE(SUM(a.used), 0) FROM allocations a WHERE a.resource_provider_id ="       \
+    " i.resource_provider_id AND a.resource_class_id = i.resource_class_id) FROM inventories i"
+#define INVENTORIES_ORDER " ORDER BY i.resource_provider_id, i.resource_class_id"
+static struct fault *ask_inventories(struct load *load, struct rows **ret)
+{
+    return ask(load, ret, INVENTORIES INVENTORIES_ORDER, INVENTORIES " WHERE i.resource_provider_id IN (%s)" INVENTORIES_ORDER);
+}
+
+static struct fault *read_inventories(struct load *load, struct rows *rows)
 {
     struct growing list = { 0 }, owners = { 0 };
-    struct rows *rows;
-    static const char columns[] = "SELECT i.resource_provider_id, i.resource_class_id, i.total, i.reserved, i.min_unit,"
-        " i.max_unit, i.step_size, i.allocation_ratio, (SELECT COALESCE(SUM(a.used), 0) FROM allocations a"
-        " WHERE a.resource_provider_id = i.resource_provider_id AND a.resource_class_id = i.resource_class_id)"
-        " FROM inventories i";
-    TRY(query(load, &rows,
-        arena_printf(load->arena, "%s ORDER BY i.resource_provider_id, i.resource_class_id", columns),
-        arena_printf(load->arena, "%s WHERE i.resource_provider_id IN (%%s)"
-            " ORDER BY i.resource_provider_id, i.resource_class_id", columns)));
     while (rows_next(rows)) {
         struct inventory *inventory = push(load->arena, &list, sizeof(*inventory));
         *inventory = (struct inventory){ rows_int(rows, 1), rows_int(rows, 2), rows_int(rows, 3), rows_int(rows, 4),
@@ -127,14 +133,17 @@ static struct fault *load_inventories(struct load *load)
     return rows_fault(rows);
 }
 
-static struct fault *load_traits(struct load *load)
+static struct fault *ask_traits(struct load *load, struct rows **ret)
 {
-    struct growing list = { 0 }, owners = { 0 };
-    struct rows *rows;
-    TRY(query(load, &rows,
+    return ask(load, ret,
         "SELECT resource_provider_id, trait_id FROM resource_provider_traits ORDER BY resource_provider_id",
         "SELECT resource_provider_id, trait_id FROM resource_provider_traits WHERE resource_provider_id IN (%s)"
-        " ORDER BY resource_provider_id"));
+        " ORDER BY resource_provider_id");
+}
+
+static struct fault *read_traits(struct load *load, struct rows *rows)
+{
+    struct growing list = { 0 }, owners = { 0 };
     while (rows_next(rows)) {
         *(int64_t *)push(load->arena, &owners, sizeof(int64_t)) = rows_int(rows, 0);
         *(int64_t *)push(load->arena, &list, sizeof(int64_t)) = rows_int(rows, 1);
@@ -149,15 +158,17 @@ static struct fault *load_traits(struct load *load)
     return rows_fault(rows);
 }
 
-static struct fault *load_aggregates(struct load *load)
+#define AGGREGATES \
+    "SELECT r.resource_provider_id, g.uuid FROM resource_provider_aggregates r JOIN placement_aggregates g ON g.id = r.aggregate_id"
+static struct fault *ask_aggregates(struct load *load, struct rows **ret)
+{
+    return ask(load, ret, AGGREGATES " ORDER BY r.resource_provider_id",
+        AGGREGATES " WHERE r.resource_provider_id IN (%s) ORDER BY r.resource_provider_id");
+}
+
+static struct fault *read_aggregates(struct load *load, struct rows *rows)
 {
     struct growing list = { 0 }, owners = { 0 };
-    struct rows *rows;
-    static const char columns[] = "SELECT r.resource_provider_id, g.uuid FROM resource_provider_aggregates r"
-        " JOIN placement_aggregates g ON g.id = r.aggregate_id";
-    TRY(query(load, &rows, arena_printf(load->arena, "%s ORDER BY r.resource_provider_id", columns),
-        arena_printf(load->arena, "%s WHERE r.resource_provider_id IN (%%s) ORDER BY r.resource_provider_id",
-            columns)));
     while (rows_next(rows)) {
         *(int64_t *)push(load->arena, &owners, sizeof(int64_t)) = rows_int(rows, 0);
         *(const char **)push(load->arena, &list, sizeof(char *)) = rows_text(rows, 1);
@@ -172,11 +183,9 @@ static struct fault *load_aggregates(struct load *load)
     return rows_fault(rows);
 }
 
-static struct fault *load_names(struct load *load, const char *sql, struct name **ret, size_t *ret_count)
+static struct fault *read_names(struct load *load, struct rows *rows, struct name **ret, size_t *ret_count)
 {
     struct growing list = { 0 };
-    struct rows *rows;
-    TRY(sql_query(load->tx, &rows, sql, NO_BIND));
     while (rows_next(rows)) {
         struct name *name = push(load->arena, &list, sizeof(*name));
         *name = (struct name){ rows_int(rows, 0), arena_strdup(load->arena, rows_text(rows, 1)) };
@@ -195,20 +204,19 @@ static int compare_ids(const void *a, const void *b)
 /* What was touched after `position`. */
 static struct fault *load_changes(struct load *load, int64_t position)
 {
-    int64_t first;
+    int64_t first = 0;
+    struct growing ids = { 0 };
+    struct rows *rows;
     TRY(sql_int_of(load->tx, &load->position, 0, "SELECT MAX(id) FROM nubo_placement_changes", NO_BIND));
     if (position >= 0 && load->position == position)
         return NULL;
-    TRY(sql_int_of(load->tx, &first, 0, "SELECT MIN(id) FROM nubo_placement_changes", NO_BIND));
-    load->everything = position < 0 || first > position + 1 || load->position < position;
-    load->names = load->everything;
+    load->everything = load->names = position < 0;
     if (load->everything)
         return NULL;
-    struct growing ids = { 0 };
-    struct rows *rows;
-    TRY(sql_query(load->tx, &rows, "SELECT DISTINCT provider_id FROM nubo_placement_changes WHERE id > ?",
-        BIND(INT(position))));
+    TRY(sql_query(load->tx, &rows, "SELECT DISTINCT provider_id, (SELECT MIN(id) FROM nubo_placement_changes)"
+        " FROM nubo_placement_changes WHERE id > ?", BIND(INT(position))));
     while (rows_next(rows)) {
+        first = rows_int(rows, 1);
         if (rows_int(rows, 0) == CHANGED_NAMES)
             load->names = true;
         else
@@ -217,25 +225,38 @@ static struct fault *load_changes(struct load *load, int64_t position)
     TRY(rows_fault(rows));
     load->ids = ids.items;
     load->id_count = ids.count;
-    if (ids.count > FEW)
+    if (first > position + 1 || load->position < position || ids.count > FEW)
         load->everything = load->names = true;
     else if (ids.count > 0)
         qsort(load->ids, load->id_count, sizeof(int64_t), compare_ids);
     return NULL;
 }
 
+/* One round trip. */
 static struct fault *load_all(struct load *load)
 {
+    struct rows *classes, *traits, *providers, *inventories, *of_traits, *of_aggregates;
+    bool some = load->everything || load->id_count > 0;
     if (load->names) {
-        TRY(load_names(load, "SELECT id, name FROM resource_classes", &load->classes, &load->class_count));
-        TRY(load_names(load, "SELECT id, name FROM traits", &load->traits, &load->trait_count));
+        TRY(sql_query_later(load->tx, &classes, "SELECT id, name FROM resource_classes", NO_BIND));
+        TRY(sql_query_later(load->tx, &traits, "SELECT id, name FROM traits", NO_BIND));
     }
-    if (!load->everything && load->id_count == 0)
+    if (some) {
+        TRY(ask_providers(load, &providers));
+        TRY(ask_inventories(load, &inventories));
+        TRY(ask_traits(load, &of_traits));
+        TRY(ask_aggregates(load, &of_aggregates));
+    }
+    if (load->names) {
+        TRY(read_names(load, classes, &load->classes, &load->class_count));
+        TRY(read_names(load, traits, &load->traits, &load->trait_count));
+    }
+    if (!some)
         return NULL;
-    TRY(load_providers(load));
-    TRY(load_inventories(load));
-    TRY(load_traits(load));
-    return load_aggregates(load);
+    TRY(read_providers(load, providers));
+    TRY(read_inventories(load, inventories));
+    TRY(read_traits(load, of_traits));
+    return read_aggregates(load, of_aggregates);
 }
 
 static void apply(struct model *model, struct load *load)
