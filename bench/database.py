@@ -17,7 +17,8 @@ def claims(cloud):
     """Calls that allocate from a provider of their own."""
     rp = cloud.post("placement", "/resource_providers", {"name": "bench"}, headers=PLACEMENT).json()["uuid"]
     cloud.call("PUT", "placement", f"/resource_providers/{rp}/inventories", {
-        "resource_provider_generation": 0, "inventories": {"VCPU": {"total": 1000}, "MEMORY_MB": {"total": 100000}}}, headers=PLACEMENT)
+        "resource_provider_generation": 0, "inventories": {"VCPU": {"total": 1000}, "MEMORY_MB": {"total": 100000}}},
+        headers=PLACEMENT)
     own = {"project_id": "bench", "user_id": "bench", "consumer_generation": None, "consumer_type": "INSTANCE",
            "allocations": {rp: {"resources": {"VCPU": 1, "MEMORY_MB": 64}}}}
 
