@@ -56,9 +56,9 @@ static const struct policy_table *const policy_tables[] = { &nova_policies, NULL
 
 static const struct route_table *const route_tables[] = {
     &nova_version_routes, &nova_flavor_routes, &nova_flavor_extra_routes, &nova_keypair_routes, &nova_server_routes,
-    &nova_server_action_routes, &nova_server_metadata_routes, &nova_server_tag_routes, &nova_instance_action_routes,
-    &nova_interface_routes, &nova_hypervisor_routes, &nova_service_routes, &nova_zone_routes, &nova_aggregate_routes,
-    &nova_limit_routes, &nova_quota_routes, &nova_server_group_routes, &nova_external_event_routes,
+    &nova_server_action_routes, &nova_server_metadata_routes, &nova_server_tag_routes, &nova_server_security_group_routes,
+    &nova_instance_action_routes, &nova_interface_routes, &nova_hypervisor_routes, &nova_service_routes, &nova_zone_routes,
+    &nova_aggregate_routes, &nova_limit_routes, &nova_quota_routes, &nova_server_group_routes, &nova_external_event_routes,
     &nova_usage_routes, NULL,
 };
 

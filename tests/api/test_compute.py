@@ -360,3 +360,41 @@ def test_the_real_client(cloud, world):
     assert cloud.openstack("hypervisor", "list") and cloud.openstack("compute", "service", "list")
     assert cloud.openstack("server", "delete", "--wait", "client-vm", check=False).returncode == 0
     cloud.openstack("flavor", "delete", "m1.client", check=False)
+
+
+def test_security_groups_of_a_server(cloud, server):
+    path = f"/servers/{server['id']}"
+    asked = cloud.post("network", "/v2.0/security-groups", {"security_group": {"name": "web", "description": "d"}})
+    group = asked.json()["security_group"]
+    for rule in ({"protocol": "tcp"}, {"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 80, "port_range_max": 81,
+                 "remote_ip_prefix": "198.18.0.0/15"}, {"remote_group_id": group["id"]}):
+        made = cloud.post("network", "/v2.0/security-group-rules", {"security_group_rule": {
+            "security_group_id": group["id"], "direction": "ingress", **rule}})
+        assert made.status_code == 201, made.text
+
+    def act(action, body):
+        return nova(cloud, "POST", path + "/action", {action: body})
+
+    def listed():
+        return {g["name"]: g for g in nova(cloud, "GET", path + "/os-security-groups").json()["security_groups"]}
+    assert set(listed()) == {"default"}
+    for body, status, words in ((None, 400, "Missing parameter dict"), ({}, 400, "Security group not specified"),
+                                ({"name": " "}, 400, "Security group name cannot be empty"),
+                                ({"name": "none"}, 404, "Security group none is not found")):
+        refused = act("addSecurityGroup", body)
+        assert refused.status_code == status and words in refused.text, refused.text
+    assert "not associated with the instance" in act("removeSecurityGroup", {"name": "web"}).text
+    added = act("addSecurityGroup", {"name": "web"})
+    assert added.status_code == 202 and added.text == ""
+    web = listed()["web"]
+    assert (web["id"], web["description"], web["tenant_id"]) == (group["id"], "d", group["tenant_id"])
+    rules = {(r["ip_protocol"], r["from_port"], r["to_port"]): r for r in web["rules"]}
+    assert set(rules) == {("tcp", 1, 65535), ("icmp", -1, -1), ("tcp", 80, 81), (None, None, None)}  # not those of egress
+    assert rules["tcp", 80, 81]["ip_range"] == {"cidr": "198.18.0.0/15"} and rules["tcp", 80, 81]["group"] == {}
+    assert rules["icmp", -1, -1]["ip_range"] == {"cidr": "0.0.0.0/0"} and web["rules"][0]["parent_group_id"] == group["id"]
+    own = rules[None, None, None]
+    assert own["group"] == {"name": "web", "tenant_id": group["tenant_id"]} and own["ip_range"] == {}
+    assert act("removeSecurityGroup", {"name": group["id"]}).status_code == 202
+    assert set(listed()) == {"default"}
+    assert cloud.call("DELETE", "network", f"/v2.0/security-groups/{group['id']}").status_code == 204
+    assert nova(cloud, "GET", "/servers/none/os-security-groups").status_code == 404

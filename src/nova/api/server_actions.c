@@ -390,6 +390,7 @@ static const struct {
 } actions[] = {
     { "reboot", reboot }, { "forceDelete", force_delete }, { "lock", lock }, { "unlock", unlock },
     { "os-resetState", reset }, { "os-getConsoleOutput", console_output },
+    { "addSecurityGroup", server_add_security_group }, { "removeSecurityGroup", server_remove_security_group },
 };
 
 static struct fault *server_action(struct request *rq)

@@ -7,6 +7,10 @@
 
 #include "nova/api/api.h"
 
+/* The actions addSecurityGroup and removeSecurityGroup (security_groups.c). */
+struct fault *server_add_security_group(struct request *rq);
+struct fault *server_remove_security_group(struct request *rq);
+
 /* DELETE /servers/{server_id} and the action forceDelete. */
 struct fault *server_delete(struct request *rq, const char *rule, const char *method);
 
