@@ -58,11 +58,11 @@ class MariaDB:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=60):
-        end = time.time() + seconds
+    def wait_ready(self, seconds=300):
+        end = time.monotonic() + seconds
         while self.sql("SELECT 1", check=False).strip() != "1":
             assert self.process.poll() is None, (self.folder / "my.err").read_text()[-3000:]
-            assert time.time() < end, "mariadbd is not ready: " + (self.folder / "my.err").read_text()[-3000:]
+            assert time.monotonic() < end, "mariadbd is not ready: " + (self.folder / "my.err").read_text()[-3000:]
             time.sleep(0.05)
 
     def sql(self, text, schema="", check=True):
@@ -84,16 +84,16 @@ class MariaDB:
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(120)
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(30)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(120)
 
     def dispose(self):
         self.stop()
@@ -112,21 +112,21 @@ class Memcached:
     def start(self):
         self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0",
                                          "-m", "16"])
-        deadline = time.time() + 10
+        deadline = time.monotonic() + 180
         while True:
             try:
                 self.ask("version")
                 return self
             except OSError:
-                assert time.time() < deadline
+                assert time.monotonic() < deadline
                 time.sleep(0.02)
 
     def stop(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(120)
 
     def ask(self, line, end=b"\r\n"):
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+        with socket.create_connection(("127.0.0.1", self.port), 120) as s:
             s.sendall(line.encode() + b"\r\n")
             text = b""
             while not text.endswith(end):
@@ -177,10 +177,10 @@ class Galera:
         return self
 
     @staticmethod
-    def wait_synced(node, seconds=90):
-        end = time.time() + seconds
+    def wait_synced(node, seconds=300):
+        end = time.monotonic() + seconds
         while "Synced" not in node.sql("SHOW STATUS LIKE 'wsrep_local_state_comment'", check=False):
-            assert time.time() < end, (node.folder / "my.err").read_text()[-3000:]
+            assert time.monotonic() < end, (node.folder / "my.err").read_text()[-3000:]
             time.sleep(0.1)
 
     @property

@@ -57,7 +57,7 @@ class Processes(Cloud):
             assert self.parts[group].poll() is None, f"{group} ended:\n" + self.tail()
             try:
                 scheme = "https" if get else "http"
-                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0].replace("http:", f"{scheme}:") + "/", timeout=5,
+                return requests.get(self.url(SERVICE[group]).rsplit("/v", 1)[0].replace("http:", f"{scheme}:") + "/", timeout=120,
                                     **get).status_code
             except requests.ConnectionError:
                 return None
@@ -74,7 +74,7 @@ class Processes(Cloud):
 
     def stop_part(self, group):
         self.parts[group].terminate()
-        assert self.parts[group].wait(30) == 0, self.tail()
+        assert self.parts[group].wait(120) == 0, self.tail()
 
     def restart_part(self, group):
         self.stop_part(group)
@@ -94,7 +94,7 @@ def end(cloud):
         if part.poll() is None:
             part.terminate()
     for group, part in cloud.parts.items():
-        if part.wait(60) != 0:
+        if part.wait(120) != 0:
             bad.append((group, part.returncode))
     report, tail = cloud.reports(), cloud.tail()
     shutil.rmtree(cloud.state_dir, ignore_errors=True)
@@ -121,7 +121,7 @@ class Middleman:
                 outer.seen.append((self.command, self.path, dict(self.headers)))
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if outer.mode == "slow":
-                    time.sleep(20)
+                    time.sleep(60)
                 elif outer.mode == "loop":
                     return self.answer(302, {"Location": self.path}, b"")
                 elif outer.mode == "away":
@@ -143,7 +143,7 @@ class Middleman:
                     return self.answer(503, {"Retry-After": "1"}, b"{}")
                 time.sleep(0.2 if outer.mode == "late" else 0)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
-                got = requests.request(self.command, outer.target + self.path, data=body, headers=headers, timeout=30, **more)
+                got = requests.request(self.command, outer.target + self.path, data=body, headers=headers, timeout=120, **more)
                 return self.answer(got.status_code, got.headers, got.content)
 
             do_POST = do_HEAD = do_GET
@@ -181,5 +181,5 @@ class Middleman:
 
 def trace(cloud, request_id):
     done = subprocess.run([BIN, "trace", request_id, "--state-dir", str(cloud.state_dir)], capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=120, check=False)
     return done.stdout

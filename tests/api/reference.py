@@ -47,7 +47,7 @@ class Reference:
     def manage(self, program, *words):
         """Runs one of the package's administrative programs (its module below cmd) and gives what it printed."""
         code = f"import sys; sys.argv[0] = 'program'; from {self.package}.cmd.{program} import main; sys.exit(main())"
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -55,14 +55,14 @@ class Reference:
         with open(self.folder / f"{self.package}.log", "ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", self.program, str(self.port)], env=self.env,
                                             stdout=log, stderr=log)
-        for _ in range(600):
+        for _ in range(3000):
             try:
-                requests.get(self.url, timeout=5)
+                requests.get(self.url, timeout=120)
                 return self
             except requests.ConnectionError:
                 assert self.process.poll() is None, (self.folder / f"{self.package}.log").read_text()[-3000:]
                 time.sleep(0.1)
-        raise AssertionError("the reference is not ready after 60 s")
+        raise AssertionError("the reference is not ready after 300 s")
 
     def stop(self):
         if self.process is not None:

@@ -41,14 +41,14 @@ class Second:
         return f"http://127.0.0.1:{PORTS[service] + self.offset}{ENDPOINTS[service]}{path}"
 
     def call(self, method, service, path, body=None, headers=None):
-        return requests.request(method, self.url(service, path), json=body, timeout=60,
+        return requests.request(method, self.url(service, path), json=body, timeout=120,
                                 headers={"X-Auth-Token": self.cloud.token(), **(headers or {})})
 
     def wait(self, service, path="/"):
-        end = time.time() + 60
+        end = time.time() + 300
         while True:
             try:
-                return requests.get(self.url(service, path), timeout=5)
+                return requests.get(self.url(service, path), timeout=120)
             except requests.ConnectionError:
                 ended = self.process.poll() is not None or time.time() > end
                 assert not ended, (self.cloud.state_dir / "second.log").read_text()[-2000:]
@@ -56,7 +56,7 @@ class Second:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +171,11 @@ class Load:
         for thread in self.threads:
             thread.start()
 
+    def wait_more(self, count):
+        """Until that many more were made."""
+        wanted = len(self.made) + count
+        self.cloud.wait(lambda: len(self.made) >= wanted or self.wrong)
+
     def expect(self, code, answer):
         if answer.status_code != code:
             self.wrong.append(f"{answer.request.method} {answer.url} {answer.status_code} {answer.text}")
@@ -195,7 +200,7 @@ class Load:
     def stop(self):
         self.stopped = True
         for thread in self.threads:
-            thread.join(120)
+            thread.join(600)
         names = {p["name"] for p in self.cloud.get("identity", "/projects").json()["projects"]}
         assert set(self.made) <= names
         assert not self.wrong, (len(self.wrong), len(self.made), self.wrong[:5])
@@ -208,11 +213,11 @@ def test_a_database_that_restarts_under_load():
     load = Load(cloud)
     try:
         for _ in range(2):
-            time.sleep(1)
+            load.wait_more(4)
             server.kill()
             time.sleep(1)
             server.start()
-        time.sleep(1)
+        load.wait_more(4)
     finally:
         made = load.stop()
         dispose(cloud)
@@ -226,12 +231,12 @@ def test_a_database_that_is_away_is_told_and_comes_back():
     try:
         token = cloud.token()
         server.kill()
-        began = time.time()
+        began = time.monotonic()
         away = cloud.post("identity", "/projects", {"project": {"name": "away"}})
         assert away.status_code == 503 and "not available" in away.text and server.password not in away.text
-        assert time.time() - began < 10
+        assert time.monotonic() - began < 25  # by pool_timeout, not by its default of 30 s
         server.start()
-        cloud.wait(lambda: cloud.get("identity", "/projects", token=token).status_code == 200, seconds=10)
+        cloud.wait(lambda: cloud.get("identity", "/projects", token=token).status_code == 200)
     finally:
         dispose(cloud)
         server.dispose()
@@ -243,9 +248,9 @@ def test_a_cluster_that_loses_a_node_under_load():
     try:
         cloud = cloud_on(cluster.nodes[0], cluster.hosts)
         load = Load(cloud)
-        time.sleep(2)
+        load.wait_more(6)
         cluster.nodes[0].kill()  # the one that all connections are on
-        time.sleep(10)
+        load.wait_more(6)
         assert load.stop() > 10
     finally:
         if cloud is not None:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ def server():
 
 @pytest.fixture
 def schema(server, request):
-    name = "s" + str(abs(hash(request.node.name)) % 10**8)
+    name = re.sub(r"\W", "_", request.node.name)[:50]
     server.create(name)
     yield name
     server.sql(f"DROP DATABASE {name}")
@@ -74,18 +75,19 @@ def test_two_processes_and_the_last_unit(server, schema):
 
 def test_killed_sessions(server, schema):
     """Sessions end in the middle of everything, commits too; nothing is lost, nothing happens twice, nobody sees a fault."""
-    run = start(server.url(schema), "count-serialized", 4, 700)
-    while "counting" not in run.stdout.readline():
-        assert run.poll() is None
-    killed = 0
-    while run.poll() is None:
-        open_now = sessions(server, schema)
-        for one in random.sample(open_now, k=min(2, len(open_now))):
-            server.sql(f"KILL {one}", check=False)
-            killed += 1
-    out = run.stdout.read()
-    assert run.returncode == 0 and "failures 0 sum 2800" in out, out
-    assert killed > 20
+    dice, killed, turns = random.Random(7), 0, 0
+    while killed <= 20 or turns == 0:  # a run may be over before that many were killed
+        turns += 1
+        run = start(server.url(schema), "count-serialized", 4, 700)
+        while "counting" not in run.stdout.readline():
+            assert run.poll() is None
+        while run.poll() is None:
+            open_now = sessions(server, schema)
+            for one in dice.sample(open_now, k=min(2, len(open_now))):
+                server.sql(f"KILL {one}", check=False)
+                killed += 1
+        out = run.stdout.read()
+        assert run.returncode == 0 and f"failures 0 sum {2800 * turns}" in out, out
 
 
 def test_server_restarts_under_load(server, schema):
@@ -108,7 +110,7 @@ def test_pool_has_limits(server, schema):
 def test_secrets_stay_secret(server, schema):
     url = server.url(schema).replace(server.password[:3].replace("@", "%40"), "wrong%40word")
     done = start(url, "sync")
-    out, _ = done.communicate(timeout=60)
+    out, _ = done.communicate(timeout=120)
     assert done.returncode == 1 and "Access denied" in out and "word" not in out.replace("using password", ""), out
 
 
@@ -117,7 +119,7 @@ STATE = "SELECT * FROM nubo_version; SELECT * FROM a; SELECT * FROM b; SELECT * 
 
 def test_two_syncs_at_once(server, schema):
     runs = [start(server.url(schema), "sync") for _ in range(4)]
-    out = "".join(run.communicate(timeout=60)[0] for run in runs)
+    out = "".join(run.communicate(timeout=120)[0] for run in runs)
     assert all(run.returncode == 0 for run in runs), out
     assert sorted(line for line in out.splitlines() if "migration" in line) == [f"migration {i + 1}" for i in range(6)]
 
@@ -157,12 +159,12 @@ def test_waits_for_a_server_at_its_start():
         server.start().create("late")
         server.stop()
         done = start(server.url("late"), "sync")  # no retries
-        out, _ = done.communicate(timeout=60)
+        out, _ = done.communicate(timeout=120)
         assert done.returncode == 1 and "not available" in out
         done = start(server.url("late"), "late")
         time.sleep(0.3)
         server.start()
-        out, _ = done.communicate(timeout=60)
+        out, _ = done.communicate(timeout=120)
         assert done.returncode == 0 and "migration 3" in out, out
     finally:
         server.dispose()
@@ -171,19 +173,16 @@ def test_waits_for_a_server_at_its_start():
 def test_flows_of_a_dead_process_are_taken_over_once(server, schema):
     """One of three processes, each as if on a machine of its own, is killed with all flows half way."""
     drive(server.url(schema), "sync")
-    env = {"NUBO_FLOW_LEASE_MS": "1500"}
+    env = {"NUBO_FLOW_LEASE_MS": "4000"}
     others = [start(server.url(schema), "flows", "a", 1, env=env)]
     assert "started" in others[0].stdout.readline()
-    owner = start(server.url(schema), "flows", "dead", 12, env=env)
-    assert "started" in owner.stdout.readline()
+    owner = start(server.url(schema), "flows", "dead", 12, env={**env, "NUBO_FLOW_KILL": "slow:7:before"})
     others.append(start(server.url(schema), "flows", "b", 0, env=env))
-    time.sleep(0.4)
-    owner.kill()
-    owner.wait()
+    assert owner.wait(120) == -9
     half = server.sql("SELECT COUNT(*) FROM story WHERE host = 'dead'", schema)
     assert 0 < int(half) < 144
     for other in others:
-        out, _ = other.communicate(timeout=60)
+        out, _ = other.communicate(timeout=120)
         assert other.returncode == 0, out
     assert server.sql("SELECT COUNT(DISTINCT flow, step) FROM story", schema).strip() == "144"
     # A step under way when its process died runs again; nothing else runs twice, and never by both of the others.
@@ -215,7 +214,7 @@ def test_tls(encrypted):
 
     def run(query, host="127.0.0.1"):
         done = start(f"{encrypted.url('secret', f'{host}:{encrypted.port}')}{query}", "sync")
-        return (done.communicate(timeout=60)[0], done.returncode)
+        return (done.communicate(timeout=120)[0], done.returncode)
     ca, other, own = f"?ssl_ca={of}/ca.pem", f"?ssl_ca={of}/other.pem", f"&ssl_cert={of}/client.pem&ssl_key={of}/client.key"
     encrypted.sql("ALTER USER secret@'%' REQUIRE X509")
     assert run(ca + own)[1] == 0

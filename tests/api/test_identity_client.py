@@ -76,16 +76,16 @@ def test_group_and_members(cloud):
 
 
 def test_project(cloud):
-    parent, child = name("parent"), name("child")
-    cloud.openstack("project", "create", "--description", "d", "--tag", "red", "--property", "color=blue", parent)
+    parent, child, tag = name("parent"), name("child"), name("tag")
+    cloud.openstack("project", "create", "--description", "d", "--tag", tag, "--property", "color=blue", parent)
     cloud.openstack("project", "create", "--parent", parent, child)
     assert {parent, child} <= set(names(cloud.openstack("project", "list")))
-    assert names(cloud.openstack("project", "list", "--tags", "red")) == [parent]
+    assert names(cloud.openstack("project", "list", "--tags", tag)) == [parent]
     cloud.openstack("project", "set", "--description", "e", child, parse=False)
     shown = cloud.openstack("project", "show", "--parents", child)
     assert shown["description"] == "e" and shown["parent_id"] in str(shown["parents"])
     shown = cloud.openstack("project", "show", "--children", parent)
-    assert shown["color"] == "blue" and shown["tags"] == ["red"] and len(shown["subtree"]) == 1
+    assert shown["color"] == "blue" and shown["tags"] == [tag] and len(shown["subtree"]) == 1
     cloud.openstack("project", "delete", child, parse=False)
     cloud.openstack("project", "delete", parent, parse=False)
     gone(cloud, "project", "show", parent)

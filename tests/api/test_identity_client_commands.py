@@ -19,7 +19,7 @@ class Prompt:
         self.lines += lines
         self.last = lines
         asked = [line + " -f json" if self.prints(line) else line for line in lines]
-        done = subprocess.run(["/usr/bin/openstack"], input="\n".join(asked) + "\n", capture_output=True, text=True, timeout=180,
+        done = subprocess.run(["/usr/bin/openstack"], input="\n".join(asked) + "\n", capture_output=True, text=True, timeout=600,
                               env={**self.cloud.env, **self.cloud.rc, **user_env})
         assert done.returncode == 0 and not done.stderr.strip(), done.stderr
         documents, text, reader = [], done.stdout.strip(), json.JSONDecoder()

@@ -128,7 +128,7 @@ def test_trust_token_impersonates(cloud, trustor, trustee):
     assert check(cloud, text, 200).json()["token"] == token
     ok(cloud.get("identity", f"/users/{trustor.id}", token=text), 200)
     # it makes no other token, and somebody else cannot use the trust
-    again = requests.post(cloud.url("identity", "/auth/tokens"), timeout=30, json={
+    again = requests.post(cloud.url("identity", "/auth/tokens"), timeout=120, json={
         "auth": {"identity": {"methods": ["token"], "token": {"id": text}}}})
     assert again.status_code == 403 and "trust-scoped" in error(again)
     ok(trustor.login(trust_scope(trust)), 403)
@@ -205,7 +205,7 @@ def app_cred_login(cloud, scope=None, **credential):
     auth = {"identity": {"methods": ["application_credential"], "application_credential": credential}}
     if scope is not None:
         auth["scope"] = scope
-    return requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": auth}, timeout=30)
+    return requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": auth}, timeout=120)
 
 
 def test_application_credential(cloud, trustor):

@@ -2,6 +2,7 @@
 """Garbage for every route of identity: valid bodies with one member wrong, bodies that are none, strange ids and queries.
 Whatever it is, it is refused in an orderly way (or taken): never a 500. With a sanitized program the session's end tells the
 rest."""
+import contextlib
 import copy
 import http.client
 import json
@@ -201,7 +202,7 @@ class Asker:
 
     def __init__(self, cloud):
         self.cloud, self.asked, self.wrong = cloud, 0, []
-        self.wire = http.client.HTTPConnection(urllib.parse.urlsplit(cloud.url("identity")).netloc, timeout=60)
+        self.wire = http.client.HTTPConnection(urllib.parse.urlsplit(cloud.url("identity")).netloc, timeout=120)
 
     def __call__(self, method, path, body=None, **headers):
         if self.asked % 500 == 0:  # somebody may have spoilt what it stands on
@@ -211,7 +212,8 @@ class Asker:
         self.wire.putrequest(method, path, skip_accept_encoding=True)
         for name, value in sent.items():
             self.wire._buffer.append(f"{name}: {value}".encode("latin-1"))
-        self.wire.endheaders(body)
+        with contextlib.suppress(BrokenPipeError):  # who is refused early is told all the same
+            self.wire.endheaders(body)
         answer = self.wire.getresponse()
         text = answer.read()
         if answer.status >= 500 and answer.status != 501:

@@ -98,6 +98,7 @@ class Directory:
         (home / "ldif").write_text(content())
         subprocess.run(["/usr/sbin/slapadd", "-f", home / "conf", "-l", home / "ldif"], check=True, capture_output=True)
         self.port, tls_port = ports.claim(), ports.claim(1, ("127.0.0.1", "127.0.0.2"))
+        self.tls_port = tls_port
         self.url, self.tls_url, self.misnamed_url = (
             f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{tls_port}", f"ldaps://127.0.0.2:{tls_port}")
         self.process = None
@@ -107,16 +108,21 @@ class Directory:
         self.process = subprocess.Popen(["/usr/sbin/slapd", "-f", self.home / "conf", "-h",
                                          f"{self.url} {self.tls_url} {self.misnamed_url}", "-d", "0"],
                                         stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for where in (("127.0.0.1", self.port), ("127.0.0.1", self.tls_port), ("127.0.0.2", self.tls_port)):
+            self.wait_listens(where)
+
+    def wait_listens(self, where):
+        for _ in range(3000):
             with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                if s.connect_ex(where) == 0:
                     return
+            assert self.process.poll() is None, "slapd ended"
             time.sleep(0.05)
         raise RuntimeError("slapd does not answer")
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
 
     def change(self, ldif, check=True):
         self.stop()
@@ -169,7 +175,7 @@ def login(cloud, name, password=None, domain="corp", scope=None):
         "user": {"name": name, "domain": {"name": domain}, "password": password if password is not None else "secret-" + name}}}}
     if scope:
         auth["scope"] = scope
-    return requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": auth}, timeout=60)
+    return requests.post(cloud.url("identity", "/auth/tokens"), json={"auth": auth}, timeout=120)
 
 
 def test_users_are_listed_and_shown(corp):
@@ -211,7 +217,7 @@ def test_logins(corp):
     user = answer.json()["token"]["user"]
     assert user["name"] == "ann" and user["domain"] == {"id": corp.domain, "name": "corp"}
     by_id = {"identity": {"methods": ["password"], "password": {"user": {"id": user["id"], "password": "secret-ann"}}}}
-    assert requests.post(corp.url("identity", "/auth/tokens"), json={"auth": by_id}, timeout=60).status_code == 201
+    assert requests.post(corp.url("identity", "/auth/tokens"), json={"auth": by_id}, timeout=120).status_code == 201
     for name, password in (("ann", "wrong"), ("ann", ""), ("bob", None), ("nobody", None), ("*", "secret-ann"),
                            ("a*", "secret-ann"), ("ann)(uid=*", "secret-ann")):
         assert login(corp, name, password).status_code == 401, name
@@ -385,7 +391,7 @@ def test_ids_made_beforehand(directory, tmp_path):
 
     def manage(*words):
         done = subprocess.run([tmp_path / "keystone-manage", "--config-file", tmp_path / "keystone.conf", *words],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=120)
         assert done.returncode == (0 if "--domain-name" in words or words[0] != "mapping_populate" else 2), done.stderr
         return done.stdout
 
@@ -410,7 +416,7 @@ def test_ids_made_beforehand(directory, tmp_path):
 def test_whom_a_front_server_has_authenticated(corp):
     """REMOTE_USER of a directory (Kerberos beside LDAP): no password is asked for here, nor is the directory's."""
     def ask(name, domain="corp"):
-        return requests.post(corp.url("identity", "/auth/tokens"), timeout=30,
+        return requests.post(corp.url("identity", "/auth/tokens"), timeout=120,
                              headers={"X-Front-REMOTE-USER": name, "X-Front-Remote-Domain": domain},
                              json={"auth": {"identity": {"methods": ["external"], "external": {}}}})
     answer = ask("u077")

@@ -256,7 +256,7 @@ def test_oauth(heard):
         client = oauth1.Client(consumer["id"], client_secret=consumer["secret"],
                                signature_method=oauth1.SIGNATURE_HMAC_SHA1, **keys)
         url, sent, _ = client.sign(url, http_method="POST", headers=headers or {})
-        answer = requests.post(url, headers=sent, timeout=30)
+        answer = requests.post(url, headers=sent, timeout=120)
         assert answer.status_code == 201, answer.text
         return dict(pair.split("=") for pair in answer.text.split("&"))
     heard.names()
@@ -276,7 +276,7 @@ def test_passwords(heard):
     heard.events()
 
     def change(old, new):
-        status = requests.post(url, json={"user": {"original_password": old, "password": new}}, timeout=30).status_code
+        status = requests.post(url, json={"user": {"original_password": old, "password": new}}, timeout=120).status_code
         return status, heard.check(heard.events())
     status, ((name, tried), (told, payload)) = change("secret", "abc")
     assert (status, name, tried["outcome"], told) == (400, "identity.authenticate", "success", "identity.user.updated")
@@ -304,7 +304,7 @@ def test_logins(heard):
     who = payload["initiator"]
     assert (who["user_name"], who["domain_id"], who["domain_name"]) == ("nobody " + user["name"], "default", "Default")
     body = {"auth": {"identity": {"methods": ["password"], "password": {"user": {"id": "f" * 32, "password": "x"}}}}}
-    requests.post(heard.cloud.url("identity", "/auth/tokens"), json=body, timeout=30)
+    requests.post(heard.cloud.url("identity", "/auth/tokens"), json=body, timeout=120)
     ((name, payload),) = heard.events()
     assert payload["initiator"]["user_id"] == "f" * 32 and payload["reason"]["reasonCode"] == "404"
     heard.cloud.login(user["name"], "secret", None, domain="none")  # a domain that is not there: nobody is meant
@@ -321,7 +321,7 @@ def test_federated_logins(heard):
         heard.do("PUT", "/OS-FEDERATION" + path, body)
     heard.events()
     url = heard.cloud.url("identity", f"/OS-FEDERATION/identity_providers/{it}/protocols/mapped/auth")
-    answer = requests.get(url, headers={FRONT + "REMOTE-USER": "ann"}, timeout=30)
+    answer = requests.get(url, headers={FRONT + "REMOTE-USER": "ann"}, timeout=120)
     assert answer.status_code == 201, answer.text
     token = answer.json()["token"]
     events = heard.check(heard.events())
@@ -333,11 +333,11 @@ def test_federated_logins(heard):
     (given,) = [payload for name, payload in events if name == "identity.role_assignment.created"]
     assert given["user"] == token["user"]["id"] and given["project"] == made["resource_info"]
     body = {"auth": {"identity": {"methods": ["token"], "token": {"id": answer.headers["X-Subject-Token"]}}}}
-    assert requests.post(heard.cloud.url("identity", "/auth/tokens"), json=body, timeout=30).status_code == 201
+    assert requests.post(heard.cloud.url("identity", "/auth/tokens"), json=body, timeout=120).status_code == 201
     ((name, payload),) = heard.events()
     audit = token["audit_ids"][0]
     assert payload["initiator"]["credential"]["token"] == f"{audit[:3]} xxxxxxxx {audit[-3:]}"
-    assert requests.get(url, timeout=30).status_code == 401
+    assert requests.get(url, timeout=120).status_code == 401
     ((name, payload),) = heard.events()
     assert (payload["outcome"], payload["initiator"]["credential"]["user"]) == ("failure", "unknown")
 

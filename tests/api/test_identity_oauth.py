@@ -37,7 +37,7 @@ def send(cloud, path, headers=None, body=None, way=oauthlib.oauth1.SIGNATURE_HMA
     url = cloud.url("identity", path)
     signer = oauthlib.oauth1.Client(signature_method=way, **client)
     _, signed, _ = signer.sign(url, "POST", headers=dict(headers or {}))
-    return requests.post(url, headers=signed, json=body, timeout=30)
+    return requests.post(url, headers=signed, json=body, timeout=120)
 
 
 def form(answer):
@@ -110,7 +110,7 @@ def test_from_consumer_to_token(cloud, person, project, way):
     assert {r["name"] for r in token["roles"]} == {"member", "reader"}, "not the other roles of the user"
     text = answer.headers["X-Subject-Token"]
     assert check(cloud, text, 200).json()["token"] == token
-    again = requests.post(cloud.url("identity", "/auth/tokens"), timeout=30, json={
+    again = requests.post(cloud.url("identity", "/auth/tokens"), timeout=120, json={
         "auth": {"identity": {"methods": ["token"], "token": {"id": text}}}})
     assert again.status_code == 403 and "OAuth-scoped" in error(again)
     ok(cloud.call("DELETE", "identity", f"{OAUTH}/consumers/{consumer['id']}"))
@@ -133,7 +133,7 @@ def test_signatures_that_are_wrong(cloud, person, project):
     url = cloud.url("identity", f"{OAUTH}/request_token")
     for header in (None, "Basic eDp5", "OAuth", 'OAuth oauth_consumer_key="x"', 'OAuth a="b",' * 100, "OAuth %%%=%zz"):
         headers = {"Requested-Project-Id": project["id"], **({"Authorization": header} if header else {})}
-        assert requests.post(url, headers=headers, timeout=30).status_code in (400, 404)
+        assert requests.post(url, headers=headers, timeout=120).status_code in (400, 404)
     asked = form(ok(request_token(cloud, consumer, project), 201))
     ok(access_token(cloud, consumer, asked, "AAAAAAAA"), 401)  # nobody authorized it
     verifier = ok(authorize(cloud, asked, person, "member"), 200).json()["token"]["oauth_verifier"]
@@ -155,7 +155,7 @@ def test_methods_of_signing(cloud, person, project):
         values = {"oauth_consumer_key": consumer["id"], "oauth_nonce": "123", "oauth_timestamp": str(int(time.time())),
                   "oauth_signature_method": method, "oauth_signature": "AAAA", "oauth_callback": "oob", **more}
         header = "OAuth " + ", ".join(f'{k}="{v}"' for k, v in values.items())
-        return requests.post(path_url, headers={"Requested-Project-Id": project["id"], "Authorization": header}, timeout=30,
+        return requests.post(path_url, headers={"Requested-Project-Id": project["id"], "Authorization": header}, timeout=120,
                              json={"auth": {"identity": {"methods": ["oauth1"], "oauth1": {}}}})
     for method in ("RSA-SHA1", "RSA-SHA256", "RSA-SHA512"):
         ok(by(method), 401)
@@ -222,7 +222,7 @@ def test_real_clients(cloud, person, project):
 # ---- OAuth2
 
 def oauth2(cloud, method="POST", auth=None, **values):
-    return requests.request(method, cloud.url("identity", "/OS-OAUTH2/token"), data=values, auth=auth, timeout=30)
+    return requests.request(method, cloud.url("identity", "/OS-OAUTH2/token"), data=values, auth=auth, timeout=120)
 
 
 def test_client_credentials(cloud, person, project):
@@ -280,7 +280,7 @@ def test_certificates(fronted, tmp_path):
                          {"type": "SSL_CLIENT_SUBJECT_DN_DC"}, {"type": "SSL_CLIENT_ISSUER_DN_O", "any_one_of": ["Example"]}]}]
 
     def ask(**more):
-        return requests.post(cloud.url("identity", "/OS-OAUTH2/token"), timeout=30,
+        return requests.post(cloud.url("identity", "/OS-OAUTH2/token"), timeout=120,
                              data={"grant_type": "client_credentials", "client_id": person.id, **more},
                              headers={"X-Front-SSL-CLIENT-CERT": urllib.parse.quote(pem)})
 

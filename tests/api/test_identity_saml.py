@@ -50,7 +50,7 @@ class Identity:
         auth = {"identity": {"methods": ["token"], "token": {"id": token or self.cloud.token()}},
                 "scope": {"service_provider": {"id": provider}}, **members}
         return requests.post(self.cloud.url("identity", "/auth/OS-FEDERATION/saml2" + ("/ecp" if ecp else "")),
-                             json={"auth": auth}, timeout=30)
+                             json={"auth": auth}, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ print(json.dumps([made.to_string().decode(), idp.ECPGenerator.generate_ecp(made,
     arguments = ["https://sp/ecp", token["user"]["name"], token["user"]["domain"]["name"], said["openstack_roles"],
                  token["project"]["name"], token["project"]["domain"]["name"], said["openstack_groups"]]
     done = subprocess.run(["/usr/bin/python3", "-c", script], input=json.dumps({"options": options, "arguments": arguments}),
-                          capture_output=True, text=True, timeout=60, check=True)
+                          capture_output=True, text=True, timeout=120, check=True)
     for one, other in zip(ours, json.loads(done.stdout.splitlines()[-1])):
         assert flat(tree.fromstring(one)) == flat(tree.fromstring(other))
 
@@ -198,12 +198,12 @@ def test_who_gets_none(idp, user):
                         ({"auth": {"identity": {"token": {"id": 5}}, "scope": {"service_provider": {"id": "x"}}}},
                          "Invalid input for field 'identity/token/id': 5 is not of type 'string'"),
                         ({"auth": {"identity": {"token": {"id": "x"}}, "scope": {"project": {}}}}, "is a required property")):
-        answer = requests.post(url, json=body, timeout=30)
+        answer = requests.post(url, json=body, timeout=120)
         assert answer.status_code == 400 and words in message(answer), answer.text
-    assert requests.post(url, data="{", headers={"Content-Type": "application/json"}, timeout=30).status_code == 400
-    assert requests.post(url, json=[], timeout=30).status_code == 400
-    assert requests.get(url, timeout=30).status_code == 405
-    assert requests.get(url + "/ecp", timeout=30).status_code == 405
+    assert requests.post(url, data="{", headers={"Content-Type": "application/json"}, timeout=120).status_code == 400
+    assert requests.post(url, json=[], timeout=120).status_code == 400
+    assert requests.get(url, timeout=120).status_code == 405
+    assert requests.get(url + "/ecp", timeout=120).status_code == 405
     # a name that XML cannot say
     name = "bell \x07 " + uuid.uuid4().hex
     cloud.post("identity", "/users", {"user": {"name": name, "password": "s3cret"}})
@@ -235,7 +235,7 @@ def metadata(idp, status=0, **options):
             rows = {k.split("__")[1].lower(): v for k, v in idp.settings.items()} | options
             file.write("[saml]\n" + "".join(f"{k} = {v}\n" for k, v in rows.items() if v is not None))
         done = subprocess.run([home + "/keystone-manage", "--config-file", home + "/keystone.conf", "saml_idp_metadata"],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=120)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr
 
@@ -244,12 +244,12 @@ def test_metadata(idp):
     url = idp.cloud.url("identity", "/OS-FEDERATION/saml2/metadata")
     file = idp.folder / "metadata.xml"
     file.unlink(missing_ok=True)
-    assert requests.get(url, timeout=30).status_code == 404  # the reference's MetadataFileError is a 500
+    assert requests.get(url, timeout=120).status_code == 404  # the reference's MetadataFileError is a 500
     text = metadata(idp)
     file.write_text(text)
-    answer = requests.get(url, timeout=30)
+    answer = requests.get(url, timeout=120)
     assert answer.status_code == 200 and answer.headers["Content-Type"] == "text/xml" and answer.text == text
-    assert requests.head(url, timeout=30).status_code == 200
+    assert requests.head(url, timeout=120).status_code == 200
     document = tree.fromstring(text)
     assert document.get("entityID") == ENTITY and document.tag.endswith("}EntityDescriptor")
     assert document.find(f".//{DSIG}X509Certificate").text in "".join(idp.certificate.read_text().split())
@@ -257,7 +257,7 @@ def test_metadata(idp):
     assert "idp_sso_endpoint is set" in metadata(idp, 1, idp_sso_endpoint=None)
     assert "Cannot open certificate /nowhere" in metadata(idp, 1, certfile="/nowhere")
     assert "Tom &#38; &#201;va" in metadata(idp, idp_contact_name="Tom & Éva")
-    home = requests.get(idp.cloud.url("identity"), headers={"Accept": "application/json-home"}, timeout=30).json()["resources"]
+    home = requests.get(idp.cloud.url("identity"), headers={"Accept": "application/json-home"}, timeout=120).json()["resources"]
     hrefs = {one.get("href") for one in home.values()}
     assert {"/auth/OS-FEDERATION/saml2", "/auth/OS-FEDERATION/saml2/ecp", "/OS-FEDERATION/saml2/metadata"} <= hrefs
 
@@ -303,7 +303,7 @@ class Front(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/auth"):
             headers.update({FRONT + name.replace("_", "-"): ";".join(values).encode() for name, values in said.items()})
             headers[FRONT + "Shib-Identity-Provider"] = ENTITY
-        answer = requests.request(self.command, self.keystone + self.path, headers=headers, data=body, timeout=30)
+        answer = requests.request(self.command, self.keystone + self.path, headers=headers, data=body, timeout=120)
         self.answer(answer.status_code, [(k, v) for k, v in answer.headers.items()
                                          if k in ("Content-Type", "X-Subject-Token", "Vary")], answer.content)
 
@@ -352,8 +352,8 @@ def test_keystone_to_keystone(idp, sp, user):
     assert [p["id"] for p in mine] == [project]
     # what was changed on the way is not believed
     text = idp.ask(provider, user.token, ecp=True).content.replace(b">member<", b">admin<")
-    assert requests.post(sp.front + "/Shibboleth.sso/SAML2/ECP", data=text, timeout=30).status_code == 403
-    assert requests.get(auth_url, timeout=30).status_code == 401
+    assert requests.post(sp.front + "/Shibboleth.sso/SAML2/ECP", data=text, timeout=120).status_code == 403
+    assert requests.get(auth_url, timeout=120).status_code == 401
 
 
 def test_keystone_to_keystone_by_the_client(idp, sp, user):

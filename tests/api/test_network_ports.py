@@ -64,7 +64,7 @@ def test_binding_comes_up(cloud, net):
                 **{"binding:host_id": "fake-host-1"})
     assert port["binding:vif_type"] == "ovs" and port["binding:vif_details"]["port_filter"] is True
     url = "/v2.0/ports/" + port["id"]
-    cloud.wait(lambda: cloud.get("network", url).json()["port"]["status"] == "ACTIVE", 10)
+    cloud.wait(lambda: cloud.get("network", url).json()["port"]["status"] == "ACTIVE")
     agents = cloud.get("network", "/v2.0/agents?host=fake-host-1").json()["agents"]
     assert agents[0]["alive"] is True and agents[0]["agent_type"] == "Open vSwitch agent"
     unbound = cloud.call("PUT", "network", url, {"port": {"binding:host_id": "", "device_id": ""}}).json()["port"]

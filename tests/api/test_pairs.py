@@ -16,7 +16,9 @@ import parts as lib_parts
 
 missing = lib_parts.missing("haproxy")
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"this machine has no {', '.join(missing)}")
-KEYSTONE_S, SERVICE_S = 1.2, 3  # until a revocation is known to another keystone, to every service (docs/ARCHITECTURE.md)
+# Until a revocation is known: another keystone looks with the request; a service looks by itself each second, on a busy machine
+# later, and without it would keep what it knows for 300 s (docs/ARCHITECTURE.md).
+KEYSTONE_S, SERVICE_S = 1.2, 60
 ROLES = {"identity": "keystone", "placement": "placement-api", "image": "glance-api", "network": "neutron-server",
            "compute": "nova-api"}
 
@@ -40,7 +42,7 @@ def ask(pair, which, service, path, method="GET", body=None, token=None, **heade
     """A request to the first (0) or the second (1) of the service's processes."""
     url = f"http://127.0.0.1:{pair.port_of(ROLES[service], which)}{conftest.ENDPOINTS[service]}{path}"
     sent = {"X-Auth-Token": token or pair.token(), **{k.replace("_", "-"): v for k, v in headers.items()}}
-    return requests.request(method, url, json=body, timeout=60, headers=sent)
+    return requests.request(method, url, json=body, timeout=120, headers=sent)
 
 
 # -- agreement
@@ -156,7 +158,7 @@ def tree(cloud, request):
     """[(depth, "service: step")] of what was done. Between processes there is more to show, which is left out here: questions to
     keystone, and around what a message asked for the time until its answer was back."""
     text = subprocess.run([conftest.BIN, "trace", request, "--state-dir", str(cloud.state_dir)], capture_output=True, text=True,
-                          timeout=60).stdout
+                          timeout=120).stdout
     rows, calls = [], []
     for indent, step in re.findall(r"^ *\+[0-9.]+ ms +[0-9.]+ ms  ( *)(.*) \[[^]]*\] ok$", text, re.M):
         depth = len(indent) // 2
@@ -200,7 +202,7 @@ class Load(threading.Thread):
             begin, method, service, path, body = time.time(), *self.what(self.count)
             try:
                 headers = {"X-Auth-Token": self.pair.token(), "OpenStack-API-Version": "placement 1.20"}
-                answer = self.session.request(method, self.pair.url(service, path), json=body, timeout=60, headers=headers)
+                answer = self.session.request(method, self.pair.url(service, path), json=body, timeout=120, headers=headers)
                 why = None if answer.ok else f"{answer.status_code} {answer.text[:200]}"
             except requests.RequestException as error:
                 why = str(error)
@@ -234,7 +236,7 @@ def lift_quotas(pair):
 def wait_rounds(pair, loads, rounds, seconds):
     """Until each has had so many more answers, and at least so long."""
     before, end = [load.count for load in loads], time.time() + seconds
-    pair.wait(lambda: time.time() > end and all(load.count > start + rounds for load, start in zip(loads, before)), 60)
+    pair.wait(lambda: time.time() > end and all(load.count > start + rounds for load, start in zip(loads, before)))
 
 
 @pytest.mark.parametrize("role", list(lib_parts.APIS))
@@ -257,7 +259,7 @@ def test_one_of_each_is_killed_under_load(pair, role):
         for load in loads:
             load.stopped.set()
         for load in loads:
-            load.join(60)
+            load.join(180)
     wrong = [one for load in loads for one in load.failed if not (one[1] <= gone and killed <= one[2]) or one[0].startswith("GET ")]
     assert not wrong, f"killed from {killed} to {gone}: {wrong}"
 
@@ -266,6 +268,6 @@ def test_programs_end_while_the_broker_is_away(pair):
     """The last test: what waits for the broker gives up when its program is to end."""
     pair.parts.broker.stop()
     time.sleep(3)
-    begin = time.time()
+    begin = time.monotonic()
     assert pair.stop() == 0
-    assert time.time() - begin < 25
+    assert time.monotonic() - begin < 55

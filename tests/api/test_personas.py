@@ -33,7 +33,7 @@ def call(cloud, row, token):
         headers["X-Auth-Token"] = token
     body = {} if row["method"] in ("POST", "PUT", "PATCH") else None
     import requests
-    return requests.request(row["method"], root + path, json=body, headers=headers, timeout=60)
+    return requests.request(row["method"], root + path, json=body, headers=headers, timeout=120)
 
 
 def test_without_a_token(cloud):

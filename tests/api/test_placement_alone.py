@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """placement-api alone: callers of noauth2, health checks, random candidates, the reference's policies by persona, and garbage
 for every route."""
+import os
 import random
 import re
 import socket
@@ -14,6 +15,7 @@ from garbage import broken_text
 from placement_alone import Alone
 
 PROJECT = "p"
+SEED = int(os.environ.get("NUBO_GARBAGE_SEED", "1"))
 NEW_DEFAULTS = "[oslo_policy]\nenforce_new_defaults = true\nenforce_scope = true\n"
 
 
@@ -161,9 +163,7 @@ def test_garbage_for_every_route(placement):
     """A thousand broken requests, at any microversion: an answer that is no 500, and a service that still works."""
     table = routes()
     assert len(table) > 30 and ("POST", "/reshaper") in table
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    dice = random.Random(seed)
+    dice = random.Random(SEED)
     rp, consumer = placement.provider({"VCPU": {"total": 8}}), str(uuid.uuid4())
     bodies = good_bodies(rp, consumer)
     for turn in range(1100):
@@ -173,7 +173,7 @@ def test_garbage_for_every_route(placement):
         text = broken_text(dice, dice.choice(bodies))
         version = f"1.{dice.randint(0, 39)}" if dice.random() < 0.9 else dice.choice(VERSIONS)
         url = f"http://127.0.0.1:{placement.port}{path}"
-        answer = placement.session.request(method, url, data=text if method != "GET" else None, timeout=60, headers={
+        answer = placement.session.request(method, url, data=text if method != "GET" else None, timeout=120, headers={
             "OpenStack-API-Version": f"placement {version}", "X-Auth-Token": "admin", "X-Roles": "admin,service",
             "Content-Type": "application/json"})
         assert answer.status_code < 500, (method, path[:300], text[:1000], version, answer.text[:1000])
@@ -190,7 +190,7 @@ def test_broken_http(placement):
                  b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
                  b"POST /reshaper HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                  b"GET /resource_providers HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nX-Auth-Token: \xff\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", placement.port), 2) as s:
+        with socket.create_connection(("127.0.0.1", placement.port), 60) as s:
             try:
                 s.sendall(text)
                 s.shutdown(socket.SHUT_WR)

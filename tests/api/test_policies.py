@@ -225,8 +225,8 @@ class World:
             headers["Content-Type"] = "application/openstack-images-v2.1-json-patch"
         if path.endswith("/file") and method == "PUT":
             headers["Content-Type"] = "application/octet-stream"
-            return requests.put(base + path, data=b"data", headers=headers, timeout=60)
-        return requests.request(method, base + path, json=body, headers=headers, timeout=60)
+            return requests.put(base + path, data=b"data", headers=headers, timeout=120)
+        return requests.request(method, base + path, json=body, headers=headers, timeout=120)
 
     def target(self, row, who):
         """What the rule looks at: the path's objects, which are the right project's, or the caller's own where there is none."""
@@ -325,6 +325,9 @@ def test_who_may(world, rules, service):
                 continue
             answer = world.send(row, who)
             if row["method"] == "DELETE" and answer.status_code < 300:
+                if row["path"] == "/v2.1/servers/{server_id}":  # it goes after the answer
+                    gone = f"/servers/{world.ids['server']}"
+                    world.cloud.wait(lambda path=gone: world.cloud.get("compute", path).status_code == 404)
                 world.build()
             if refused(world, row, who, answer) or answer.status_code >= 500:
                 wrong.append((*persona, row["method"], row["path"], answer.status_code, answer.text[:100]))

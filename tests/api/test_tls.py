@@ -79,10 +79,10 @@ def image(encrypted):
     data = os.urandom(3 << 20)
     made = encrypted.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
     url, headers = encrypted.url("image", f"/v2/images/{made}/file"), {"X-Auth-Token": encrypted.token()}
-    put = requests.put(url, data=data, timeout=60, headers={**headers, "Content-Type": "application/octet-stream"},
+    put = requests.put(url, data=data, timeout=120, headers={**headers, "Content-Type": "application/octet-stream"},
                        **encrypted.more)
     assert put.status_code == 204, put.text
-    assert requests.get(url, headers=headers, timeout=60, **encrypted.more).content == data
+    assert requests.get(url, headers=headers, timeout=120, **encrypted.more).content == data
     return made
 
 
@@ -114,7 +114,7 @@ def test_who_comes_in(encrypted, service):
 
     def get(verify="ca", cert="client", to=url):
         own = (f"{folder}/{cert}.pem", f"{folder}/{cert}.key") if cert else None
-        return requests.get(to, verify=f"{folder}/{verify}.pem", cert=own, timeout=30)
+        return requests.get(to, verify=f"{folder}/{verify}.pem", cert=own, timeout=120)
     assert get().status_code in (200, 300)
     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         get(verify="other")

@@ -80,7 +80,7 @@ def names(case, user):
 
 
 def run(*args, stdin=None):
-    return subprocess.run([TOOL, *map(str, args)], input=stdin, capture_output=True, text=True, timeout=10)
+    return subprocess.run([TOOL, *map(str, args)], input=stdin, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("user", [USER, "jane@example"], ids=["uuid", "text"])

@@ -30,7 +30,7 @@ exit 0
 
 
 def run(*words, check=True, **more):
-    return subprocess.run(words, check=check, capture_output=True, text=True, timeout=30, **more)
+    return subprocess.run(words, check=check, capture_output=True, text=True, timeout=120, **more)
 
 
 class Stage:

@@ -115,7 +115,7 @@ class Host:
 
     def trace(self, request):
         return subprocess.run([BIN, "trace", request, "--state-dir", str(self.state_dir)], capture_output=True, text=True,
-                              timeout=60).stdout
+                              timeout=120).stdout
 
     def guests(self):
         """The guests' processes."""

@@ -131,7 +131,7 @@ def test_ssh_metadata_and_root(cloud):
 
 def test_security_groups_hold(cloud):
     """Ping and ssh are allowed, the rest is not: another port is dropped on the way in."""
-    done = cloud.nubo("ssh", "first", "busybox nc -l -p 7777 & sleep 1; echo up", timeout=60)
+    done = cloud.nubo("ssh", "first", "busybox nc -l -p 7777 & sleep 1; echo up", timeout=120)
     assert "up" in done.stdout
     network = [n for n in cloud.namespaces() if ".qdhcp-" in n][0]
     address = cloud.openstack("server", "show", "first", "-f", "value", "-c", "addresses").split("'")[3]

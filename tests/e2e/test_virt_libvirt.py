@@ -66,7 +66,7 @@ def place(tmp_path):
     try:
         yield state
     finally:
-        subprocess.run([DRIVE, state, NAMESPACE, "end"], check=False, timeout=60)
+        subprocess.run([DRIVE, state, NAMESPACE, "end"], check=False, timeout=120)
         subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
         shutil.rmtree(state, ignore_errors=True)
 
@@ -93,14 +93,14 @@ def switch(place, tmp_path):
             started.append(subprocess.Popen(["ip", "netns", "exec", NAMESPACE, *command], env=environment,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
             if command[0] == "ovsdb-server":
-                subprocess.run(["ovs-vsctl", f"--db={db}", "--retry", "--timeout=10", "--no-wait", "init"], check=True)
-        subprocess.run(["ovs-vsctl", f"--db={db}", "--timeout=10", "add-br", "br-int", "--", "set", "bridge", "br-int",
+                subprocess.run(["ovs-vsctl", f"--db={db}", "--retry", "--timeout=120", "--no-wait", "init"], check=True)
+        subprocess.run(["ovs-vsctl", f"--db={db}", "--timeout=120", "add-br", "br-int", "--", "set", "bridge", "br-int",
                         "datapath_type=netdev"], check=True)
         yield {"VIRT_DRIVE_OVS_DB": db}
     finally:
         for daemon in reversed(started):
             daemon.terminate()
-            daemon.wait(20)
+            daemon.wait(120)
 
 
 def test_a_guests_whole_life(place, guest_image, switch):
@@ -117,7 +117,7 @@ def test_a_guests_whole_life(place, guest_image, switch):
     assert list((place / "instances").glob("*-*")) == []
     assert before == {folder: sorted(map(str, pathlib.Path(folder).rglob("*"))) for folder in host_folders}
 
-    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=60)
+    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=120)
     assert processes_with(str(place)) == []
 
 
@@ -128,5 +128,5 @@ def test_killed_in_the_middle_leaves_nothing_that_end_does_not_end(place, guest_
                 drive.kill()
                 break
     assert processes_with(f"{place}/instances") != []  # the guest runs on
-    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=60)
+    subprocess.run([DRIVE, place, NAMESPACE, "end"], check=True, timeout=120)
     assert processes_with(f"{place}/instances") == []

@@ -23,11 +23,14 @@ class Tool:
                                         text=True)
         self.done = queue.Queue()
         self.got = []
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
         self.result("start")
 
     def read(self):
         for line in self.process.stdout:
+            if not line.endswith("\n"):
+                return  # it was killed in the middle of it
             line = json.loads(line)
             (self.got.append if "got" in line else self.done.put)(line)
 
@@ -35,7 +38,7 @@ class Tool:
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
 
-    def result(self, do, timeout=120):
+    def result(self, do, timeout=600):
         try:
             line = self.done.get(timeout=timeout)
         except queue.Empty:
@@ -66,15 +69,16 @@ class Tool:
 
     def stop(self):
         self.process.stdin.close()
-        assert self.process.wait(60) == 0, self.text()
+        assert self.process.wait(120) == 0, self.text()
         assert "Sanitizer" not in self.text(), self.text()
 
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self.reader.join()  # all that it has said is heard
 
 
-def until(what, seconds=30):
+def until(what, seconds=300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():

@@ -13,11 +13,11 @@ import ports
 SERVER = "/usr/lib/rabbitmq/bin"
 
 
-def wait_port(port, seconds=60, host="127.0.0.1"):
+def wait_port(port, seconds=300, host="127.0.0.1"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            with socket.create_connection((host, port), timeout=1) as s:
+            with socket.create_connection((host, port), timeout=20) as s:
                 s.sendall(b"AMQP\x00\x00\x09\x01")
                 if s.recv(1):
                     return
@@ -30,7 +30,7 @@ def wait_port(port, seconds=60, host="127.0.0.1"):
 def certificates(folder):
     """A CA of its own, and certificates that it signed: for the broker at 127.0.0.1, and for a client; another, strange CA."""
     def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=120)
     folder.mkdir(parents=True, exist_ok=True)
     for ca in ("ca", "other"):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -86,17 +86,17 @@ class Rabbit:
         if self.process is None:
             return
         os.kill(self.pid(), signal_number)
-        self.process.wait(60)
+        self.process.wait(120)
         self.process = None
 
     def kill(self):
         self.stop(9)
 
     def ctl(self, *arguments, program="rabbitmqctl"):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while True:  # a broker takes connections before it takes commands
             done = subprocess.run([f"{SERVER}/{program}", "-n", f"nubo{self.port}@localhost", *arguments], env=self.env(),
-                                  capture_output=True, text=True, timeout=60)
+                                  capture_output=True, text=True, timeout=120)
             if "requires the 'rabbit' app to be running" not in done.stdout + done.stderr or time.monotonic() > end:
                 break
             time.sleep(0.2)

@@ -131,11 +131,11 @@ class Program:
             self.process = subprocess.Popen([binary, "run", role, *arguments], stdout=out, stderr=out,
                                             env=dict(env, NOTIFY_SOCKET="@" + path[1:]))
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=300):
         """True, or False when it ended before."""
         self.socket.settimeout(0.05)
-        end = time.time() + seconds
-        while time.time() < end:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             try:
                 if b"READY=1" in self.socket.recv(4096):
                     return True
@@ -149,7 +149,7 @@ class Program:
         """Where its threads are, when a debugger is there to tell."""
         try:
             done = subprocess.run(["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt 12"],
-                                  capture_output=True, text=True, timeout=60)
+                                  capture_output=True, text=True, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as why:
             return str(why)
         return "\n".join(line[:160] for line in done.stdout.splitlines() if line.startswith(("#", "Thread")))
@@ -167,10 +167,10 @@ class Group:
                 return program.process.poll()
         return None
 
-    def wait(self, timeout=60):
-        end = time.time() + timeout
+    def wait(self, timeout=180):
+        end = time.monotonic() + timeout
         while self.poll() is None:
-            if time.time() > end:
+            if time.monotonic() > end:
                 raise subprocess.TimeoutExpired("nubo", timeout)
             time.sleep(0.01)
         return self.poll()
@@ -199,7 +199,7 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
 
         def run(self, program, role, words):
             done = subprocess.run([binary, program, *config_arguments(self.etc, role), *words], env=self.run_env(),
-                                  capture_output=True, text=True, timeout=300)
+                                  capture_output=True, text=True, timeout=600)
             assert done.returncode == 0, f"{program} {' '.join(words)}: {done.stdout}{done.stderr}"
             return done.stdout
 
@@ -266,10 +266,10 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             program = Program(binary, role, self.arguments(role), self.run_env(env), self.log)
             self.programs[role] = program
             self.process = Group(self.programs)
-            assert program.wait_ready(120), f"{role} ended at its start:\n{self.tail()}"
+            assert program.wait_ready(), f"{role} ended at its start:\n{self.tail()}"
             return program
 
-        def stop_role(self, role, number=signal.SIGTERM, seconds=60):
+        def stop_role(self, role, number=signal.SIGTERM, seconds=180):
             program = self.programs.pop(role)
             program.process.send_signal(number)
             program.socket.close()
@@ -278,7 +278,7 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             except subprocess.TimeoutExpired:
                 stacks = program.stacks()
                 program.process.kill()
-                program.process.wait(10)
+                program.process.wait(120)
                 raise AssertionError(f"{role} does not end; its log:\n{self.tail()}\nits threads:\n{stacks}") from None
 
         def kill_role(self, role):
@@ -302,7 +302,7 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
                 if role not in self.programs:
                     self.start_role(role, env)
             if "nova-compute" in self.roles:
-                self.wait(self.computes_are_up, 60)
+                self.wait(self.computes_are_up)
                 self.run("nova-manage", "nova-api", ["cell_v2", "discover_hosts"])
 
         def computes_are_up(self):
@@ -326,7 +326,7 @@ def split_class(base, binary, database, transport, memcached=str, roles=None):
             for program in self.programs.values():
                 program.process.kill()
             for role in list(self.programs):
-                self.programs[role].process.wait(10)
+                self.programs[role].process.wait(120)
                 self.programs.pop(role).socket.close()
 
         def role_log(self, role):

@@ -90,7 +90,7 @@ static int tear_down(void **state)
 
 static void wait_finished(void)
 {
-    for (int i = 0; i < 2000 && !atomic_load(&finished); i++)
+    for (int i = 0; i < 24000 && !atomic_load(&finished); i++)
         clock_sleep_ms(5);
     assert_true(atomic_load(&finished));
 }
@@ -103,7 +103,7 @@ static void steps_run_in_order(void **state)
     assert_null(flow_start(&cx, *state, &plain, "key", NULL, NULL, NULL, NULL));
     wait_finished();
     assert_string_equal(story, "ab.");
-    for (int i = 0; i < 1000 && exists; i++) {
+    for (int i = 0; i < 60000 && exists; i++) {
         assert_null(flow_exists(&cx, *state, "plain", "key", &exists));
         clock_sleep_ms(2);
     }
@@ -155,7 +155,7 @@ static void a_killed_flow_is_resumed(void **state)
         cloud.messages = work_pool_create("messages", 1, 10); /* threads do not come with a fork */
         if (db_open(arena, url, &db) == NULL && db_sync(arena, db, list, 2, NULL) == NULL &&
             flow_start(&cx, db, &plain, "key", "host", NULL, NULL, NULL) == NULL)
-            clock_sleep_ms(20000);
+            clock_sleep_ms(120000);
         _exit(0);
     }
     int status;

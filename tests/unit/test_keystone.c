@@ -172,7 +172,7 @@ static void test_revocation(void **state)
     assert_false(covers(&world, &(struct revocation){ .user_id = "u", .role_id = "x" }, &token));
     assert_true(covers(&world, &(struct revocation){ .domain_id = "d" }, &token)); /* the user's domain */
     assert_false(covers(&world, &(struct revocation){ .domain_id = "e" }, &token));
-    token.claims.issued_us = now + 2000000; /* issued after the event */
+    token.claims.issued_us = now + 3600 * 1000000LL; /* issued after the event */
     assert_false(covers(&world, &(struct revocation){ .user_id = "u" }, &token));
     world_close(&world);
 }
