@@ -34,7 +34,7 @@
 #define SUBNET  "aaaaaaaa-2222-4333-8444-555555555555"
 #define DHCP    "dddddddd-dd01-4333-8444-555555555555"
 
-enum { HOSTS = 2, GUESTS = 4, SKIPPED = 77, MTU = 1400, MOST_NAMESPACES = 100 };
+enum { HOSTS = 2, GUESTS = 4, SKIPPED = 77, MTU = 1400, MOST_NAMESPACES = 100, TRIES = 30 };
 
 struct host {
     const char *netns;
@@ -84,7 +84,7 @@ static void must(const char *what, struct fault *fault)
 static bool runs(const char *netns, const char *const *argv, const char **ret_output)
 {
     struct process_result result = { 0 };
-    struct fault *fault = process_run(arena, &(struct process){ .argv = argv, .netns = netns, .timeout_ms = 15000,
+    struct fault *fault = process_run(arena, &(struct process){ .argv = argv, .netns = netns, .timeout_ms = 120000,
         .any_exit = true }, &result);
     if (ret_output != NULL)
         *ret_output = result.output != NULL ? result.output : "";
@@ -96,9 +96,28 @@ static bool pings(const char *netns, const char *from, const char *to)
     return runs(netns, ARGV("busybox", "ping", "-c", "1", "-W", "1", "-I", from, to), NULL);
 }
 
+/* For what must pass, sooner or later: a busy machine loses a second. */
+static bool reaches(const char *netns, const char *from, const char *to)
+{
+    for (int i = 0; i < TRIES; i++)
+        if (pings(netns, from, to))
+            return true;
+    return false;
+}
+
 static bool fetches(const char *netns, const char *url, const char **ret_output)
 {
     return runs(netns, ARGV("timeout", "3", "busybox", "wget", "-q", "-O", "-", url), ret_output);
+}
+
+static bool gets(const char *netns, const char *url, const char **ret_output)
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (runs(netns, ARGV("timeout", "20", "busybox", "wget", "-q", "-O", "-", url), ret_output))
+            return true;
+        clock_sleep_ms(100);
+    }
+    return false;
 }
 
 /* Names. */
@@ -303,12 +322,17 @@ static void write_lease_script(const char *path)
     close(fd);
 }
 
-static const char *lease(const struct guest *guest)
+static const char *lease_within(const struct guest *guest, const char *seconds)
 {
     const char *output, *script = arena_printf(arena, "%s/lease.sh", dir);
-    runs(guest->netns, ARGV("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-O", "mtu", "-O",
+    runs(guest->netns, ARGV("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", seconds, "-T", "1", "-O", "mtu", "-O",
         "staticroutes", "-s", script), &output);
     return output;
+}
+
+static const char *lease(const struct guest *guest)
+{
+    return lease_within(guest, "60");
 }
 
 static void test_dhcp(void)
@@ -322,9 +346,8 @@ static void test_dhcp(void)
     check("DHCP option 3: router", strstr(first, "router=198.18.100.1") != NULL);
     check("DHCP option 121: metadata route", strstr(first, "169.254.169.254/32 198.18.100.2") != NULL);
     check("second guest gets its own", strstr(lease(&guests[1]), "ip=198.18.100.12 ") != NULL);
-    check("a port that the server does not know gets nothing", strstr(lease(&guests[2]), "ip=") == NULL);
+    check("a port that the server does not know gets nothing", strstr(lease_within(&guests[2], "5"), "ip=") == NULL);
     check("a new port is a reload", dhcp_run(4) == DHCP_RELOADED);
-    clock_sleep_ms(100);
     check("guest on the other host gets its address over VXLAN", strstr(lease(&guests[2]), "ip=198.18.100.13 ") != NULL);
     guests[2].mac = "fa:16:3e:00:00:33"; /* deleted, and another got its address */
     plug(&guests[2]);
@@ -335,8 +358,12 @@ static void test_dhcp(void)
     struct dhcp_config config = dhcp_config();
     pid_t pid = process_read_pid(arena_printf(arena, "%s/" NETWORK "/pid", config.dir));
     kill(pid, SIGKILL);
-    check("a killed dnsmasq is started again", dhcp_run(4) == DHCP_STARTED);
-    clock_sleep_ms(200);
+    enum dhcp_change outcome = DHCP_UNCHANGED; /* until it is dead: its end takes a moment */
+    for (int i = 0; i < 1000 && outcome == DHCP_UNCHANGED; i++) {
+        clock_sleep_ms(20);
+        outcome = dhcp_run(4);
+    }
+    check("a killed dnsmasq is started again", outcome == DHCP_STARTED);
     check("lease from the new one", strstr(lease(&guests[0]), "ip=198.18.100.11 ") != NULL);
 }
 
@@ -353,14 +380,15 @@ static void serve_metadata(void *context, struct arena *request_arena, const str
 
 static bool slow_clients_do_not_block(void)
 {
-    const char *silent = arena_printf(arena, "for i in 1 2 3 4 5 6 7 8; do (printf 'GET /slow HT'; sleep 4) | "
-        "busybox nc -w 4 169.254.169.254 80 & done; sleep 0.3");
+    const char *silent = arena_printf(arena, "for i in 1 2 3 4 5 6 7 8; do (printf 'GET /slow HT'; sleep 100) | "
+        "busybox nc -w 100 169.254.169.254 80 & done; wait");
     pid_t pid;
     must("slow", process_spawn(arena, &(struct process){ .argv = ARGV("sh", "-c", silent), .netns = guests[1].netns }, NULL,
         &pid));
     clock_sleep_ms(500);
     const char *output;
-    bool good = fetches(guests[0].netns, "http://169.254.169.254/quick", &output) && strstr(output, "/quick") != NULL;
+    bool good = runs(guests[0].netns, ARGV("timeout", "50", "busybox", "wget", "-q", "-O", "-",
+        "http://169.254.169.254/quick"), &output) && strstr(output, "/quick") != NULL;
     kill(-pid, SIGKILL);
     waitpid(pid, NULL, 0);
     return good;
@@ -372,21 +400,23 @@ static void test_metadata(void)
     struct dhcp_config config = dhcp_config();
     struct listener *listener = listener_create(serve_metadata, NULL, 2);
     must("metadata", listener_add(arena, listener, NETWORK, dhcp_netns(arena, &config, NETWORK), "169.254.169.254", 80));
-    bool got = fetches(guests[0].netns, "http://169.254.169.254/openstack/latest/meta_data.json", &output);
+    bool got = gets(guests[0].netns, "http://169.254.169.254/openstack/latest/meta_data.json", &output);
     check("metadata through 169.254.169.254, network and guest known",
         got && strcmp(output, NETWORK " 198.18.100.11 /openstack/latest/meta_data.json forwarded=no") == 0);
-    got = fetches(guests[2].netns, "http://169.254.169.254/x", &output);
+    got = gets(guests[2].netns, "http://169.254.169.254/x", &output);
     check("metadata from the other host", got && strstr(output, " 198.18.100.13 /x") != NULL);
-    runs(guests[0].netns, ARGV("timeout", "3", "busybox", "wget", "-q", "-O", "-", "--header", "X-Forwarded-For: 1.2.3.4",
+    runs(guests[0].netns, ARGV("timeout", "60", "busybox", "wget", "-q", "-O", "-", "--header", "X-Forwarded-For: 1.2.3.4",
         "http://169.254.169.254/y"), &output);
     check("a guest cannot forge X-Forwarded-For", strstr(output, "forwarded=no") != NULL);
     check("404 arrives as one", !fetches(guests[0].netns, "http://169.254.169.254/none", &output));
     check("slow guests do not block others", slow_clients_do_not_block());
     must("metadata", listener_add(arena, listener, NETWORK, dhcp_netns(arena, &config, NETWORK), "169.254.169.254", 80));
-    check("listening again changes nothing", fetches(guests[0].netns, "http://169.254.169.254/z", &output));
+    check("listening again changes nothing", gets(guests[0].netns, "http://169.254.169.254/z", &output));
     listener_remove(listener, NETWORK);
-    clock_sleep_ms(50);
-    check("removed: nobody answers", !fetches(guests[0].netns, "http://169.254.169.254/z", &output));
+    bool answers = true;
+    for (int i = 0; i < TRIES && answers; i++)
+        answers = fetches(guests[0].netns, "http://169.254.169.254/z", &output);
+    check("removed: nobody answers", !answers);
     listener_destroy(listener);
 }
 
@@ -405,21 +435,21 @@ static void test_groups(void)
     for (int i = 0; i < 3; i++)
         serve_http(ports[i], &pids[i]);
     clock_sleep_ms(300);
-    check("ping allowed from the remote group", pings(guests[0].netns, guests[0].ip, guests[1].ip));
-    check("ping allowed from the remote group's other host", pings(guests[2].netns, guests[2].ip, guests[1].ip));
+    check("ping allowed from the remote group", reaches(guests[0].netns, guests[0].ip, guests[1].ip));
+    check("ping allowed from the remote group's other host", reaches(guests[2].netns, guests[2].ip, guests[1].ip));
     check("ping against no rule is dropped", !pings(guests[1].netns, guests[1].ip, guests[0].ip));
-    check("TCP port in the range", fetches(guests[0].netns, "http://198.18.100.12:8005/lease.sh", NULL));
-    check("TCP port in the range, other host", fetches(guests[2].netns, "http://198.18.100.12:8005/lease.sh", NULL));
-    check("TCP port of the remote group", fetches(guests[0].netns, "http://198.18.100.12:9001/lease.sh", NULL));
+    check("TCP port in the range", gets(guests[0].netns, "http://198.18.100.12:8005/lease.sh", NULL));
+    check("TCP port in the range, other host", gets(guests[2].netns, "http://198.18.100.12:8005/lease.sh", NULL));
+    check("TCP port of the remote group", gets(guests[0].netns, "http://198.18.100.12:9001/lease.sh", NULL));
     check("TCP port without a rule is dropped", !fetches(guests[0].netns, "http://198.18.100.12:7000/lease.sh", NULL));
     icmp_allowed = false;
     check("removing a rule changes flows", agent_run(&hosts[0]) > 0);
     check("ping is dropped now", !pings(guests[0].netns, guests[0].ip, guests[1].ip));
-    check("TCP still passes", fetches(guests[0].netns, "http://198.18.100.12:8005/lease.sh", NULL));
+    check("TCP still passes", gets(guests[0].netns, "http://198.18.100.12:8005/lease.sh", NULL));
     must("flush", conntrack_flush(arena, hosts[0].daemon.dir, 1));
     icmp_allowed = true;
     agent_run(&hosts[0]);
-    check("ping passes with the rule again", pings(guests[0].netns, guests[0].ip, guests[1].ip));
+    check("ping passes with the rule again", reaches(guests[0].netns, guests[0].ip, guests[1].ip));
     for (int i = 0; i < 3; i++)
         process_end(pids[i], 1000);
 }
@@ -430,18 +460,18 @@ static void test_spoofing(void)
     const char *ip = arena_printf(arena, "%s/24", g->ip);
     must("address", link_set_addresses(arena, g->netns, "eth0", ARGV(ip, "198.18.100.99/24"), 2));
     check("another source address is dropped", !pings(g->netns, "198.18.100.99", guests[1].ip));
-    check("its own still passes", pings(g->netns, g->ip, guests[1].ip));
+    check("its own still passes", reaches(g->netns, g->ip, guests[1].ip));
     must("address", link_set_addresses(arena, g->netns, "eth0", ARGV(ip), 1));
     must("mac", link_set(arena, g->netns, "eth0", &(struct link_settings){ .mac = "fa:16:3e:00:00:99" }));
     check("another source MAC is dropped", !pings(g->netns, g->ip, guests[1].ip));
     must("mac", link_set(arena, g->netns, "eth0", &(struct link_settings){ .mac = g->mac }));
-    check("its own passes again", pings(g->netns, g->ip, guests[1].ip));
+    check("its own passes again", reaches(g->netns, g->ip, guests[1].ip));
 }
 
 static void test_flat(void)
 {
     must("address", link_set_addresses(arena, guests[3].netns, "eth0", ARGV("198.18.101.14/24"), 1));
-    check("flat network reaches the outside", pings(guests[3].netns, guests[3].ip, "198.18.101.1"));
+    check("flat network reaches the outside", reaches(guests[3].netns, guests[3].ip, "198.18.101.1"));
     check("the outside cannot begin", !pings(outside(), "198.18.101.1", guests[3].ip));
     check("networks are apart", !pings(guests[3].netns, guests[3].ip, guests[1].ip));
 }
@@ -461,20 +491,15 @@ static void test_restart(void)
     int watch = ovs_daemon_watch(&h->daemon);
     kill(before.vswitchd_pid, SIGKILL);
     struct pollfd ended = { watch, POLLIN, 0 };
-    check("the end of ovs-vswitchd is noticed at once", poll(&ended, 1, 5000) == 1 && ovs_daemon_watch(&h->daemon) < 0);
+    check("the end of ovs-vswitchd is noticed at once", poll(&ended, 1, 60000) == 1 && ovs_daemon_watch(&h->daemon) < 0);
     close(watch);
     must("restart", ovs_daemon_ensure(arena, &h->daemon, &after));
     check("and started again", after.restarted && after.ovsdb_pid == before.ovsdb_pid);
     stop_host(h);
     start_host(0);
     check("flows are restored", agent_run(h) > 0);
-    bool back = false;
-    for (int i = 0; i < 5 && !back; i++)
-        back = pings(guests[0].netns, guests[0].ip, guests[1].ip);
-    check("guests talk again", back);
-    for (int i = 0, good = 0; i < 5 && (back = good) == 0; i++)
-        good = pings(guests[2].netns, guests[2].ip, guests[1].ip);
-    check("over VXLAN, too", pings(guests[2].netns, guests[2].ip, guests[1].ip));
+    check("guests talk again", reaches(guests[0].netns, guests[0].ip, guests[1].ip));
+    check("over VXLAN, too", reaches(guests[2].netns, guests[2].ip, guests[1].ip));
 }
 
 static bool has_link(const char *netns, const char *name)
@@ -497,7 +522,7 @@ static void test_monitor(void)
     must("monitor", ovsdb_monitor(arena, db, json_pack("{s:[s,s]}", "Interface", "name", "ofport"), count_change, NULL));
     struct switch_port port = { .bridge = "br-int", .name = "watched", .type = "internal", .tag = 4 };
     must("port", switch_ensure_port(arena, &h->sw, &port, NULL));
-    for (int i = 0; i < 10 && changes_seen == 0; i++)
+    for (int i = 0; i < 300 && changes_seen == 0; i++)
         must("poll", ovsdb_poll(arena, db, 200));
     check("a new port is told by the monitor", changes_seen > 0);
     must("port", switch_delete_port(arena, &h->sw, "watched"));

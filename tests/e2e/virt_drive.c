@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BOOT_MS = 180000, EVENT_MS = 10000 };
+enum { BOOT_MS = 600000, EVENT_MS = 120000 };
 
 static const char *const event_names[] = { "stopped", "started", "paused", "resumed", "suspended", "reconnected" };
 

@@ -14,6 +14,7 @@
 #include "oslo/middleware.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -552,6 +553,19 @@ static void finish_requests(struct http_server *server, int grace_s)
     }
 }
 
+/* Clients whose connection stands, in the kernel's queue: closing the socket would reset them with their requests. */
+static void take_waiting(const struct port *p, MHD_socket listening)
+{
+    for (;;) {
+        struct sockaddr_storage from;
+        socklen_t length = sizeof(from);
+        int fd = accept4(listening, (struct sockaddr *)&from, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        MHD_add_connection(p->daemon, fd, (struct sockaddr *)&from, length); /* closes it when it cannot */
+    }
+}
+
 void http_server_destroy(struct http_server *server, int grace_s)
 {
     if (server == NULL)
@@ -559,8 +573,11 @@ void http_server_destroy(struct http_server *server, int grace_s)
     atomic_store(&server->closing, true);
     for (struct port *p = server->ports; p != NULL; p = p->next) {
         MHD_socket listening = MHD_quiesce_daemon(p->daemon);
-        if (listening != MHD_INVALID_SOCKET)
-            close(listening);
+        if (listening == MHD_INVALID_SOCKET)
+            continue;
+        if (fcntl(listening, F_SETFL, O_NONBLOCK) == 0)
+            take_waiting(p, listening);
+        close(listening);
     }
     finish_requests(server, grace_s);
     atomic_store(&server->stopping, true);
