@@ -46,6 +46,13 @@ struct fault *edit_commit(struct edit *edit, struct fault *(*run)(struct tx *tx,
     return NULL;
 }
 
+struct fault *edit_given(struct request *rq, const char *name, const struct schema *schema, const char *id, json_t **ret)
+{
+    TRY(keystone_member(rq, name, ret));
+    TRY(keystone_check(rq, schema, *ret));
+    return entity_same_id(rq, *ret, id);
+}
+
 struct fault *edit_insert(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
@@ -53,14 +60,16 @@ struct fault *edit_insert(struct tx *tx, void *argument)
     return entity_insert(tx, edit->entity, edit->document);
 }
 
+struct fault *edit_find(struct tx *tx, const struct edit *edit, json_t **ret)
+{
+    TRY(entity_load(tx, edit->entity, edit->id, ret));
+    return *ret != NULL ? NULL : entity_missing(RQ(edit->rq), edit->entity, edit->id);
+}
+
 struct fault *edit_merge(struct tx *tx, struct edit *edit, json_t **ret_old)
 {
-    struct context *cx = RQ(edit->rq);
-
-    TRY(entity_load(tx, edit->entity, edit->id, ret_old));
-    if (*ret_old == NULL)
-        return entity_missing(cx, edit->entity, edit->id);
-    TRY(entity_mutable(cx, edit->entity, *ret_old, edit->given));
+    TRY(edit_find(tx, edit, ret_old));
+    TRY(entity_mutable(RQ(edit->rq), edit->entity, *ret_old, edit->given));
     edit->document = entity_merge(tx_arena(tx), edit->entity, *ret_old, edit->given);
     return NULL;
 }

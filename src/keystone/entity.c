@@ -422,6 +422,13 @@ json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id)
     return draft;
 }
 
+void entity_default(json_t *document, const char *name, json_t *value)
+{
+    if (json_object_get(document, name) == NULL)
+        json_object_set(document, name, value);
+    json_decref(value);
+}
+
 void entity_strip_name(json_t *document)
 {
     const char *name = json_string_value(json_object_get(document, "name"));

@@ -107,6 +107,9 @@ json_t *entity_merge(struct arena *arena, const struct entity *entity, const jso
 /* A copy of a request's object that may be changed, with a new id when it has none. */
 json_t *entity_draft(struct request *rq, const json_t *given, bool keep_id);
 
+/* What a member is when the request says nothing of it. `value` is a new reference. */
+void entity_default(json_t *document, const char *name, json_t *value);
+
 /* Takes the blanks around `name` away. */
 void entity_strip_name(json_t *document);
 

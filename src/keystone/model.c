@@ -209,6 +209,14 @@ struct fault *domain_find(struct tx *tx, const char *id, struct project **ret)
     return NULL;
 }
 
+struct fault *domain_need(struct tx *tx, struct context *cx, const char *id)
+{
+    struct project *domain;
+
+    TRY(domain_find(tx, id, &domain));
+    return domain != NULL ? NULL : keystone_not_found(cx, "domain", id);
+}
+
 struct fault *domain_find_name(struct tx *tx, const char *name, struct project **ret)
 {
     return project_find_name(tx, DOMAIN_ROOT, name, ret);

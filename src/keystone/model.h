@@ -43,6 +43,8 @@ struct fault *group_find(struct tx *tx, const char *id, struct group **ret);
 struct fault *project_find(struct tx *tx, const char *id, struct project **ret);
 struct fault *project_find_name(struct tx *tx, const char *domain_id, const char *name, struct project **ret);
 struct fault *domain_find(struct tx *tx, const char *id, struct project **ret);
+/* 404 when there is no such domain. */
+struct fault *domain_need(struct tx *tx, struct context *cx, const char *id);
 struct fault *domain_find_name(struct tx *tx, const char *name, struct project **ret);
 
 /* The projects above one, nearest first, the domain last and left out. */

@@ -78,12 +78,9 @@ static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
     const char *domain_id = json_text_at(edit->document, "domain_id");
-    struct project *domain;
 
     if (domain_id != NULL) {
-        TRY(domain_find(tx, domain_id, &domain));
-        if (domain == NULL)
-            return keystone_not_found(RQ(edit->rq), "domain", domain_id);
+        TRY(domain_need(tx, RQ(edit->rq), domain_id));
     }
     return edit_insert(tx, edit);
 }
@@ -98,10 +95,8 @@ static struct fault *role_create(struct request *rq)
     json_t *draft = entity_draft(rq, given, false);
     if (!of_domain(draft))
         json_object_set_new(draft, "domain_id", json_null());
-    if (json_object_get(draft, "description") == NULL)
-        json_object_set_new(draft, "description", json_null());
-    if (json_object_get(draft, "options") == NULL)
-        json_object_set_new(draft, "options", json_object());
+    entity_default(draft, "description", json_null());
+    entity_default(draft, "options", json_object());
     struct edit edit = { .rq = rq, .entity = &role_entity, .document = draft };
     rq->status = 201;
     return edit_commit(&edit, create_run, true);
@@ -125,9 +120,7 @@ static struct fault *role_update(struct request *rq)
     json_t *given, *role;
 
     TRY(role_of_path(rq, "identity:update_role", "identity:update_domain_role", &role));
-    TRY(keystone_member(rq, "role", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "role", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &role_entity, .id = id, .given = given }, update_run, true);
 }
 
@@ -136,9 +129,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &role_entity, edit->id, &old));
-    if (old == NULL)
-        return keystone_not_found(RQ(edit->rq), "role", edit->id);
+    TRY(edit_find(tx, edit, &old));
     TRY(entity_mutable(RQ(edit->rq), &role_entity, old, NULL));
     TRY(app_creds_end_of_role(tx, edit->id));
     TRY(sql_exec(tx, "DELETE FROM assignment WHERE role_id = ?", BIND(TEXT(edit->id))));

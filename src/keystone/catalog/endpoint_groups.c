@@ -101,8 +101,7 @@ static struct fault *group_create(struct request *rq)
         return keystone_invalid(RQ(rq), "filters field is required and cannot be empty");
     TRY(check_filters(rq, given));
     json_t *draft = entity_draft(rq, given, false);
-    if (json_object_get(draft, "description") == NULL)
-        json_object_set_new(draft, "description", json_null());
+    entity_default(draft, "description", json_null());
     struct edit edit = { .rq = rq, .entity = &endpoint_group, .document = draft };
     rq->status = 201;
     return edit_commit(&edit, edit_insert, true);
@@ -126,9 +125,7 @@ static struct fault *group_delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &endpoint_group, edit->id, &old));
-    if (old == NULL)
-        return entity_missing(RQ(edit->rq), &endpoint_group, edit->id);
+    TRY(edit_find(tx, edit, &old));
     TRY(sql_exec(tx, "DELETE FROM project_endpoint_group WHERE endpoint_group_id = ?", BIND(TEXT(edit->id))));
     return entity_erase(tx, &endpoint_group, edit->id);
 }

@@ -65,9 +65,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &policy, edit->id, &old));
-    if (old == NULL)
-        return entity_missing(RQ(edit->rq), &policy, edit->id);
+    TRY(edit_find(tx, edit, &old));
     TRY(sql_exec(tx, "DELETE FROM policy_association WHERE policy_id = ?", BIND(TEXT(edit->id))));
     return entity_erase(tx, &policy, edit->id);
 }

@@ -64,8 +64,7 @@ static struct fault *settle_region(struct tx *tx, struct context *cx, json_t *do
         if (found == NULL)
             return keystone_expecting(cx, "endpoint region_id", "region table");
     }
-    if (json_object_get(document, "region_id") == NULL)
-        json_object_set_new(document, "region_id", json_null());
+    entity_default(document, "region_id", json_null());
     json_object_set(document, "region", json_object_get(document, "region_id"));
     const char *service_id = json_text_at(given, "service_id");
     if (service_id == NULL)
@@ -92,8 +91,7 @@ static struct fault *endpoint_create(struct request *rq)
     if (!catalog_url(NULL, json_text_at(given, "url"), NULL, NULL))
         return keystone_invalid(RQ(rq), "Cannot create an endpoint with an invalid URL: %s.", json_text_at(given, "url"));
     json_t *draft = entity_draft(rq, given, false);
-    if (json_object_get(draft, "enabled") == NULL)
-        json_object_set_new(draft, "enabled", json_true());
+    entity_default(draft, "enabled", json_true());
     struct edit edit = { .rq = rq, .entity = &endpoint_entity, .document = draft, .given = given };
     rq->status = 201;
     return edit_commit(&edit, create_run, true);
@@ -116,9 +114,7 @@ static struct fault *endpoint_update(struct request *rq)
 
     UNLESS_TEMPLATED(rq, TEMPLATED_ENDPOINT, request_argument(rq, "endpoint_id"));
     TRY(entity_enforce(rq, &endpoint_entity, id));
-    TRY(keystone_member(rq, "endpoint", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "endpoint", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = id, .given = given }, update_run, true);
 }
 
@@ -134,9 +130,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &endpoint_entity, edit->id, &old));
-    if (old == NULL)
-        return keystone_not_found(RQ(edit->rq), "endpoint", edit->id);
+    TRY(edit_find(tx, edit, &old));
     return endpoint_erase(tx, edit->id);
 }
 

@@ -77,8 +77,7 @@ static void describe(json_t *document)
 
     if (description == NULL || json_is_null(description))
         json_object_set_new(document, "description", json_string(""));
-    if (json_object_get(document, "parent_region_id") == NULL)
-        json_object_set_new(document, "parent_region_id", json_null());
+    entity_default(document, "parent_region_id", json_null());
 }
 
 static struct fault *region_create(struct request *rq)
@@ -122,9 +121,7 @@ static struct fault *region_update(struct request *rq)
     json_t *given;
 
     UNLESS_TEMPLATED(rq, TEMPLATED_REGION, request_argument(rq, "region_id"));
-    TRY(keystone_member(rq, "region", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "region", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &region, .id = id, .given = given }, update_run, true);
 }
 

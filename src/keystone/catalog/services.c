@@ -46,10 +46,8 @@ static struct fault *service_create(struct request *rq)
     TRY(keystone_member(rq, "service", &given));
     TRY(keystone_check(rq, &create_schema, given));
     json_t *draft = entity_draft(rq, given, false);
-    if (json_object_get(draft, "enabled") == NULL)
-        json_object_set_new(draft, "enabled", json_true());
-    if (json_object_get(draft, "name") == NULL)
-        json_object_set_new(draft, "name", json_string(""));
+    entity_default(draft, "enabled", json_true());
+    entity_default(draft, "name", json_string(""));
     struct edit edit = { .rq = rq, .entity = &service, .document = draft };
     rq->status = 201;
     return edit_commit(&edit, edit_insert, true);
@@ -61,9 +59,7 @@ static struct fault *service_update(struct request *rq)
     json_t *given;
 
     UNLESS_TEMPLATED(rq, TEMPLATED_SERVICE, request_argument(rq, "service_id"));
-    TRY(keystone_member(rq, "service", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "service", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &service, .id = id, .given = given }, edit_update, true);
 }
 
@@ -72,9 +68,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &service, edit->id, &old));
-    if (old == NULL)
-        return keystone_not_found(RQ(edit->rq), "service", edit->id);
+    TRY(edit_find(tx, edit, &old));
     TRY(sql_exec(tx, "DELETE FROM project_endpoint WHERE endpoint_id IN (SELECT id FROM endpoint WHERE service_id = ?)",
         BIND(TEXT(edit->id))));
     TRY(sql_exec(tx, "DELETE FROM policy_association WHERE service_id = ? OR endpoint_id IN (SELECT id FROM endpoint WHERE"

@@ -85,9 +85,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *present;
 
-    TRY(entity_load(tx, edit->entity, edit->id, &present));
-    if (present == NULL)
-        return entity_missing(RQ(edit->rq), edit->entity, edit->id);
+    TRY(edit_find(tx, edit, &present));
     return entity_erase(tx, edit->entity, edit->id);
 }
 
@@ -150,12 +148,9 @@ static struct fault *provider_create(struct request *rq)
     TRY(keystone_check(rq, &create_schema, given));
     TRY(keystone_check_id(RQ(rq), id));
     json_object_set_new(given, "id", json_string(id));
-    if (json_object_get(given, "enabled") == NULL)
-        json_object_set_new(given, "enabled", json_false());
-    if (json_object_get(given, "description") == NULL)
-        json_object_set_new(given, "description", json_null());
-    if (json_object_get(given, "relay_state_prefix") == NULL)
-        json_object_set_new(given, "relay_state_prefix", json_null());
+    entity_default(given, "enabled", json_false());
+    entity_default(given, "description", json_null());
+    entity_default(given, "relay_state_prefix", json_null());
     settle_prefix(rq, given);
     rq->status = 201;
     return edit_commit(&(struct edit){ .rq = rq, .entity = &service_provider, .id = id, .document = given }, insert_run, true);

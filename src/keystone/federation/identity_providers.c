@@ -148,12 +148,9 @@ static struct fault *change(struct request *rq, const char *member, const struct
 static struct fault *settle_domain(struct tx *tx, struct context *cx, json_t *idp)
 {
     const char *domain_id = json_text_at(idp, "domain_id");
-    struct project *domain;
 
-    if (domain_id != NULL && domain_id[0] != '\0') {
-        TRY(domain_find(tx, domain_id, &domain));
-        return domain != NULL ? NULL : keystone_not_found(cx, "domain", domain_id);
-    }
+    if (domain_id != NULL && domain_id[0] != '\0')
+        return domain_need(tx, cx, domain_id);
     json_t *made = json_keep(tx_arena(tx), json_object());
     const char *id = uuid_new_hex(tx_arena(tx));
     json_object_set_new(made, "id", json_string(id));

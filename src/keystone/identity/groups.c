@@ -72,11 +72,8 @@ static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
     const char *domain_id = json_text_at(edit->document, "domain_id");
-    struct project *domain;
 
-    TRY(domain_find(tx, domain_id, &domain));
-    if (domain == NULL)
-        return keystone_not_found(RQ(edit->rq), "domain", domain_id);
+    TRY(domain_need(tx, RQ(edit->rq), domain_id));
     return edit_insert(tx, edit);
 }
 
@@ -102,10 +99,8 @@ static struct fault *group_create(struct request *rq)
     TRY(request_enforce(rq, rq->route->policy, POLICY_TARGET({ "target.group.domain_id", json_text_at(given, "domain_id") })));
     TRY(keystone_check(rq, &create_schema, given));
     json_t *draft = entity_draft(rq, given, false);
-    if (json_object_get(draft, "domain_id") == NULL)
-        json_object_set_new(draft, "domain_id", json_string(keystone_default_domain(rq)));
-    if (json_object_get(draft, "description") == NULL)
-        json_object_set_new(draft, "description", json_string(""));
+    entity_default(draft, "domain_id", json_string(keystone_default_domain(rq)));
+    entity_default(draft, "description", json_string(""));
     entity_strip_name(draft);
     TRY(check_length(rq, draft));
     TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, NULL, json_text_at(draft, "domain_id")));
@@ -133,9 +128,7 @@ static struct fault *group_update(struct request *rq)
     json_t *given;
 
     TRY(enforce(rq, NULL, NULL));
-    TRY(keystone_member(rq, "group", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "group", &update_schema, id, &given));
     TRY(check_length(rq, given));
     TRY(directory_refuse_change(rq, DIRECTORY_GROUPS, id, NULL));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &group_entity, .id = id, .given = given }, update_run, true);

@@ -213,13 +213,10 @@ static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
     const char *id = json_text_at(edit->given, "id"), *domain_id = json_text_at(edit->given, "domain_id");
-    struct project *domain;
     json_t *stored;
 
     edit->document = edit->given;
-    TRY(domain_find(tx, domain_id, &domain));
-    if (domain == NULL)
-        return keystone_not_found(RQ(edit->rq), "domain", domain_id);
+    TRY(domain_need(tx, RQ(edit->rq), domain_id));
     TRY(check_default_project(tx, RQ(edit->rq), edit->document));
     TRY(entity_insert(tx, &user_entity, edit->document));
     TRY(sql_exec(tx, "UPDATE `user` SET created_at = ? WHERE id = ?",
@@ -247,10 +244,8 @@ static struct fault *user_create(struct request *rq)
     json_t *draft = entity_draft(rq, given, false);
     TRY(hash_given(rq, draft, &hash));
     json_object_del(draft, "password");
-    if (json_object_get(draft, "domain_id") == NULL)
-        json_object_set_new(draft, "domain_id", json_string(keystone_default_domain(rq)));
-    if (json_object_get(draft, "enabled") == NULL)
-        json_object_set_new(draft, "enabled", json_true());
+    entity_default(draft, "domain_id", json_string(keystone_default_domain(rq)));
+    entity_default(draft, "enabled", json_true());
     entity_strip_name(draft);
     TRY(directory_refuse_change(rq, DIRECTORY_USERS, NULL, json_text_at(draft, "domain_id")));
     struct edit edit = { .rq = rq, .entity = &user_entity, .given = draft, .document = draft, .more = hash };
@@ -301,9 +296,7 @@ static struct fault *user_update(struct request *rq)
     TRY(enforce(rq, &user));
     if (user == NULL)
         return keystone_not_found(RQ(rq), "user", id);
-    TRY(keystone_member(rq, "user", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "user", &update_schema, id, &given));
     TRY(directory_refuse_change(rq, DIRECTORY_USERS, id, NULL));
     TRY(hash_given(rq, given, &hash));
     return edit_commit(&(struct edit){ .rq = rq, .entity = user_entity_shown(RQ(rq)), .id = id, .given = given,

@@ -353,9 +353,7 @@ static struct fault *limit_update(struct request *rq)
     const char *id = request_argument(rq, "limit_id");
     json_t *given;
 
-    TRY(keystone_member(rq, "limit", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "limit", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &limit_entity, .id = id, .given = given }, update_run, true);
 }
 
@@ -364,9 +362,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &limit_entity, edit->id, &old));
-    if (old == NULL)
-        return entity_missing(RQ(edit->rq), &limit_entity, edit->id);
+    TRY(edit_find(tx, edit, &old));
     return entity_erase(tx, &limit_entity, edit->id);
 }
 

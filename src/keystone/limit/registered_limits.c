@@ -58,12 +58,6 @@ static struct fault *check_unique(struct tx *tx, struct context *cx, const json_
     return count == 0 ? NULL : keystone_conflict(cx, "registered_limit", "Duplicate entry");
 }
 
-static void set_absent(json_t *document, const char *name)
-{
-    if (json_object_get(document, name) == NULL)
-        json_object_set_new(document, name, json_null());
-}
-
 static struct fault *create_run(struct tx *tx, void *argument)
 {
     struct edit *edit = argument;
@@ -85,8 +79,8 @@ static struct fault *limit_create(struct request *rq)
     TRY(keystone_check(rq, &create_schema, given));
     for (size_t i = 0; i < json_array_size(given); i++) {
         json_t *draft = entity_draft(rq, json_array_get(given, i), false);
-        set_absent(draft, "region_id");
-        set_absent(draft, "description");
+        entity_default(draft, "region_id", json_null());
+        entity_default(draft, "description", json_null());
         json_array_append(drafts, draft);
     }
     struct edit edit = { .rq = rq, .entity = &registered_limit_entity, .document = drafts };
@@ -128,9 +122,7 @@ static struct fault *limit_update(struct request *rq)
     const char *id = request_argument(rq, "registered_limit_id");
     json_t *given;
 
-    TRY(keystone_member(rq, "registered_limit", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "registered_limit", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &registered_limit_entity, .id = id, .given = given }, update_run,
         true);
 }
@@ -140,9 +132,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     struct edit *edit = argument;
     json_t *old;
 
-    TRY(entity_load(tx, &registered_limit_entity, edit->id, &old));
-    if (old == NULL)
-        return entity_missing(RQ(edit->rq), &registered_limit_entity, edit->id);
+    TRY(edit_find(tx, edit, &old));
     TRY(check_unused(tx, RQ(edit->rq), edit->id));
     return entity_erase(tx, &registered_limit_entity, edit->id);
 }

@@ -99,13 +99,12 @@ struct fault *domain_config_check(struct context *cx, const json_t *config)
 static struct fault *check_domain(struct request *rq)
 {
     const char *id = request_argument(rq, "domain_id");
-    struct project *domain;
     struct tx *tx;
 
     TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(domain_find(tx, id, &domain));
+    struct fault *fault = domain_need(tx, RQ(rq), id);
     tx_end(tx);
-    return domain != NULL ? NULL : keystone_not_found(RQ(rq), "domain", id);
+    return fault;
 }
 
 /* ---- Storage ---- */

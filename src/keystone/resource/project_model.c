@@ -61,22 +61,15 @@ const char *keystone_default_domain(struct request *rq)
     return config_str(rq->cx.app->config, "identity", "default_domain_id");
 }
 
-static void set_missing(json_t *document, const char *name, json_t *value)
-{
-    if (json_object_get(document, name) == NULL)
-        json_object_set(document, name, value);
-    json_decref(value);
-}
-
 void project_defaults(json_t *document)
 {
-    set_missing(document, "enabled", json_true());
-    set_missing(document, "description", json_string(""));
-    set_missing(document, "domain_id", json_null());
-    set_missing(document, "parent_id", json_null());
-    set_missing(document, "is_domain", json_false());
-    set_missing(document, "options", json_object());
-    set_missing(document, "tags", json_array());
+    entity_default(document, "enabled", json_true());
+    entity_default(document, "description", json_string(""));
+    entity_default(document, "domain_id", json_null());
+    entity_default(document, "parent_id", json_null());
+    entity_default(document, "is_domain", json_false());
+    entity_default(document, "options", json_object());
+    entity_default(document, "tags", json_array());
     entity_strip_name(document);
 }
 

@@ -222,9 +222,7 @@ static struct fault *project_patch(struct request *rq)
     json_t *given;
 
     TRY(enforce(rq));
-    TRY(keystone_member(rq, "project", &given));
-    TRY(keystone_check(rq, &update_schema, given));
-    TRY(entity_same_id(rq, given, id));
+    TRY(edit_given(rq, "project", &update_schema, id, &given));
     return edit_commit(&(struct edit){ .rq = rq, .entity = &project_entity, .id = id, .given = given }, update_run, true);
 }
 
