@@ -176,9 +176,8 @@ struct fault *dhcp_networks_info(struct context *cx, void *owner, const json_t *
         "d.network_id = n.id JOIN agents a "
         "ON a.id = d.agent_id WHERE a.host = ? AND n.admin_state_up = 1 ORDER BY n.id", BIND(TEXT(work.host))));
     while (rows_next(rows))
-        json_array_append_new(networks, json_pack("{s:s, s:s?, s:I}", "id", rows_text(rows, 0), "project_id",
-            rows_text(rows, 1), "mtu",
-            (json_int_t)rows_int(rows, 2)));
+        json_array_append_new(networks, json_pack("{s:s, s:s?, s:I}", "id", rows_text(rows, 0),
+            "project_id", rows_text(rows, 1), "mtu", (json_int_t)rows_int(rows, 2)));
     struct fault *fault = rows_fault(rows);
     tx_end(tx);
     TRY(fault);

@@ -181,8 +181,7 @@ static json_t *unversioned_payload(struct context *cx, const struct instance *in
         if (json_is_null(json_object_get(data, dates[i])))
             json_object_set_new(data, dates[i], json_string(""));
     json_object_set_new(data, "created_at", json_string(arena_printf(cx->arena, "%s+00:00", clock_text(cx->arena,
-        instance->created_at,
-        CLOCK_SQL))));
+        instance->created_at, CLOCK_SQL))));
     json_t *more = json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "instance_id", instance->uuid,
         "hostname", instance->hostname, "instance_type", json_text_at(flavor, "name"), "instance_flavor_id", instance->flavorid,
         "instance_type_id", (json_int_t)json_int_at(flavor, "id", 0), "memory_mb", (json_int_t)instance->memory_mb, "disk_gb",

@@ -104,8 +104,7 @@ static struct fault *update(struct tx *tx, const struct provider_row *provider, 
         " allocation_ratio = ? WHERE resource_provider_id = ? AND resource_class_id = ?",
         BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(values->total), INT(values->reserved),
             INT(values->min_unit), INT(values->max_unit), INT(values->step_size), REAL(values->allocation_ratio),
-            INT(provider->id),
-            INT(values->class_id)),
+            INT(provider->id), INT(values->class_id)),
         ret_changed);
 }
 

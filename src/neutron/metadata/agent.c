@@ -103,8 +103,7 @@ static void listen_on(struct arena *arena, const struct app *app)
         }
     for (; *networks != NULL; networks++) {
         struct fault *fault = listener_add(arena, agent->listener, *networks, dhcp_netns(arena, &config, *networks),
-            "169.254.169.254",
-            METADATA_PORT);
+            "169.254.169.254", METADATA_PORT);
         if (fault != NULL)
             log_warning("neutron.metadata", "network %s: %s", *networks, fault_text(arena, fault));
         else
@@ -136,8 +135,7 @@ struct fault *metadata_agent_start(struct context *cx)
     agent->app = cx->app;
     agent->listener = listener_create(handle, NULL, (unsigned)config_int(cx->app->config, "DEFAULT", "metadata_workers"));
     agent->waker.periodic = periodic_start(cx->app, "metadata agent", 0, config_int(cx->app->config, "AGENT",
-        "report_interval") * 1000,
-        turn, NULL);
+        "report_interval") * 1000, turn, NULL);
     return NULL;
 }
 

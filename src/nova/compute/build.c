@@ -241,9 +241,8 @@ static struct fault *try_elsewhere(struct flow *flow, const struct fault *why)
     TRY(instance_tell(cx, host, flow->key, &(struct instance_note){ .event_finish = EVENT_BUILD, .fault = why,
         .record_fault = true,
         .changes = json_pack("{s:o}", "network_info", json_array()) }));
-    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:O?}", "instance_uuid", flow->key, "host",
-        host->name,
-        "reason", why->message, "retry", json_object_get(flow->state, "retry")));
+    json_t *arguments = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:O?}", "instance_uuid", flow->key,
+        "host", host->name, "reason", why->message, "retry", json_object_get(flow->state, "retry")));
     return rpc_call(cx, &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_RESCHEDULE, arguments,
         0, NULL);
 }

@@ -96,8 +96,7 @@ struct fault *guest_config_drive(struct context *cx, const struct compute_host *
     for (size_t i = 0; i < count; i++)
         files[i] = (struct config_drive_file){ content[i].path, content[i].data, content[i].length };
     return config_drive_create(cx->arena, path, config_str(cx->app->config, "DEFAULT", "config_drive_format"),
-        "OpenStack Compute",
-        files, count);
+        "OpenStack Compute", files, count);
 }
 
 void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance,

@@ -68,19 +68,17 @@ static json_t *number(int64_t value)
 static json_t *nic_numbers(const struct virt_nic_diagnostics *nic)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mac_address", nic->mac_address,
-        "rx_octets",
-        number(nic->rx_octets), "rx_errors", number(nic->rx_errors), "rx_drop", number(nic->rx_drop), "rx_packets",
-        number(nic->rx_packets), "rx_rate", number(nic->rx_rate), "tx_octets", number(nic->tx_octets), "tx_errors",
-        number(nic->tx_errors), "tx_drop", number(nic->tx_drop), "tx_packets", number(nic->tx_packets), "tx_rate",
-        number(nic->tx_rate));
+        "rx_octets", number(nic->rx_octets), "rx_errors", number(nic->rx_errors), "rx_drop", number(nic->rx_drop),
+        "rx_packets", number(nic->rx_packets), "rx_rate", number(nic->rx_rate), "tx_octets", number(nic->tx_octets),
+        "tx_errors", number(nic->tx_errors), "tx_drop", number(nic->tx_drop), "tx_packets", number(nic->tx_packets),
+        "tx_rate", number(nic->tx_rate));
 }
 
 static json_t *disk_numbers(const struct virt_disk_diagnostics *disk)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "read_bytes", number(disk->read_bytes), "read_requests",
-        number(disk->read_requests), "write_bytes", number(disk->write_bytes), "write_requests",
-        number(disk->write_requests),
-        "errors_count", (json_int_t)disk->errors_count);
+    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "read_bytes", number(disk->read_bytes),
+        "read_requests", number(disk->read_requests), "write_bytes", number(disk->write_bytes),
+        "write_requests", number(disk->write_requests), "errors_count", (json_int_t)disk->errors_count);
 }
 
 struct fault *get_instance_diagnostics(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
@@ -92,23 +90,20 @@ struct fault *get_instance_diagnostics(struct context *cx, void *owner, const js
     TRY(host->compute->driver->diagnostics(host->virt, cx->arena, instance.uuid, &d));
     json_t *cpus = json_array(), *nics = json_array(), *disks = json_array();
     for (size_t i = 0; i < d.cpu_count; i++)
-        json_array_append_new(cpus, json_pack("{s:o, s:o, s:o}", "id", number(d.cpus[i].id), "time",
-            number(d.cpus[i].time),
-            "utilisation", number(d.cpus[i].utilisation)));
+        json_array_append_new(cpus, json_pack("{s:o, s:o, s:o}", "id", number(d.cpus[i].id),
+            "time", number(d.cpus[i].time), "utilisation", number(d.cpus[i].utilisation)));
     for (size_t i = 0; i < d.nic_count; i++)
         json_array_append_new(nics, nic_numbers(&d.nics[i]));
     for (size_t i = 0; i < d.disk_count; i++)
         json_array_append_new(disks, disk_numbers(&d.disks[i]));
     bool drive = instance.config_drive != NULL && instance.config_drive[0] != '\0';
-    *ret_result = json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:o, s:o}}", "state",
-        virt_power_state_name(d.state), "driver", d.driver, "hypervisor", d.hypervisor, "hypervisor_os",
-        d.hypervisor_os, "uptime",
-        (json_int_t)(instance.launched_at > 0 ? (clock_now_us() - instance.launched_at) / 1000000 : 0), "config_drive",
-        drive,
-        "num_cpus", (json_int_t)d.cpu_count, "num_nics", (json_int_t)d.nic_count, "num_disks", (json_int_t)d.disk_count,
-        "cpu_details", cpus, "nic_details", nics, "disk_details", disks, "memory_details", "maximum",
-        number(d.memory_maximum),
-        "used", number(d.memory_used));
+    *ret_result = json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:o, s:o}}",
+        "state", virt_power_state_name(d.state), "driver", d.driver, "hypervisor", d.hypervisor,
+        "hypervisor_os", d.hypervisor_os, "uptime",
+        (json_int_t)(instance.launched_at > 0 ? (clock_now_us() - instance.launched_at) / 1000000 : 0),
+        "config_drive", drive, "num_cpus", (json_int_t)d.cpu_count, "num_nics", (json_int_t)d.nic_count,
+        "num_disks", (json_int_t)d.disk_count, "cpu_details", cpus, "nic_details", nics, "disk_details", disks,
+        "memory_details", "maximum", number(d.memory_maximum), "used", number(d.memory_used));
     return NULL;
 }
 

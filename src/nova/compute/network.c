@@ -61,8 +61,7 @@ static struct fault *only_network(struct context *cx, const struct instance *ins
 {
     json_t *networks;
     TRY(list(cx, "networks", arena_printf(cx->arena, "tenant_id=%s&shared=false", rest_escape(cx->arena,
-        instance->project_id)),
-        &networks));
+        instance->project_id)), &networks));
     json_t *own = networks;
     TRY(list(cx, "networks", "shared=true", &networks));
     size_t count = json_array_size(own) + json_array_size(networks);
@@ -96,8 +95,7 @@ static struct fault *groups_of(struct context *cx, const struct instance *instan
     if (json_array_size(asked) == 0 || (json_array_size(asked) == 1 && first != NULL && strcmp(first, "default") == 0))
         return NULL;
     TRY(neutron(cx, GET, arena_printf(cx->arena, "/v2.0/security-groups?tenant_id=%s", rest_escape(cx->arena,
-        instance->project_id)),
-        NULL, 0, &groups));
+        instance->project_id)), NULL, 0, &groups));
     groups = json_object_get(groups, "security_groups");
     json_t *ids = json_keep(cx->arena, json_array());
     for (size_t i = 0; i < json_array_size(asked); i++) {
@@ -124,8 +122,7 @@ static const char *owner_of(struct context *cx, const struct instance *instance)
 static json_t *binding(struct context *cx, const struct compute_host *host, const struct instance *instance)
 {
     return json_pack("{s:s, s:s, s:s}", "device_id", instance->uuid, "device_owner", owner_of(cx, instance),
-        "binding:host_id",
-        host->name);
+        "binding:host_id", host->name);
 }
 
 static struct fault *take_port(struct context *cx, const struct compute_host *host, const struct instance *instance,
@@ -249,18 +246,15 @@ static json_t *subnet_object(const json_t *subnet, const json_t *port)
     for (size_t i = 0; i < json_array_size(routes); i++) {
         const json_t *route = json_array_get(routes, i);
         json_array_append_new(route_list, json_pack("{s:s?, s:o, s:n, s:{}}", "cidr", text(route, "destination"),
-            "gateway",
-            address_object(text(route, "nexthop"), "gateway"), "interface", "meta"));
+            "gateway", address_object(text(route, "nexthop"), "gateway"), "interface", "meta"));
     }
     const char *gateway = text(subnet, "gateway_ip");
     return json_pack("{s:s?, s:o, s:o, s:o, s:o, s:i, s:{s:b, s:O?, s:O?}}", "cidr", text(subnet, "cidr"), "dns", dns,
-        "gateway",
-        gateway != NULL ? address_object(gateway, "gateway") : json_pack("{s:n, s:s, s:n, s:{}}", "address", "type",
-        "gateway",
-            "version", "meta"),
-        "ips", ips, "routes", route_list, "version", (int)json_int_at(subnet, "ip_version", 4), "meta",
-        "enable_dhcp", json_is_true(json_object_get(subnet, "enable_dhcp")), "ipv6_address_mode",
-        json_object_get(subnet, "ipv6_address_mode"), "ipv6_ra_mode", json_object_get(subnet, "ipv6_ra_mode"));
+        "gateway", gateway != NULL ? address_object(gateway, "gateway") : json_pack("{s:n, s:s, s:n, s:{}}",
+        "address", "type", "gateway", "version", "meta"), "ips", ips, "routes", route_list,
+        "version", (int)json_int_at(subnet, "ip_version", 4), "meta", "enable_dhcp",
+        json_is_true(json_object_get(subnet, "enable_dhcp")), "ipv6_address_mode", json_object_get(subnet,
+        "ipv6_address_mode"), "ipv6_ra_mode", json_object_get(subnet, "ipv6_ra_mode"));
 }
 
 static json_t *network_object(const json_t *network, const json_t *subnets, const json_t *port)
@@ -274,12 +268,12 @@ static json_t *network_object(const json_t *network, const json_t *subnets, cons
             json_array_append_new(list_of, subnet_object(subnet, port));
     }
     const char *type = text(network, "provider:network_type");
-    return json_pack("{s:s, s:s, s:s?, s:o, s:{s:b, s:s?, s:I, s:s?, s:b}}", "id", id, "bridge", "br-int", "label",
-        json_string_value(json_object_get(network, "name")), "subnets", list_of, "meta", "injected", false, "tenant_id",
-        text(network, "tenant_id") != NULL ? text(network, "tenant_id") : text(network, "project_id"), "mtu",
-        (json_int_t)json_int_at(network, "mtu", 0), "physical_network", text(network, "provider:physical_network"),
-        "tunneled",
-        type != NULL && (strcmp(type, "vxlan") == 0 || strcmp(type, "gre") == 0 || strcmp(type, "geneve") == 0));
+    return json_pack("{s:s, s:s, s:s?, s:o, s:{s:b, s:s?, s:I, s:s?, s:b}}", "id", id, "bridge", "br-int",
+        "label", json_string_value(json_object_get(network, "name")), "subnets", list_of, "meta", "injected", false,
+        "tenant_id", text(network, "tenant_id") != NULL ? text(network, "tenant_id") : text(network, "project_id"),
+        "mtu", (json_int_t)json_int_at(network, "mtu", 0), "physical_network", text(network,
+        "provider:physical_network"), "tunneled", type != NULL && (strcmp(type, "vxlan") == 0 || strcmp(type,
+        "gre") == 0 || strcmp(type, "geneve") == 0));
 }
 
 static json_t *vif_object(struct context *cx, const json_t *port, const json_t *network, const json_t *subnets,
@@ -368,9 +362,8 @@ static struct fault *give_back(struct context *cx, const struct instance *instan
     const char *path = arena_printf(cx->arena, "/v2.0/ports/%s", port_id);
     if (!is_preserved(cx, instance, port_id))
         return neutron(cx, DELETE, path, NULL, 404, NULL);
-    json_t *body = json_keep(cx->arena, json_pack("{s:{s:s, s:s, s:s, s:{}}}", "port", "device_id", "", "device_owner",
-        "",
-        "binding:host_id", "", "binding:profile"));
+    json_t *body = json_keep(cx->arena, json_pack("{s:{s:s, s:s, s:s, s:{}}}", "port", "device_id", "",
+        "device_owner", "", "binding:host_id", "", "binding:profile"));
     return neutron(cx, PUT, path, body, 404, NULL);
 }
 

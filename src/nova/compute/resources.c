@@ -78,9 +78,8 @@ static void add_inventory(struct context *cx, json_t *to, const char *name, int6
 {
     if (total > 0)
         json_object_set_new(to, name, json_pack("{s:I, s:I, s:i, s:I, s:i, s:f}", "total", (json_int_t)total,
-            "reserved",
-            (json_int_t)reserved, "min_unit", 1, "max_unit", (json_int_t)total, "step_size", 1, "allocation_ratio",
-            ratio));
+            "reserved", (json_int_t)reserved, "min_unit", 1, "max_unit", (json_int_t)total, "step_size", 1,
+            "allocation_ratio", ratio));
 }
 
 /* An unset ratio is the initial one, as nova has it. */
@@ -100,8 +99,7 @@ static json_t *inventories(struct context *cx, const struct virt_resources *have
     add_inventory(cx, all, "MEMORY_MB", memory, reserved < memory ? reserved : 0,
         ratio_of(config, "ram_allocation_ratio", "initial_ram_allocation_ratio"));
     add_inventory(cx, all, "DISK_GB", (int64_t)have->local_gb, config_int(config, "DEFAULT",
-        "reserved_host_disk_mb") / 1024,
-        ratio_of(config, "disk_allocation_ratio", "initial_disk_allocation_ratio"));
+        "reserved_host_disk_mb") / 1024, ratio_of(config, "disk_allocation_ratio", "initial_disk_allocation_ratio"));
     return all;
 }
 

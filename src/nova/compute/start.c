@@ -44,8 +44,7 @@ static struct fault *bring_back(struct context *cx, struct compute_host *host, c
     }
     log_warning("nova.compute", "Instance %s does not run any more: it is stopped.", instance->uuid);
     return instance_tell(cx, host, instance->uuid, &(struct instance_note){ .changes = json_pack("{s:s, s:i}",
-        "vm_state",
-        VM_STOPPED, "power_state", (int)VIRT_SHUTDOWN), .expected = STATES("") });
+        "vm_state", VM_STOPPED, "power_state", (int)VIRT_SHUTDOWN), .expected = STATES("") });
 }
 
 static struct fault *recover_one(struct context *cx, struct compute_host *host, const struct instance *instance)

@@ -32,10 +32,9 @@ struct fault *instance_tell(struct context *cx, const struct compute_host *host,
         json_object_set_new(arguments, "event_progress", json_pack("{s:s, s:s}", "event", note->event_progress, "details",
             note->progress));
     if (note->event_finish != NULL)
-        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}", "event", note->event_finish,
-            "result",
-            fault == NULL ? "Success" : "Error", "details", fault != NULL ? fault->message : NULL, "traceback",
-            details));
+        json_object_set_new(arguments, "event_finish", json_pack("{s:s, s:s, s:s?, s:s?}",
+            "event", note->event_finish, "result", fault == NULL ? "Success" : "Error",
+            "details", fault != NULL ? fault->message : NULL, "traceback", details));
     if (note->record_fault && fault != NULL)
         json_object_set_new(changes, "fault", json_pack("{s:i, s:s, s:s, s:I, s:s}", "code", fault->status, "message",
             fault->message, "details", details, "created", (json_int_t)clock_now_us(), "host", host->name));

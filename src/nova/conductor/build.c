@@ -129,8 +129,7 @@ static struct fault *cast_run(struct flow *flow)
             "admin_password", json_object_get(flow->state, "admin_password"), "retry", json_object_get(flow->state,
             "retry")));
         struct fault *fault = rpc_cast(cx, &(struct rpc_target){ TOPIC_COMPUTE, json_text_at(to, "host"),
-            COMPUTE_VERSION },
-            RPC_BUILD_AND_RUN_INSTANCE, arguments);
+            COMPUTE_VERSION }, RPC_BUILD_AND_RUN_INSTANCE, arguments);
         if (fault != NULL) /* its host has the row, and builds when it is back */
             log_warning("nova.conductor", "%s is not told of instance %s: %s", json_text_at(to, "host"),
                 json_text_at(to, "instance_uuid"), fault_text(cx->arena, fault));
@@ -220,8 +219,7 @@ static json_t *spec_of(struct context *cx, const struct instance *instance)
 static struct fault *build_again(struct context *cx, const struct instance *instance, const json_t *retry)
 {
     json_t *state = json_keep(cx->arena, json_pack("{s:[s], s:o, s:O?}", "instance_uuids", instance->uuid,
-        "request_spec",
-        spec_of(cx, instance), "retry", retry));
+        "request_spec", spec_of(cx, instance), "retry", retry));
     return flow_start(cx, cx->app->db, &nova_build_instances_flow, instance->uuid, NULL, NULL, state, NULL);
 }
 

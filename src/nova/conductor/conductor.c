@@ -82,9 +82,8 @@ static struct fault *destroy_instance(struct context *cx, void *owner, const jso
 static struct fault *create_fault(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
 {
     const char *message = json_text_at(arguments, "message");
-    json_t *object = json_keep(cx->arena, instance_fault_object(message != NULL ? message : "", json_text_at(arguments,
-        "details"),
-        json_int_at(arguments, "code", 500), json_text_at(arguments, "host")));
+    json_t *object = json_keep(cx->arena, instance_fault_object(message != NULL ? message : "",
+        json_text_at(arguments, "details"), json_int_at(arguments, "code", 500), json_text_at(arguments, "host")));
     return instance_save(cx->arena, cx->app->db, json_text_at(arguments, "instance_uuid"),
         CHANGES(CHANGE(FAULT, TEXT(json_dump(cx->arena, object)))), NULL);
 }
@@ -100,17 +99,15 @@ static struct fault *run_event_start(struct tx *tx, void *argument)
 {
     const struct event_run *run = argument;
     return action_event_start(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments,
-        "event"),
-        json_text_at(run->arguments, "host"));
+        "event"), json_text_at(run->arguments, "host"));
 }
 
 static struct fault *run_event_finish(struct tx *tx, void *argument)
 {
     const struct event_run *run = argument;
-    return action_event_finish(tx, run->cx, json_text_at(run->arguments, "instance_uuid"), json_text_at(run->arguments,
-        "event"),
-        json_text_at(run->arguments, "result"), json_text_at(run->arguments, "details"), json_text_at(run->arguments,
-        "traceback"));
+    return action_event_finish(tx, run->cx, json_text_at(run->arguments, "instance_uuid"),
+        json_text_at(run->arguments, "event"), json_text_at(run->arguments, "result"), json_text_at(run->arguments,
+        "details"), json_text_at(run->arguments, "traceback"));
 }
 
 static struct fault *event_start(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)

@@ -28,8 +28,7 @@ static struct fault *run_report(struct tx *tx, void *argument)
         TRY(action_event_progress(tx, run->cx, report->uuid, json_text_at(progress, "event"), json_text_at(progress, "details")));
     if (json_is_object(finish))
         TRY(action_event_finish(tx, run->cx, report->uuid, json_text_at(finish, "event"), json_text_at(finish,
-            "result"),
-            json_text_at(finish, "details"), json_text_at(finish, "traceback")));
+            "result"), json_text_at(finish, "details"), json_text_at(finish, "traceback")));
     return NULL;
 }
 
@@ -44,17 +43,15 @@ struct fault *instance_report(struct context *cx, const struct instance_report *
 json_t *instance_fault_object(const char *message, const char *details, int64_t code, const char *host)
 {
     return json_pack("{s:I, s:s, s:s?, s:I, s:s?}", "code", (json_int_t)code, "message", message, "details", details,
-        "created",
-        (json_int_t)clock_now_us(), "host", host);
+        "created", (json_int_t)clock_now_us(), "host", host);
 }
 
 struct fault *instance_fail(struct context *cx, const char *uuid, const struct fault *why)
 {
     const char *details = why->detail != NULL ? why->detail : why->message;
     json_t *object = json_keep(cx->arena, instance_fault_object(why->message, details, why->status, cx->app->cloud->host));
-    json_t *finish = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:s}", "event", EVENT_SCHEDULE, "result", "Error",
-        "details",
-        why->message, "traceback", details));
+    json_t *finish = json_keep(cx->arena, json_pack("{s:s, s:s, s:s, s:s}", "event", EVENT_SCHEDULE, "result",
+        "Error", "details", why->message, "traceback", details));
     json_t *start = json_keep(cx->arena, json_pack("{s:s, s:s}", "event", EVENT_SCHEDULE, "host",
         cx->app->cloud->host));
     const struct instance_change changes[] = { CHANGE(VM_STATE, TEXT(VM_ERROR)), CHANGE(TASK_STATE, SQL_NULL),

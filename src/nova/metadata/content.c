@@ -112,9 +112,8 @@ static json_t *devices(struct context *cx, const struct instance *instance, enum
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(vifs) && i < json_array_size(asked); i++) {
         const char *tag = json_text_at(json_array_get(asked, i), "tag");
-        json_t *device = json_pack("{s:s, s:s?, s:s, s:s}", "type", "nic", "mac", json_text_at(json_array_get(vifs, i),
-            "address"),
-            "bus", "none", "address", "none");
+        json_t *device = json_pack("{s:s, s:s?, s:s, s:s}", "type", "nic", "mac", json_text_at(json_array_get(vifs,
+            i), "address"), "bus", "none", "address", "none");
         if (version >= ROCKY)
             json_object_set_new(device, "vf_trusted", json_false());
         if (tag != NULL)
@@ -265,13 +264,11 @@ json_t *metadata_ec2(struct context *cx, const struct instance *instance, const 
     size_t length;
     if (version < 0)
         return NULL;
-    json_t *to = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s?, s:o}", "ami-id", "ami-00000001", "ami-launch-index",
-        (json_int_t)instance->launch_index, "ami-manifest-path", "FIXME", "instance-id",
-        arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx, instance),
-        "local-ipv4",
-        first_fixed(json_parse_own(cx->arena, instance->network_info), false), "reservation-id",
-        instance->reservation_id,
-        "security-groups", group_names(cx, instance));
+    json_t *to = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s?, s:o}", "ami-id", "ami-00000001",
+        "ami-launch-index", (json_int_t)instance->launch_index, "ami-manifest-path", "FIXME",
+        "instance-id", arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx,
+        instance), "local-ipv4", first_fixed(json_parse_own(cx->arena, instance->network_info), false),
+        "reservation-id", instance->reservation_id, "security-groups", group_names(cx, instance));
     if (instance->key_name != NULL && json_text_at(pair, "public_key") != NULL)
         json_object_set_new(to, "public-keys", json_pack("{s:{s:s, s:s}}", "0", "_name",
             arena_printf(cx->arena, "0=%s", instance->key_name), "openssh-key", json_text_at(pair, "public_key")));

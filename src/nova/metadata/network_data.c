@@ -65,9 +65,8 @@ static json_t *network_of(struct arena *arena, const json_t *vif, const json_t *
     split_cidr(arena, cidr != NULL ? cidr : version == 4 ? "0.0.0.0/0" : "::/0", &network, &mask);
     return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:s?, s:o}", "id", id, "type",
         mode != NULL ? arena_printf(arena, "ipv%d_%s", version, mode) : version == 4 ? "ipv4" : "ipv6", "link", link,
-        "ip_address",
-        json_text_at(json_array_get(json_object_get(subnet, "ips"), 0), "address"), "netmask", mask, "routes",
-        routes_of(arena, subnet, version), "network_id", network_id, "services", dns_services(subnet));
+        "ip_address", json_text_at(json_array_get(json_object_get(subnet, "ips"), 0), "address"), "netmask", mask,
+        "routes", routes_of(arena, subnet, version), "network_id", network_id, "services", dns_services(subnet));
 }
 
 static const json_t *first_subnet(const json_t *vif, int version)
@@ -103,10 +102,8 @@ json_t *network_data(struct arena *arena, const json_t *network_info)
         if (first_subnet(vif, 4) == NULL && first_subnet(vif, 6) == NULL)
             continue;
         json_array_append_new(links, json_pack("{s:s, s:s?, s:s, s:I, s:s?}", "id", link, "vif_id", json_text_at(vif,
-            "id"), "type",
-            type != NULL ? type : "phy", "mtu", (json_int_t)json_int_at(vif, "network.meta.mtu", 1500),
-            "ethernet_mac_address",
-            json_text_at(vif, "address")));
+            "id"), "type", type != NULL ? type : "phy", "mtu", (json_int_t)json_int_at(vif, "network.meta.mtu", 1500),
+            "ethernet_mac_address", json_text_at(vif, "address")));
         for (int version = 4; version <= 6; version += 2) {
             const json_t *subnet = first_subnet(vif, version);
             if (subnet == NULL || json_array_size(json_object_get(subnet, "ips")) == 0)

@@ -13,9 +13,8 @@
 
 static json_t *consumer(const struct selection *selection, const struct host *host)
 {
-    json_t *body = json_pack("{s:O, s:s, s:s, s:n}", "allocations", host->allocations, "project_id",
-        selection->project_id,
-        "user_id", selection->user_id, "consumer_generation");
+    json_t *body = json_pack("{s:O, s:s, s:s, s:n}", "allocations", host->allocations,
+        "project_id", selection->project_id, "user_id", selection->user_id, "consumer_generation");
     if (host->mappings != NULL)
         json_object_set(body, "mappings", (json_t *)host->mappings);
     return body;

@@ -111,8 +111,7 @@ static struct fault *ask_placement(struct selection *selection, struct host **re
     buf_puts(&path, "/allocation_candidates?resources=");
     for (size_t i = 0; i < selection->amount_count; i++)
         buf_printf(&path, "%s%s%%3A%lld", i > 0 ? "%2C" : "", rest_escape(selection->cx->arena,
-            selection->amounts[i].name),
-            (long long)selection->amounts[i].count);
+            selection->amounts[i].name), (long long)selection->amounts[i].count);
     if (selection->required != NULL)
         buf_printf(&path, "&required=%s", rest_escape(selection->cx->arena, selection->required));
     bool narrow = selection->zone != NULL || json_array_size(json_object_get(selection->spec, "force_hosts")) > 0 ||
@@ -245,10 +244,9 @@ static json_t *destinations(const struct selection *selection, struct host *cons
 {
     json_t *list = json_array();
     for (size_t i = 0; i < selection->count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:{}}", "instance_uuid",
-            selection->instance_uuids[i],
-            "host", chosen[i]->node->host, "node", chosen[i]->node->hypervisor_hostname, "provider",
-            chosen[i]->node->uuid,
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:{}}",
+            "instance_uuid", selection->instance_uuids[i], "host", chosen[i]->node->host,
+            "node", chosen[i]->node->hypervisor_hostname, "provider", chosen[i]->node->uuid,
             "availability_zone", chosen[i]->zone, "allocation_request", chosen[i]->allocations, "limits"));
     return list;
 }

@@ -14,9 +14,8 @@ static bool resource_notifies(const struct op *op)
 static void send(struct op *op, const char *action, const char *phase, const json_t *payload)
 {
     struct context *cx = op->cx;
-    notify(cx, notify_publisher(cx, op->resource->dialect->notifies), arena_printf(cx->arena, "%s.%s.%s", op->resource->name,
-        action,
-        phase), NOTIFY_INFO, payload);
+    notify(cx, notify_publisher(cx, op->resource->dialect->notifies), arena_printf(cx->arena, "%s.%s.%s",
+        op->resource->name, action, phase), NOTIFY_INFO, payload);
 }
 
 static const char *action_of(const struct op *op)
