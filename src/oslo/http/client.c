@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "oslo/http/transport.h"
 #include "oslo/rest.h"
 
 #include <curl/curl.h>
@@ -361,7 +362,7 @@ static struct fault *try_once(struct context *cx, const struct http_exchange *x,
         .data_length = body->length, .length = t.done };
     if (x->sink != NULL && x->sink->progress != NULL && status < 300)
         x->sink->progress(x->sink->owner, t.done, t.done);
-    const char *type = rest_header(ret, "Content-Type"), *why;
+    const char *type = header_find(ret->headers, "Content-Type"), *why;
     if (ret->data_length > 0 && type != NULL && strcasestr(type, "json") != NULL)
         ret->body = json_parse(cx->arena, ret->data, ret->data_length, &why);
     return NULL;
@@ -411,7 +412,7 @@ static struct fault *follow(struct context *cx, const struct rest_response *answ
 {
     bool redirect = answer->status == 301 || answer->status == 302 || answer->status == 303 || answer->status == 305 ||
         answer->status == 307 || answer->status == 308;
-    const char *location = redirect ? rest_header(answer, "Location") : NULL;
+    const char *location = redirect ? header_find(answer->headers, "Location") : NULL;
     if (location == NULL)
         return NULL;
     const char *next = resolve(cx->arena, *url, location);
@@ -425,7 +426,7 @@ static struct fault *follow(struct context *cx, const struct rest_response *answ
 
 static int wait_after(const struct rest_response *answer)
 {
-    const char *text = rest_header(answer, "Retry-After");
+    const char *text = header_find(answer->headers, "Retry-After");
     long seconds = text != NULL ? strtol(text, NULL, 10) : 0;
     return seconds <= 0 ? FIRST_WAIT_MS : seconds * 1000 < STATUS_WAIT_MS ? (int)seconds * 1000 : STATUS_WAIT_MS;
 }

@@ -42,14 +42,6 @@ const char *http_reason(int status)
 
 /* ---- what a handler reads ---- */
 
-const char *header_find(const struct header *list, const char *name)
-{
-    for (; list != NULL; list = list->next)
-        if (strcasecmp(list->name, name) == 0)
-            return list->value;
-    return NULL;
-}
-
 const char *request_header(const struct request *rq, const char *name)
 {
     const struct carrier *carrier = rq->transport;
