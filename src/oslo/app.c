@@ -290,6 +290,7 @@ struct fault *app_start(struct arena *arena, struct app *app)
     struct context cx = context_service(arena, app);
     TRY(identity_start(&cx));
     TRY(messaging_check(&cx));
+    TRY(notification_check(&cx));
     trace_serve(&cx);
     if (app->service->start != NULL)
         TRY(app->service->start(&cx));

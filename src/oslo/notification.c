@@ -147,7 +147,7 @@ static void read_drivers(struct notifier *n)
     }
 }
 
-bool notify_sends(const struct context *cx)
+static bool sends(const struct context *cx)
 {
     size_t count;
     const char *const *drivers = drivers_of(cx->app, &count);
@@ -157,14 +157,27 @@ bool notify_sends(const struct context *cx)
     return false;
 }
 
-const char *notify_transport_url(const struct context *cx)
+static const char *own_transport_url(const struct context *cx)
 {
     return config_str(cx->app->config, GROUP, "transport_url");
 }
 
+/* Memory and HTTP keep nothing for a listener who may come later: that is told at the start, not found out by one who waits. */
+struct fault *notification_check(struct context *cx)
+{
+    const struct wire_driver *driver;
+    if (!sends(cx))
+        return NULL;
+    TRY(transport_driver(cx, own_transport_url(cx), &driver));
+    if (driver == NULL || !driver->notifies)
+        log_warning("oslo.messaging", "notifications are not sent: nobody can listen on %s://; give [oslo_messaging_notifications] "
+            "transport_url a broker, or driver log", driver != NULL ? driver->name : "memory");
+    return NULL;
+}
+
 static struct fault *find_transport(struct context *cx, struct notifier *n)
 {
-    const char *url = notify_transport_url(cx);
+    const char *url = own_transport_url(cx);
     n->own_transport = url != NULL;
     return url != NULL ? transport_open(cx, url, &n->transport) : transport_of(cx, &n->transport);
 }
@@ -180,10 +193,10 @@ static struct notifier *notifier_create(struct context *cx)
     pthread_mutex_init(&n->lock, NULL);
     pthread_cond_init(&n->wake, NULL);
     read_drivers(n);
-    struct fault *fault = notify_sends(cx) ? find_transport(cx, n) : NULL;
+    struct fault *fault = sends(cx) ? find_transport(cx, n) : NULL;
     if (fault != NULL)
         log_error("oslo.messaging", "notifications are not sent: %s", fault_text(cx->arena, fault));
-    /* messaging_check() has warned of one that is not kept for listeners */
+    /* notification_check() has warned of one that is not kept for listeners */
     n->sends = n->transport != NULL && n->transport->driver != NULL && n->transport->driver->notifies;
     if (n->sends)
         n->thread = work_thread_start("notifications", run, n);

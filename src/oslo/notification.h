@@ -32,6 +32,9 @@ void notify_on(struct context *cx, const char *const *topics, const char *publis
 /* As publisher_id: "compute.HOST" with the service's name for it. In the arena. */
 const char *notify_publisher(struct context *cx, const char *service);
 
+/* At the start of an app: a wrong transport_url is a fault; one whose messages nobody can listen to is warned of. */
+struct fault *notification_check(struct context *cx);
+
 /* Sends what waits, for a short while, then drops the rest with a line in the log. */
 void notification_stop(struct app *app);
 

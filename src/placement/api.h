@@ -51,10 +51,6 @@ struct fault *placement_answer_empty(struct request *rq, int status);
 /* Checks the query, as an object of strings, against a schema. */
 struct fault *placement_query_validate(struct request *rq, const struct schema *schema);
 
-/* As request_validate() where the path names a provider: one that does not exist is told (404) before the body's
- * faults. */
-struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema);
-
 /* The last value of a query parameter, as webob's GET gives it; NULL: absent. */
 const char *placement_query_last(const struct request *rq, const char *name);
 

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "placement/api.h"
-#include "placement/store.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -197,18 +196,6 @@ static struct fault *bad_method(struct request *rq)
 {
     TRY(negotiate_version(rq));
     return FAULT(RQ(rq), 405, NULL, "The method specified is not allowed for this resource.");
-}
-
-struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema)
-{
-    struct fault *fault = request_validate(rq, schema);
-    if (fault == NULL)
-        return NULL;
-    struct tx *tx;
-    struct provider_row provider;
-    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
-    TRY(provider_load(tx, request_argument(rq, "uuid"), &provider));
-    return fault;
 }
 
 /* What webob says about a status before it comes to our sentence. */

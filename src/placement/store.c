@@ -107,3 +107,15 @@ struct fault *placement_class_unknown(struct tx *tx, const char *name)
 {
     return fault_new(tx_arena(tx), 404, NULL, "No such resource class %s.", name);
 }
+
+struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema)
+{
+    struct fault *fault = request_validate(rq, schema);
+    if (fault == NULL)
+        return NULL;
+    struct tx *tx;
+    struct provider_row provider;
+    TRY(db_read(rq->cx.arena, rq->cx.app->db, &tx));
+    TRY(provider_load(tx, request_argument(rq, "uuid"), &provider));
+    return fault;
+}

@@ -56,4 +56,8 @@ struct fault *placement_trait_id(struct tx *tx, const char *name, int64_t *ret);
 /* 404 "No such resource class X.". */
 struct fault *placement_class_unknown(struct tx *tx, const char *name);
 
+/* As request_validate() where the path names a provider: one that does not exist is told (404) before the body's
+ * faults. */
+struct fault *placement_validate_for_provider(struct request *rq, const struct schema *schema);
+
 #endif

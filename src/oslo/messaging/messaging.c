@@ -121,32 +121,19 @@ struct fault *transport_of(struct context *cx, struct transport **ret)
     return fault;
 }
 
-/* Memory and HTTP keep nothing for a listener who may come later: that is told at the start, not found out by one who waits. */
-static struct fault *check_notifications(struct context *cx, const struct wire_driver *of_messages)
+struct fault *transport_driver(struct context *cx, const char *text, const struct wire_driver **ret)
 {
-    const struct wire_driver *driver = of_messages;
     struct messaging_url url;
-    if (!notify_sends(cx))
-        return NULL;
-    const char *text = notify_transport_url(cx);
-    if (text != NULL) {
-        TRY(messaging_url_parse(cx->arena, text, &url));
-        TRY(find_driver(cx, &url, &driver));
-    }
-    if (driver == NULL || !driver->notifies)
-        log_warning("oslo.messaging", "notifications are not sent: nobody can listen on %s://; give [oslo_messaging_notifications] "
-            "transport_url a broker, or driver log", driver != NULL ? driver->name : "memory");
-    return NULL;
+    if (text == NULL)
+        text = text_option(cx->app, "transport_url");
+    TRY(messaging_url_parse(cx->arena, text != NULL ? text : "memory://", &url));
+    return find_driver(cx, &url, ret);
 }
 
 struct fault *messaging_check(struct context *cx)
 {
-    const char *text = text_option(cx->app, "transport_url");
     const struct wire_driver *driver;
-    struct messaging_url url;
-    TRY(messaging_url_parse(cx->arena, text != NULL ? text : "memory://", &url));
-    TRY(find_driver(cx, &url, &driver));
-    return check_notifications(cx, driver);
+    return transport_driver(cx, NULL, &driver);
 }
 
 /* Who ends together with us will not answer: a call is not waited for until its deadline then. */

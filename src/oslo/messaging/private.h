@@ -29,14 +29,9 @@ struct fault *transport_of(struct context *cx, struct transport **ret);
 
 /* Opens a transport of its own (notifications may have another URL than messages). */
 struct fault *transport_open(struct context *cx, const char *url, struct transport **ret);
+/* The driver that would be taken for a URL (NULL: the app's transport_url), without opening it; *ret NULL: memory. */
+struct fault *transport_driver(struct context *cx, const char *url, const struct wire_driver **ret);
 void transport_close(struct transport *transport);
-
-/* ---- notification.c ---- */
-
-/* Whether a driver of [oslo_messaging_notifications] sends messages. */
-bool notify_sends(const struct context *cx);
-/* Where to, or NULL: as messages. */
-const char *notify_transport_url(const struct context *cx);
 
 /* ---- server.c ---- */
 
