@@ -68,7 +68,7 @@ static struct fault *begin_run(struct tx *tx, void *argument)
 static struct fault *restore_run(struct tx *tx, void *argument)
 {
     struct upload *upload = argument;
-    return sql_exec(tx,
+    return sql_exec_later(tx,
         "UPDATE images SET status = 'queued', size = NULL, virtual_size = NULL, updated_at = ?"
         " WHERE id = ? AND status = 'saving'",
         BIND(TEXT(glance_timestamp_now(tx_arena(tx))), TEXT(upload->id)));
@@ -94,7 +94,7 @@ static struct fault *finish_run(struct tx *tx, void *argument)
     upload->image.virtual_size = upload->virtual_size <= 0 ? -1 : upload->virtual_size;
     upload->image.checksum = upload->checksum;
     upload->image.updated_at = now;
-    return sql_exec(tx,
+    return sql_exec_later(tx,
         "INSERT INTO image_locations (image_id, value, meta_data, status, created_at, updated_at, deleted)"
         " VALUES (?, ?, '{}', 'active', ?, ?, 0)",
         BIND(TEXT(upload->id), TEXT(upload->url), TEXT(now), TEXT(now)));

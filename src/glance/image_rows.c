@@ -129,7 +129,7 @@ struct fault *image_load(struct request *rq, struct tx *tx, const char *id, stru
 struct fault *image_save(struct tx *tx, struct image *image)
 {
     image->updated_at = glance_timestamp_now(tx_arena(tx));
-    return sql_exec(tx,
+    return sql_exec_later(tx,
         "UPDATE images SET name = ?, disk_format = ?, container_format = ?, visibility = ?, owner = ?, min_disk = ?,"
         " min_ram = ?, protected = ?, os_hidden = ?, updated_at = ? WHERE id = ?",
         BIND(TEXT(image->name), TEXT(image->disk_format), TEXT(image->container_format), TEXT(image->visibility),
@@ -141,9 +141,9 @@ struct fault *image_save_properties(struct tx *tx, const struct image *image)
 {
     const char *name, *now = glance_timestamp_now(tx_arena(tx));
     json_t *value;
-    TRY(sql_exec(tx, "DELETE FROM image_properties WHERE image_id = ?", BIND(TEXT(image->id))));
+    TRY(sql_exec_later(tx, "DELETE FROM image_properties WHERE image_id = ?", BIND(TEXT(image->id))));
     json_object_foreach(image->properties, name, value)
-        TRY(sql_exec(tx,
+        TRY(sql_exec_later(tx,
             "INSERT INTO image_properties (image_id, name, value, created_at, updated_at, deleted)"
             " VALUES (?, ?, ?, ?, ?, 0)",
             BIND(TEXT(image->id), TEXT(name), TEXT(json_string_value(value)), TEXT(now), TEXT(now))));
@@ -155,9 +155,9 @@ struct fault *image_save_tags(struct tx *tx, const struct image *image)
     const char *now = glance_timestamp_now(tx_arena(tx));
     size_t at;
     json_t *tag;
-    TRY(sql_exec(tx, "DELETE FROM image_tags WHERE image_id = ?", BIND(TEXT(image->id))));
+    TRY(sql_exec_later(tx, "DELETE FROM image_tags WHERE image_id = ?", BIND(TEXT(image->id))));
     json_array_foreach(image->tags, at, tag)
-        TRY(sql_exec(tx,
+        TRY(sql_exec_later(tx,
             "INSERT INTO image_tags (image_id, value, created_at, updated_at, deleted) VALUES (?, ?, ?, ?, 0)",
             BIND(TEXT(image->id), TEXT(json_string_value(tag)), TEXT(now), TEXT(now))));
     return NULL;

@@ -199,7 +199,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
     if (known > 0)
         return FAULT(RQ(change->rq), 409, NULL, "Image ID %s already exists!", image->id);
     image->created_at = image->updated_at = glance_timestamp_now(tx_arena(tx));
-    TRY(sql_exec(tx,
+    TRY(sql_exec_later(tx,
         "INSERT INTO images (id, name, status, visibility, created_at, updated_at, deleted, min_disk, min_ram,"
         " protected, os_hidden) VALUES (?, ?, 'queued', ?, ?, ?, 0, 0, 0, 0, 0)",
         BIND(TEXT(image->id), TEXT(image->name), TEXT(image->visibility), TEXT(image->created_at),
@@ -271,7 +271,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
         "DELETE FROM image_tags WHERE image_id = ?", "DELETE FROM image_members WHERE image_id = ?",
         "DELETE FROM image_locations WHERE image_id = ?", "DELETE FROM images WHERE id = ?" };
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        TRY(sql_exec(tx, tables[i], BIND(TEXT(id))));
+        TRY(sql_exec_later(tx, tables[i], BIND(TEXT(id))));
     return NULL;
 }
 

@@ -101,7 +101,7 @@ static struct fault *status_run(struct tx *tx, void *argument)
     rows_end(rows);
     if (change->before == NULL || strcmp(change->before, change->status) == 0)
         return NULL;
-    return sql_exec(tx, "UPDATE ports SET status = ?, revision = revision + 1, updated_at = ? WHERE id = ?",
+    return sql_exec_later(tx, "UPDATE ports SET status = ?, revision = revision + 1, updated_at = ? WHERE id = ?",
         BIND(TEXT(change->status), TEXT(clock_text(tx_arena(tx), clock_now_us(), CLOCK_SQL_US)), TEXT(change->port_id)));
 }
 

@@ -270,15 +270,14 @@ static struct fault *write_chosen(struct chooser *chooser, const char **ret_json
 {
     BUF_CLEANUP struct buf json = { 0 };
     struct arena *arena = chooser->cx->arena;
+    struct fault *taken = fault_new(arena, 503, NULL, "An address was taken meanwhile."); /* by another server: choose anew */
+    taken->retry = true;
     buf_putc(&json, '[');
     for (size_t i = 0; i < chooser->count; i++) {
         const struct allocation *chosen = &chooser->chosen[i];
-        struct fault *fault = sql_exec(chooser->tx, "INSERT INTO ip_allocations (subnet_id, address, port_id, network_id) "
+        TRY(sql_exec_unique(chooser->tx, taken, "INSERT INTO ip_allocations (subnet_id, address, port_id, network_id) "
             "VALUES (?, ?, ?, ?)", BIND(TEXT(chosen->subnet_id), TEXT(address_key(arena, chosen->address)),
-            TEXT(chooser->port->port_id), TEXT(chooser->port->network_id)));
-        if (fault != NULL && fault->code != NULL && strcmp(fault->code, SQL_DUPLICATE) == 0)
-            fault->retry = true; /* another server took it meanwhile: choose anew */
-        TRY(fault);
+            TEXT(chooser->port->port_id), TEXT(chooser->port->network_id))));
         buf_printf(&json, "%s{\"subnet_id\":\"%s\",\"ip_address\":\"%s\"}", i > 0 ? "," : "", chosen->subnet_id,
             address_text(arena, chosen->address));
     }
@@ -326,7 +325,7 @@ struct fault *ipam_assign(struct context *cx, struct tx *tx, const struct port_a
     *chooser = (struct chooser){ .cx = cx, .tx = tx, .port = &work };
     TRY(subnets_of_network(tx, port->network_id, &chooser->subnets, &chooser->subnet_count));
     if (port->before != NULL) {
-        TRY(sql_exec(tx, "DELETE FROM ip_allocations WHERE port_id = ?", BIND(TEXT(port->port_id))));
+        TRY(sql_exec_later(tx, "DELETE FROM ip_allocations WHERE port_id = ?", BIND(TEXT(port->port_id))));
         work.wanted = wanted_kept(cx, port->wanted, port->before);
     }
     if (work.wanted == NULL)

@@ -239,7 +239,7 @@ static struct fault *groups_write(struct op *op, struct row *row)
 {
     const json_t *ids = value_json(op, &row->values[PORT_SECURITY_GROUPS]);
     for (size_t i = 0; i < json_array_size(ids); i++)
-        TRY(sql_exec(op->tx, "INSERT INTO port_security_groups (port_id, security_group_id) VALUES (?, ?)",
+        TRY(sql_exec_later(op->tx, "INSERT INTO port_security_groups (port_id, security_group_id) VALUES (?, ?)",
             BIND(TEXT(row_text(row, PORT_ID)), TEXT(json_string_value(json_array_get(ids, i))))));
     return NULL;
 }
@@ -342,7 +342,7 @@ static struct fault *port_change(struct op *op, struct row *row)
     if (row_given(row, PORT_SECURITY_GROUPS)) {
         TRY(groups_exist(op->cx, op->tx, value_json(op, &row->values[PORT_SECURITY_GROUPS]), row_text(row,
             PORT_TENANT), op->sees_all));
-        TRY(sql_exec(op->tx, "DELETE FROM port_security_groups WHERE port_id = ?", BIND(TEXT(row_text(row, PORT_ID)))));
+        TRY(sql_exec_later(op->tx, "DELETE FROM port_security_groups WHERE port_id = ?", BIND(TEXT(row_text(row, PORT_ID)))));
         TRY(groups_write(op, row));
     }
     if (row_text(row, PORT_HOST_ID) == NULL)
@@ -357,8 +357,8 @@ static struct fault *port_change(struct op *op, struct row *row)
 static struct fault *port_remove(struct op *op, struct row *row)
 {
     const char *id = row_text(row, PORT_ID);
-    TRY(sql_exec(op->tx, "DELETE FROM ip_allocations WHERE port_id = ?", BIND(TEXT(id))));
-    return sql_exec(op->tx, "DELETE FROM port_security_groups WHERE port_id = ?", BIND(TEXT(id)));
+    TRY(sql_exec_later(op->tx, "DELETE FROM ip_allocations WHERE port_id = ?", BIND(TEXT(id))));
+    return sql_exec_later(op->tx, "DELETE FROM port_security_groups WHERE port_id = ?", BIND(TEXT(id)));
 }
 
 static bool owned_by_compute(const struct row *row)

@@ -58,7 +58,7 @@ static struct fault *rule_insert(struct context *cx, struct tx *tx, const char *
     const char *direction, const char *ethertype, const char *remote_group_id)
 {
     const char *now = clock_text(cx->arena, clock_now_us(), CLOCK_SQL_US);
-    return sql_exec(tx, "INSERT INTO security_group_rules (id, project_id, security_group_id, direction, ethertype, "
+    return sql_exec_later(tx, "INSERT INTO security_group_rules (id, project_id, security_group_id, direction, ethertype, "
         "remote_group_id, "
         "description, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, 0)",
         BIND(TEXT(uuid_new(cx->arena)), TEXT(project_id), TEXT(group_id), TEXT(direction), TEXT(ethertype), TEXT(remote_group_id),
@@ -92,7 +92,7 @@ struct fault *default_group(struct context *cx, struct tx *tx, const char *proje
     if (fault != NULL && fault->code != NULL && strcmp(fault->code, SQL_DUPLICATE) == 0)
         fault->retry = true; /* another server made it meanwhile */
     TRY(fault);
-    TRY(sql_exec(tx, "INSERT INTO security_groups (id, project_id, name, description, stateful, tags, created_at, "
+    TRY(sql_exec_later(tx, "INSERT INTO security_groups (id, project_id, name, description, stateful, tags, created_at, "
         "updated_at, revision) "
         "VALUES (?, ?, 'default', 'Default security group', 1, '[]', ?, ?, 1)",
         BIND(TEXT(*ret_id), TEXT(project_id), TEXT(now), TEXT(now))));
@@ -172,9 +172,9 @@ static struct fault *group_remove(struct op *op, struct row *row)
     TRY(is_default_group(op, row, &is_default));
     if (is_default && !op->sees_all)
         return FAULT(op->cx, 409, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.");
-    TRY(sql_exec(op->tx, "DELETE FROM security_group_rules WHERE security_group_id = ? OR remote_group_id = ?",
+    TRY(sql_exec_later(op->tx, "DELETE FROM security_group_rules WHERE security_group_id = ? OR remote_group_id = ?",
         BIND(TEXT(id), TEXT(id))));
-    return sql_exec(op->tx, "DELETE FROM default_security_groups WHERE security_group_id = ?", BIND(TEXT(id)));
+    return sql_exec_later(op->tx, "DELETE FROM default_security_groups WHERE security_group_id = ?", BIND(TEXT(id)));
 }
 
 static struct fault *group_after(struct op *op)

@@ -117,12 +117,9 @@ static struct fault *in_use(struct context *cx, const struct segment *segment)
 
 static struct fault *insert(struct context *cx, struct tx *tx, const char *network_id, const struct segment *segment)
 {
-    struct fault *fault = sql_exec(tx, "INSERT INTO segment_allocations (network_type, physical_network, segmentation_id, "
-        "network_id) VALUES (?, ?, ?, ?)", BIND(TEXT(segment->type),
+    return sql_exec_unique(tx, in_use(cx, segment), "INSERT INTO segment_allocations (network_type, physical_network, "
+        "segmentation_id, network_id) VALUES (?, ?, ?, ?)", BIND(TEXT(segment->type),
         TEXT(segment->physical_network != NULL ? segment->physical_network : ""), INT(segment->id), TEXT(network_id)));
-    if (fault != NULL && fault->code != NULL && strcmp(fault->code, SQL_DUPLICATE) == 0)
-        return in_use(cx, segment);
-    return fault;
 }
 
 /* The lowest free number of a range; 0: none. */

@@ -404,12 +404,12 @@ static struct fault *subnet_remove(struct op *op, struct row *row)
         for (size_t i = json_array_size(ips); i-- > 0;)
             if (strcmp(json_text_at(json_array_get(ips, i), "subnet_id"), id) == 0)
                 json_array_remove(ips, i);
-        TRY(sql_exec(op->tx, "UPDATE ports SET fixed_ips = ? WHERE id = ?",
+        TRY(sql_exec_later(op->tx, "UPDATE ports SET fixed_ips = ? WHERE id = ?",
             BIND(TEXT(json_dump(op->cx->arena, ips)), TEXT(rows_text(rows, 0)))));
         TRY(revise(op->tx, "ports", rows_text(rows, 0)));
     }
     TRY(rows_fault(rows));
-    TRY(sql_exec(op->tx, "DELETE FROM ip_allocations WHERE subnet_id = ?", BIND(TEXT(id))));
+    TRY(sql_exec_later(op->tx, "DELETE FROM ip_allocations WHERE subnet_id = ?", BIND(TEXT(id))));
     return revise(op->tx, "networks", row_text(row, NETWORK_ID));
 }
 

@@ -58,7 +58,7 @@ static struct fault *tag_run(struct tx *tx, void *argument)
     }
     if (json_array_size(tags) > TAGS_MAX)
         return FAULT(op->cx, 400, "HTTPBadRequest", "The number of tags exceed the per-resource limit of %d", TAGS_MAX);
-    TRY(sql_exec(tx, arena_printf(op->cx->arena, "UPDATE %s SET tags = ? WHERE id = ?", op->resource->table),
+    TRY(sql_exec_later(tx, arena_printf(op->cx->arena, "UPDATE %s SET tags = ? WHERE id = ?", op->resource->table),
         BIND(TEXT(json_dump(op->cx->arena, tags)), TEXT(op->id))));
     return revise(tx, op->resource->table, op->id);
 }

@@ -16,7 +16,7 @@ struct fault *action_start(struct tx *tx, const struct context *cx, const char *
     int64_t now = clock_now_us();
     const struct caller *caller = cx->caller;
 
-    return sql_exec(tx, "INSERT INTO instance_actions(instance_uuid,action,request_id,user_id,project_id,start_time,"
+    return sql_exec_later(tx, "INSERT INTO instance_actions(instance_uuid,action,request_id,user_id,project_id,start_time,"
         "finish_time,created_at,updated_at) VALUES(?,?,?,?,?,?,0,?,?)",
         BIND(TEXT(instance_uuid), TEXT(action), TEXT(cx->request_id), TEXT(caller != NULL ? caller->user_id : NULL),
             TEXT(caller != NULL ? caller->project_id : NULL), INT(now), INT(now), INT(now)));
@@ -32,7 +32,7 @@ static struct fault *finish(struct tx *tx, int64_t id, bool error)
 {
     int64_t now = clock_now_us();
 
-    return sql_exec(tx, error ? "UPDATE instance_actions SET finish_time=?,updated_at=?,message='Error' WHERE id=?"
+    return sql_exec_later(tx, error ? "UPDATE instance_actions SET finish_time=?,updated_at=?,message='Error' WHERE id=?"
                               : "UPDATE instance_actions SET finish_time=?,updated_at=? WHERE id=?",
         BIND(INT(now), INT(now), INT(id)));
 }
@@ -58,9 +58,9 @@ struct fault *action_event_start(struct tx *tx, const struct context *cx, const 
         BIND(INT(id), TEXT(event))));
     if (running != 0)
         return NULL;
-    TRY(sql_exec(tx, "INSERT INTO instance_actions_events(action_id,event,start_time,finish_time,host) VALUES(?,?,?,0,?)",
+    TRY(sql_exec_later(tx, "INSERT INTO instance_actions_events(action_id,event,start_time,finish_time,host) VALUES(?,?,?,0,?)",
         BIND(INT(id), TEXT(event), INT(now), TEXT(host))));
-    return sql_exec(tx, "UPDATE instance_actions SET updated_at=? WHERE id=?", BIND(INT(now), INT(id)));
+    return sql_exec_later(tx, "UPDATE instance_actions SET updated_at=? WHERE id=?", BIND(INT(now), INT(id)));
 }
 
 struct fault *action_event_finish(struct tx *tx, const struct context *cx, const char *instance_uuid, const char *event,
@@ -71,7 +71,7 @@ struct fault *action_event_finish(struct tx *tx, const struct context *cx, const
     TRY(find(tx, cx, instance_uuid, &id));
     if (id == 0)
         return NULL;
-    TRY(sql_exec(tx, "UPDATE instance_actions_events SET finish_time=?,result=?,details=?,traceback=? "
+    TRY(sql_exec_later(tx, "UPDATE instance_actions_events SET finish_time=?,result=?,details=?,traceback=? "
         "WHERE action_id=? AND event=? AND finish_time=0",
         BIND(INT(clock_now_us()), TEXT(result), TEXT(details), TEXT(traceback), INT(id), TEXT(event))));
     return finish(tx, id, strcmp(result, "Error") == 0);
@@ -83,7 +83,7 @@ struct fault *action_event_progress(struct tx *tx, const struct context *cx, con
     int64_t id;
 
     TRY(find(tx, cx, instance_uuid, &id));
-    return id == 0 ? NULL : sql_exec(tx,
+    return id == 0 ? NULL : sql_exec_later(tx,
         "UPDATE instance_actions_events SET details=? WHERE action_id=? AND event=? AND finish_time=0",
         BIND(TEXT(details), INT(id), TEXT(event)));
 }

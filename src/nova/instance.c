@@ -338,8 +338,8 @@ struct fault *instance_destroy(struct tx *tx, const char *uuid)
 {
     int64_t now = clock_now_us();
 
-    TRY(sql_exec(tx, "DELETE FROM server_group_members WHERE instance_uuid=?", BIND(TEXT(uuid))));
-    return sql_exec(tx, "UPDATE instances SET deleted=1,deleted_at=?,updated_at=?,vm_state='" VM_DELETED "',task_state=NULL,"
+    TRY(sql_exec_later(tx, "DELETE FROM server_group_members WHERE instance_uuid=?", BIND(TEXT(uuid))));
+    return sql_exec_later(tx, "UPDATE instances SET deleted=1,deleted_at=?,updated_at=?,vm_state='" VM_DELETED "',task_state=NULL,"
         "power_state=0,terminated_at=CASE WHEN terminated_at=0 THEN ? ELSE terminated_at END,generation=generation+1 "
         "WHERE uuid=? AND deleted=0", BIND(INT(now), INT(now), INT(now), TEXT(uuid)));
 }

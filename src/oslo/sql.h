@@ -144,13 +144,16 @@ struct arena *tx_arena(const struct tx *tx);
 struct fault *sql_exec(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
 struct fault *sql_exec_changed(struct tx *tx, const char *sql, const struct sql_value *values, size_t count,
     int64_t *ret_changed);
-/* As exec and exec_changed, without waiting: on a server the statement travels with those that follow, and its answer is read
- * with theirs, so that a transaction waits once for many. What goes wrong (SQL_DUPLICATE too, and `otherwise`, when not
- * `expected` rows changed) is the fault of one of the following statements, or of db_write() in the place of its success, and
- * is not to be caught within the transaction: it is lost then. SQLite: at once. */
+/* As exec, without waiting: on a server the statement travels with those that follow, and its answer is read with theirs, so
+ * that a transaction waits once for many. What goes wrong is the fault of one of the following statements, or of db_write() in
+ * the place of its success, and is not to be caught within the transaction, which is lost then. SQLite: at once. */
 struct fault *sql_exec_later(struct tx *tx, const char *sql, const struct sql_value *values, size_t count);
+/* The same; when not `expected` rows changed it is `otherwise` that went wrong. */
 struct fault *sql_exec_expect(struct tx *tx, int64_t expected, struct fault *otherwise, const char *sql,
     const struct sql_value *values, size_t count);
+/* The same; a violated unique key is `duplicate` (made its cause). With `retry` in it the whole transaction runs again. */
+struct fault *sql_exec_unique(struct tx *tx, struct fault *duplicate, const char *sql, const struct sql_value *values,
+    size_t count);
 /* As exec; gives the $SERIAL key of the new row. */
 struct fault *sql_insert(struct tx *tx, const char *sql, const struct sql_value *values, size_t count, int64_t *ret_key);
 extern const char SQL_DUPLICATE[];

@@ -38,14 +38,14 @@ static struct fault *set_run(struct tx *tx, void *argument)
     if (generations && change->generation != change->provider.generation)
         return FAULT(RQ(change->rq), 409, CODE_CONCURRENT_UPDATE,
             "Resource provider's generation already changed. Please update the generation and try again.");
-    TRY(sql_exec(tx, "DELETE FROM resource_provider_aggregates WHERE resource_provider_id = ?",
+    TRY(sql_exec_later(tx, "DELETE FROM resource_provider_aggregates WHERE resource_provider_id = ?",
         BIND(INT(change->provider.id))));
     size_t at;
     json_t *uuid;
     json_array_foreach(change->wanted, at, uuid) {
         int64_t id;
         TRY(aggregate_id(tx, json_string_value(uuid), &id));
-        TRY(sql_exec(tx,
+        TRY(sql_exec_later(tx,
             "INSERT INTO resource_provider_aggregates (created_at, resource_provider_id, aggregate_id)"
             " VALUES (?, ?, ?)",
             BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(change->provider.id), INT(id))));

@@ -88,7 +88,7 @@ static void write_inventory(struct request *rq, const struct inventory *inventor
 
 static struct fault *insert(struct tx *tx, const struct provider_row *provider, const struct inventory *values)
 {
-    return sql_exec(tx,
+    return sql_exec_later(tx,
         "INSERT INTO inventories (created_at, resource_provider_id, resource_class_id, total, reserved, min_unit,"
         " max_unit, step_size, allocation_ratio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(provider->id), INT(values->class_id), INT(values->total),
@@ -146,7 +146,7 @@ static struct fault *remove_others(struct tx *tx, const struct provider_row *pro
         return fault_new(tx_arena(tx), 409, CODE_INVENTORY_INUSE,
             "update conflict: Inventory for '%s' on resource provider '%s' in use.", buf_text(&used), provider->uuid);
     for (size_t i = 0; i < gone_count; i++)
-        TRY(sql_exec(tx, "DELETE FROM inventories WHERE resource_provider_id = ? AND resource_class_id = ?",
+        TRY(sql_exec_later(tx, "DELETE FROM inventories WHERE resource_provider_id = ? AND resource_class_id = ?",
             BIND(INT(provider->id), INT(gone[i]))));
     return NULL;
 }

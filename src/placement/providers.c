@@ -158,7 +158,7 @@ static struct fault *create_run(struct tx *tx, void *argument)
             parent.id == 0 ? SQL_NULL : INT(parent.root_id), parent.id == 0 ? SQL_NULL : INT(parent.id)),
         &id));
     if (parent.id == 0)
-        TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = id WHERE id = ?", BIND(INT(id))));
+        TRY(sql_exec_later(tx, "UPDATE resource_providers SET root_provider_id = id WHERE id = ?", BIND(INT(id))));
     TRY(placement_change_provider(tx, id));
     return provider_load(tx, change->uuid, &change->provider);
 }
@@ -208,10 +208,10 @@ static struct fault *delete_run(struct tx *tx, void *argument)
     if (count > 0)
         return FAULT(RQ(change->rq), 409, CODE_PROVIDER_INUSE,
             "Unable to delete resource provider %s: Resource provider has allocations.", change->uuid);
-    TRY(sql_exec(tx, "DELETE FROM inventories WHERE resource_provider_id = ?", BIND(INT(id))));
-    TRY(sql_exec(tx, "DELETE FROM resource_provider_aggregates WHERE resource_provider_id = ?", BIND(INT(id))));
-    TRY(sql_exec(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?", BIND(INT(id))));
-    TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = NULL WHERE id = ? AND root_provider_id = ?",
+    TRY(sql_exec_later(tx, "DELETE FROM inventories WHERE resource_provider_id = ?", BIND(INT(id))));
+    TRY(sql_exec_later(tx, "DELETE FROM resource_provider_aggregates WHERE resource_provider_id = ?", BIND(INT(id))));
+    TRY(sql_exec_later(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?", BIND(INT(id))));
+    TRY(sql_exec_later(tx, "UPDATE resource_providers SET root_provider_id = NULL WHERE id = ? AND root_provider_id = ?",
         BIND(INT(id), INT(id))));
     TRY(sql_exec_changed(tx, "DELETE FROM resource_providers WHERE id = ? AND generation = ?",
         BIND(INT(id), INT(change->provider.generation)), &gone));
@@ -274,11 +274,11 @@ static struct fault *move(struct tx *tx, struct change *change, const struct pro
         return refuse(change, "update", "creating loop in the provider tree is not allowed.");
     int64_t root_id = parent->id == 0 ? change->provider.id : parent->root_id;
     for (size_t i = 0; i < count; i++) {
-        TRY(sql_exec(tx, "UPDATE resource_providers SET root_provider_id = ? WHERE id = ?",
+        TRY(sql_exec_later(tx, "UPDATE resource_providers SET root_provider_id = ? WHERE id = ?",
             BIND(INT(root_id), INT(ids[i]))));
         TRY(placement_change_provider(tx, ids[i]));
     }
-    return sql_exec(tx, "UPDATE resource_providers SET parent_provider_id = ? WHERE id = ?",
+    return sql_exec_later(tx, "UPDATE resource_providers SET parent_provider_id = ? WHERE id = ?",
         BIND(parent->id == 0 ? SQL_NULL : INT(parent->id), INT(change->provider.id)));
 }
 
@@ -315,7 +315,7 @@ static struct fault *update_run(struct tx *tx, void *argument)
     if (same > 0)
         return FAULT(RQ(change->rq), 409, CODE_DUPLICATE_NAME, "Conflicting resource provider %s already exists.",
             change->name);
-    TRY(sql_exec(tx, "UPDATE resource_providers SET name = ?, updated_at = ? WHERE id = ?",
+    TRY(sql_exec_later(tx, "UPDATE resource_providers SET name = ?, updated_at = ? WHERE id = ?",
         BIND(TEXT(change->name), TEXT(placement_timestamp_now(tx_arena(tx))), INT(change->provider.id))));
     TRY(placement_change_provider(tx, change->provider.id));
     return provider_load(tx, change->uuid, &change->provider);

@@ -23,7 +23,7 @@ static struct fault *insert(struct tx *tx, const char *name)
 {
     int64_t highest;
     TRY(sql_int_of(tx, &highest, 0, "SELECT MAX(id) FROM resource_classes", NO_BIND));
-    TRY(sql_exec(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
+    TRY(sql_exec_later(tx, "INSERT INTO resource_classes (created_at, id, name) VALUES (?, ?, ?)",
         BIND(TEXT(placement_timestamp_now(tx_arena(tx))),
             INT(highest < CUSTOM_CLASS_ID ? CUSTOM_CLASS_ID : highest + 1),
             TEXT(name))));
@@ -77,7 +77,7 @@ static struct fault *rename_run(struct tx *tx, void *argument)
     TRY(placement_class_id(tx, change->new_name, &other));
     if (other >= 0 && other != id)
         return FAULT(RQ(change->rq), 409, NULL, "Resource class already exists: %s", change->new_name);
-    TRY(sql_exec(tx, "UPDATE resource_classes SET name = ?, updated_at = ? WHERE id = ?",
+    TRY(sql_exec_later(tx, "UPDATE resource_classes SET name = ?, updated_at = ? WHERE id = ?",
         BIND(TEXT(change->new_name), TEXT(placement_timestamp_now(tx_arena(tx))), INT(id))));
     return placement_change_provider(tx, CHANGED_NAMES);
 }
@@ -121,7 +121,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
         return FAULT(RQ(change->rq), 409, NULL,
             "Error in delete resource class: Cannot delete resource class %s. Class is in use in inventory.",
             change->name);
-    TRY(sql_exec(tx, "DELETE FROM resource_classes WHERE id = ?", BIND(INT(id))));
+    TRY(sql_exec_later(tx, "DELETE FROM resource_classes WHERE id = ?", BIND(INT(id))));
     return placement_change_provider(tx, CHANGED_NAMES);
 }
 

@@ -111,7 +111,7 @@ static struct fault *delete_run(struct tx *tx, void *argument)
         BIND(INT(change->trait.id))));
     if (used > 0)
         return FAULT(RQ(change->rq), 409, NULL, "The trait %s is in use by a resource provider.", change->name);
-    TRY(sql_exec(tx, "DELETE FROM traits WHERE id = ?", BIND(INT(change->trait.id))));
+    TRY(sql_exec_later(tx, "DELETE FROM traits WHERE id = ?", BIND(INT(change->trait.id))));
     return placement_change_provider(tx, CHANGED_NAMES);
 }
 
@@ -276,10 +276,10 @@ static struct fault *set_run(struct tx *tx, void *argument)
     }
     if (same == present && same == (int64_t)count)
         return NULL;
-    TRY(sql_exec(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?",
+    TRY(sql_exec_later(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?",
         BIND(INT(change->provider.id))));
     for (size_t i = 0; i < count; i++)
-        TRY(sql_exec(tx,
+        TRY(sql_exec_later(tx,
             "INSERT INTO resource_provider_traits (created_at, trait_id, resource_provider_id) VALUES (?, ?, ?)",
             BIND(TEXT(placement_timestamp_now(tx_arena(tx))), INT(ids[i]), INT(change->provider.id))));
     return provider_touch(tx, &change->provider);

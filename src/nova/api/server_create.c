@@ -378,7 +378,7 @@ static struct fault *join_group(struct tx *tx, struct creation *c)
     if (limits[QUOTA_SERVER_GROUP_MEMBERS] >= 0 && members + c->count > limits[QUOTA_SERVER_GROUP_MEMBERS])
         return fault_new(tx_arena(tx), 403, NULL, "Quota exceeded, too many servers in group");
     for (int64_t i = 0; i < c->count; i++)
-        TRY(sql_exec(tx, "INSERT INTO server_group_members(group_uuid,instance_uuid) VALUES(?,?)",
+        TRY(sql_exec_later(tx, "INSERT INTO server_group_members(group_uuid,instance_uuid) VALUES(?,?)",
             BIND(TEXT(c->model.server_group), TEXT(c->instances[i].uuid))));
     return NULL;
 }
@@ -425,7 +425,7 @@ static struct fault *run_undo(struct tx *tx, void *argument)
         TRY(instance_destroy(tx, c->instances[i].uuid));
     if (c->model.server_group != NULL)
         for (int64_t i = 0; i < c->count; i++)
-            TRY(sql_exec(tx, "DELETE FROM server_group_members WHERE instance_uuid=?", BIND(TEXT(c->instances[i].uuid))));
+            TRY(sql_exec_later(tx, "DELETE FROM server_group_members WHERE instance_uuid=?", BIND(TEXT(c->instances[i].uuid))));
     return NULL;
 }
 

@@ -103,6 +103,12 @@ static struct sql_value extra_sql(struct op *op, struct row *row)
     return TEXT(json_dump(op->cx->arena, extra));
 }
 
+static struct fault *duplicate(struct op *op, struct row *row)
+{
+    struct fault *said = op->resource->duplicate != NULL ? op->resource->duplicate(op, row) : NULL;
+    return said != NULL ? said : FAULT(op->cx, 409, "Conflict", "The %s conflicts with one that exists.", op->resource->name);
+}
+
 struct fault *resource_insert(struct op *op, struct row *row)
 {
     const struct resource *resource = op->resource;
@@ -124,7 +130,7 @@ struct fault *resource_insert(struct op *op, struct row *row)
         values[used++] = extra_sql(op, row);
     }
     buf_printf(&sql, ") VALUES (%s)", sql_marks(op->cx->arena, used));
-    return sql_exec(op->tx, buf_text(&sql), values, used);
+    return sql_exec_unique(op->tx, duplicate(op, row), buf_text(&sql), values, used);
 }
 
 /* Fills the automatic fields of an update; *ret_revision is the counter's field when there is one. */
@@ -189,8 +195,8 @@ struct fault *resource_store(struct op *op, struct row *row)
 struct fault *resource_erase(struct op *op, struct row *row)
 {
     const struct field *id = &op->resource->fields[op->resource->id];
-    return sql_exec(op->tx, arena_printf(op->cx->arena, "DELETE FROM `%s` WHERE `%s` = ?", op->resource->table, id->from.column),
-        BIND(value_sql(op, id, &row->values[op->resource->id])));
+    const char *sql = arena_printf(op->cx->arena, "DELETE FROM `%s` WHERE `%s` = ?", op->resource->table, id->from.column);
+    return sql_exec_later(op->tx, sql, BIND(value_sql(op, id, &row->values[op->resource->id])));
 }
 
 /* ---- The transaction ---- */
@@ -199,10 +205,7 @@ static struct fault *say_duplicate(struct op *op, struct row *row, struct fault 
 {
     if (fault == NULL || fault->code == NULL || strcmp(fault->code, SQL_DUPLICATE) != 0)
         return fault;
-    struct fault *said = op->resource->duplicate != NULL ? op->resource->duplicate(op, row) : NULL;
-    if (said == NULL)
-        said = FAULT(op->cx, 409, "Conflict", "The %s conflicts with one that exists.", op->resource->name);
-    return fault_because(said, fault);
+    return fault_because(duplicate(op, row), fault);
 }
 
 static struct fault *create_row(struct op *op, struct row *row)
@@ -210,7 +213,7 @@ static struct fault *create_row(struct op *op, struct row *row)
     const struct resource *resource = op->resource;
     if (resource->create != NULL)
         TRY(resource->create(op, row));
-    TRY(say_duplicate(op, row, resource_insert(op, row)));
+    TRY(resource_insert(op, row));
     return resource->created != NULL ? resource->created(op, row) : NULL;
 }
 

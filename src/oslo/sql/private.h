@@ -38,6 +38,7 @@ struct sent {
     struct rows *rows;       /* NULL: a statement without rows */
     int64_t expected;        /* rows to be changed; -1: any number */
     struct fault *otherwise; /* when it is another number */
+    struct fault *duplicate; /* in the place of SQL_DUPLICATE; NULL: itself */
     struct sent *next;
 };
 

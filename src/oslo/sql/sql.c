@@ -122,6 +122,14 @@ static struct fault *noted(struct tx *tx, struct fault *fault)
     return fault;
 }
 
+/* What the answer means: `fault` is how the statement itself went. */
+static struct fault *judge(struct tx *tx, const struct sent *sent, struct fault *fault)
+{
+    if (fault == NULL)
+        return sent->expected < 0 || tx->db->driver->changed(tx->connection) == sent->expected ? NULL : sent->otherwise;
+    return sent->duplicate != NULL && fault->code == SQL_DUPLICATE ? fault_because(sent->duplicate, fault) : fault;
+}
+
 struct fault *sql_collect(struct tx *tx)
 {
     const struct sql_driver *driver = tx->db->driver;
@@ -129,9 +137,7 @@ struct fault *sql_collect(struct tx *tx)
     while (tx->sent != NULL) {
         struct sent *sent = tx->sent;
         tx->sent = sent->next;
-        struct fault *fault = driver->answer(tx->arena, sent->statement);
-        if (fault == NULL && sent->expected >= 0 && driver->changed(tx->connection) != sent->expected)
-            fault = sent->otherwise;
+        struct fault *fault = judge(tx, sent, driver->answer(tx->arena, sent->statement));
         if (sent->rows != NULL) {
             sent->rows->awaited = false;
             sent->rows->fault = fault;
@@ -332,8 +338,7 @@ static struct fault *exec_later(struct tx *tx, const char *sql, const struct sql
     tx->changed = true;
     if (tx->db->driver->send != NULL)
         return send_statement(tx, sql, values, count, what, &statement);
-    TRY(execute(tx, sql, values, count));
-    return what->expected < 0 || tx->db->driver->changed(tx->connection) == what->expected ? NULL : what->otherwise;
+    return judge(tx, what, execute(tx, sql, values, count));
 }
 
 struct fault *sql_exec_later(struct tx *tx, const char *sql, const struct sql_value *values, size_t count)
@@ -345,6 +350,11 @@ struct fault *sql_exec_expect(struct tx *tx, int64_t expected, struct fault *oth
     const struct sql_value *values, size_t count)
 {
     return exec_later(tx, sql, values, count, &(struct sent){ .expected = expected, .otherwise = otherwise });
+}
+
+struct fault *sql_exec_unique(struct tx *tx, struct fault *duplicate, const char *sql, const struct sql_value *values, size_t count)
+{
+    return exec_later(tx, sql, values, count, &(struct sent){ .expected = -1, .duplicate = duplicate });
 }
 
 struct fault *tx_serialize(struct tx *tx, const char *name)
