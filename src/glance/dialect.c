@@ -98,6 +98,7 @@ static const char *keep_trailing_slash(struct request *rq)
 
 const struct dialect glance_dialect = {
     .schema_options = SCHEMA_BEST,
+    .merge_slashes = true,
     .rewrite = keep_trailing_slash,
     .body_limit = 1024 * 1024,
     .malformed = malformed,

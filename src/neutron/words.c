@@ -263,6 +263,7 @@ static const char *words_rewrite(struct request *rq)
 
 const struct dialect neutron_dialect = {
     .body_limit = 1024 * 1024,
+    .merge_slashes = true,
     .rewrite = words_rewrite,
     .malformed = words_malformed,
     .forbidden = words_forbidden,

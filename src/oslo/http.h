@@ -126,6 +126,7 @@ struct dialect {
     const char *request_id_header;                                    /* also sent beside X-Openstack-Request-Id; may be NULL */
     size_t body_limit;                                                /* bytes; 0: 114688, oslo's default */
     unsigned schema_options;                                          /* of request_validate(): enum schema_options */
+    bool merge_slashes;                                               /* "//" of a path is "/", as paste's urlmap has it */
     const char *(*rewrite)(struct request *rq);                       /* path to route instead of rq->path */
     struct fault *(*negotiate)(struct request *rq);                   /* microversion from the headers into rq->version */
     struct fault *(*invalid)(struct request *rq, const struct violation *violation);

@@ -160,6 +160,7 @@ static void finish(struct request *rq)
 const struct dialect nova_dialect = {
     .request_id_header = "x-compute-request-id",
     .schema_options = SCHEMA_TEXT_NUMBER,
+    .merge_slashes = true,
     .rewrite = rewrite,
     .negotiate = negotiate,
     .invalid = invalid,

@@ -123,13 +123,32 @@ static struct fault *negotiate(struct request *rq, const struct router *router)
     return NULL;
 }
 
+static const char *merge_slashes(struct arena *arena, const char *path)
+{
+    if (strstr(path, "//") == NULL)
+        return path;
+    char *merged = arena_strdup(arena, path), *to = merged;
+    for (const char *from = path; *from != '\0'; from++)
+        if (*from != '/' || to == merged || to[-1] != '/')
+            *to++ = *from;
+    *to = '\0';
+    return merged;
+}
+
+static void rewrite(struct request *rq)
+{
+    const struct dialect *dialect = rq->cx.app->service->dialect;
+    if (dialect->merge_slashes)
+        rq->path = merge_slashes(rq->cx.arena, rq->path);
+    if (dialect->rewrite != NULL)
+        rq->path = dialect->rewrite(rq);
+}
+
 static struct fault *walk(struct request *rq, const struct router *router)
 {
     const char *allow;
     rq->version = -1; /* any, until it is negotiated */
-    const struct dialect *dialect = rq->cx.app->service->dialect;
-    if (dialect->rewrite != NULL)
-        rq->path = dialect->rewrite(rq);
+    rewrite(rq);
     if (router_find(router, rq, &allow) == NULL)
         return no_route(rq, allow);
     TRY(authenticate(rq));
@@ -251,11 +270,9 @@ bool request_is_slow(const struct request *rq, const struct router *router)
     struct request probe = *rq; /* the look-up leaves no mark on the request itself */
     const char *allow;
     probe.version = -1;
-    const struct dialect *dialect = rq->cx.app->service->dialect;
     if (probe.path == NULL)
         return false;
-    if (dialect->rewrite != NULL)
-        probe.path = dialect->rewrite(&probe);
+    rewrite(&probe);
     const struct route *route = router_find(router, &probe, &allow);
     if (route == NULL || (route->flags & (SLOW | STREAM)) != 0)
         return route != NULL || identity_waits(rq);
