@@ -19,7 +19,8 @@ const char *glance_iso_time(struct arena *arena, const char *stored)
     return stored != NULL && clock_parse(stored, &us) ? clock_text(arena, us, CLOCK_ISO) : stored;
 }
 
-struct fault *image_not_found(struct request *rq, const char *id)
+/* 404, in glance's words. */
+static struct fault *image_not_found(struct request *rq, const char *id)
 {
     return FAULT(RQ(rq), 404, NULL, "No image found with ID %s", id);
 }

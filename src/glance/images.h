@@ -77,8 +77,6 @@ void image_notify_failed(struct request *rq, const char *event, const char *id, 
 /* "image.member.create", ... */
 void image_member_notify(struct request *rq, const char *event, const char *image_id, const struct image_member *member);
 
-/* 404, in glance's words. */
-struct fault *image_not_found(struct request *rq, const char *id);
 /* 204 and no body. */
 struct fault *glance_answer_empty(struct request *rq);
 

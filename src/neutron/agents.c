@@ -65,7 +65,7 @@ static struct fault *agent_remove(struct op *op, struct row *row)
     return sql_exec(op->tx, "DELETE FROM network_dhcp_agents WHERE agent_id = ?", BIND(TEXT(row_text(row, ID))));
 }
 
-const struct resource agent_resource = {
+static const struct resource agent_resource = {
     .name = "agent", .plural = "agents", .table = "agents", .fields = agent_fields, .count = FIELDS, .id = ID,
     .dialect = &neutron_resources, .order = "agent_type, host", .not_found = "AgentNotFound",
     .not_found_text = "Agent %s could not be found.", .remove = agent_remove,

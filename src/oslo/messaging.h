@@ -68,7 +68,4 @@ void messaging_close(struct app *app);
 /* Whether messages stay in this process: then none is under way when it starts. */
 bool messaging_is_local(const struct app *app);
 
-/* [DEFAULT] rpc_response_timeout. */
-int messaging_timeout_ms(const struct app *app);
-
 #endif

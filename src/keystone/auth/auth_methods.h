@@ -47,9 +47,6 @@ struct fault *auth_read_scope(struct context *cx, struct tx *tx, const json_t *a
 /* The user's default project, when he has a role there and it is enabled; otherwise the claims stay unscoped. */
 struct fault *auth_default_scope(struct context *cx, struct token_claims *claims);
 
-/* A domain by {"id"} or {"name"}, enabled: 401 otherwise. */
-struct fault *auth_domain(struct context *cx, struct tx *tx, const json_t *info, struct project **ret);
-
 /* Text that is there and not empty. */
 bool auth_given(const char *value);
 

@@ -14,7 +14,8 @@ bool auth_given(const char *value)
     return value != NULL && value[0] != '\0';
 }
 
-struct fault *auth_domain(struct context *cx, struct tx *tx, const json_t *info, struct project **ret)
+/* A domain by {"id"} or {"name"}, enabled: 401 otherwise. */
+static struct fault *auth_domain(struct context *cx, struct tx *tx, const json_t *info, struct project **ret)
 {
     const char *name = json_text_at(info, "name"), *id = json_text_at(info, "id");
 

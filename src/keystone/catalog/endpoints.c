@@ -118,7 +118,8 @@ static struct fault *endpoint_update(struct request *rq)
     return edit_commit(&(struct edit){ .rq = rq, .entity = &endpoint_entity, .id = id, .given = given }, update_run, true);
 }
 
-struct fault *endpoint_erase(struct tx *tx, const char *id)
+/* Deletes an endpoint with its associations; one that is not there is no fault. */
+static struct fault *endpoint_erase(struct tx *tx, const char *id)
 {
     TRY(sql_exec(tx, "DELETE FROM project_endpoint WHERE endpoint_id = ?", BIND(TEXT(id))));
     TRY(sql_exec(tx, "DELETE FROM policy_association WHERE endpoint_id = ?", BIND(TEXT(id))));

@@ -9,7 +9,4 @@
 
 extern const struct entity endpoint_entity;
 
-/* Deletes an endpoint with its associations; one that is not there is no fault. */
-struct fault *endpoint_erase(struct tx *tx, const char *id);
-
 #endif

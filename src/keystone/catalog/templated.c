@@ -37,7 +37,8 @@ static bool parse_line(struct arena *arena, const char *line, size_t length, str
     return true;
 }
 
-void templated_parse(struct arena *arena, const char *text, const struct templated_entry **ret, size_t *ret_count)
+/* Reads a text into the arena. */
+static void templated_parse(struct arena *arena, const char *text, const struct templated_entry **ret, size_t *ret_count)
 {
     size_t lines = 1, count = 0;
 

@@ -22,9 +22,6 @@ struct templated {
 struct fault *templated_create(struct context *cx, struct templated **ret);
 void templated_destroy(struct templated *templated);
 
-/* Reads a text into the arena. */
-void templated_parse(struct arena *arena, const char *text, const struct templated_entry **ret, size_t *ret_count);
-
 enum templated_kind { TEMPLATED_REGION, TEMPLATED_SERVICE, TEMPLATED_ENDPOINT, TEMPLATED_OTHER };
 
 /* "public" of the key "publicURL"; NULL: another key. In the arena. */

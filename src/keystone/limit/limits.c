@@ -168,7 +168,8 @@ static struct fault *fits(struct tx *tx, const json_t *limits, const json_t *lim
     return NULL;
 }
 
-struct fault *limits_check_model(struct tx *tx, struct context *cx, const json_t *limits)
+/* Checks new or changed limits (an array of complete documents) against [unified_limit] enforcement_model. */
+static struct fault *limits_check_model(struct tx *tx, struct context *cx, const json_t *limits)
 {
     if (!is_strict(cx->app->config))
         return NULL;

@@ -17,9 +17,6 @@ int limits_tree_depth(const struct config *config);
  * acts as a domain becomes domain_id. */
 struct fault *limits_check_names(struct tx *tx, struct context *cx, json_t *document, const char *target);
 
-/* Checks new or changed limits (an array of complete documents) against [unified_limit] enforcement_model. */
-struct fault *limits_check_model(struct tx *tx, struct context *cx, const json_t *limits);
-
 /* The member "limits" of a project that is being written: [...]. */
 struct fault *limits_of_project_write(struct request *rq, struct tx *tx, const char *project_id);
 

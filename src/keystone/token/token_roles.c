@@ -6,7 +6,8 @@ bool *roles_none(struct arena *arena, const struct reference *reference)
     return ARENA_ARRAY(arena, bool, reference->role_count + 1);
 }
 
-struct fault *roles_marked(struct tx *tx, const struct reference *reference, const char *sql, const struct sql_value *values,
+/* Marks the roles that a query's first column names. */
+static struct fault *roles_marked(struct tx *tx, const struct reference *reference, const char *sql, const struct sql_value *values,
     size_t count, bool *marks)
 {
     struct rows *rows;

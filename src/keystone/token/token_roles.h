@@ -27,10 +27,6 @@ struct fault *roles_on_system(struct tx *tx, const struct reference *reference, 
 /* All roles unmarked. In the arena. */
 bool *roles_none(struct arena *arena, const struct reference *reference);
 
-/* Marks the roles that a query's first column names. */
-struct fault *roles_marked(struct tx *tx, const struct reference *reference, const char *sql, const struct sql_value *values,
-    size_t count, bool *marks);
-
 /* The marked roles, ids and names copied to the arena; `domain_roles`: those of domains too. */
 void roles_listed(struct arena *arena, const struct reference *reference, const bool *marks, bool domain_roles,
     const struct identity_role **ret, size_t *ret_count);

@@ -55,7 +55,8 @@ static const struct status {
 };
 enum { STATUSES = sizeof(statuses) / sizeof(statuses[0]) };
 
-const char *server_status(const struct instance *instance)
+/* ACTIVE, BUILD, ... */
+static const char *server_status(const struct instance *instance)
 {
     const char *found = "UNKNOWN", *task = instance->task_state;
 
@@ -128,7 +129,8 @@ void server_view_basic(struct request *rq, const struct instance *instance)
     json_end(&rq->json);
 }
 
-const char *server_host_status(const struct server_view *view, const struct instance *instance)
+/* "UP", "DOWN", "UNKNOWN", "MAINTENANCE" or "" (no host). */
+static const char *server_host_status(const struct server_view *view, const struct instance *instance)
 {
     int64_t down_time = config_int(view->rq->cx.app->config, "DEFAULT", "service_down_time");
 

@@ -52,13 +52,8 @@ void server_view_basic(struct request *rq, const struct instance *instance);
 /* "addresses": {label: [..]} as os-ips shows it, too; only one network when `label` is not NULL: false when it is unknown. */
 bool server_view_addresses(struct request *rq, const struct instance *instance, bool extended, const char *label);
 
-/* ACTIVE, BUILD, ... */
-const char *server_status(const struct instance *instance);
 /* The vm_states that a status means (lists of texts, NULL-terminated; empty: no such status); *ret_task_states NULL when any. */
 void server_states_of(struct arena *arena, const char *const *statuses, const char *const **ret_vm_states,
     const char *const **ret_task_states);
-
-/* "UP", "DOWN", "UNKNOWN", "MAINTENANCE" or "" (no host). */
-const char *server_host_status(const struct server_view *view, const struct instance *instance);
 
 #endif

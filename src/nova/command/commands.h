@@ -37,7 +37,4 @@ extern const struct argument nova_archive_arguments[], nova_purge_arguments[];
 struct fault *nova_archive_deleted_rows(struct command_call *call);
 struct fault *nova_purge(struct command_call *call);
 
-/* What `nova-manage cell_v2 map_cell0` takes for cell0's database: the schema's name with "_cell0". */
-const char *nova_cell0_url(struct arena *arena, const char *url);
-
 #endif

@@ -36,7 +36,8 @@ static const char *masked(struct arena *arena, const char *url)
     return arena_printf(arena, "%.*s****%s", (int)(colon + 1 - url), url, at);
 }
 
-const char *nova_cell0_url(struct arena *arena, const char *url)
+/* What `nova-manage cell_v2 map_cell0` takes for cell0's database: the schema's name with "_cell0". */
+static const char *nova_cell0_url(struct arena *arena, const char *url)
 {
     size_t length = strcspn(url, "?");
     return arena_printf(arena, "%.*s_cell0%s", (int)length, url, url + length);

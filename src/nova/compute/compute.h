@@ -152,7 +152,6 @@ struct fault *external_instance_event(struct context *cx, void *owner, const jso
 
 /* ---- guest.c ---- */
 
-struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t *ret_count);
 struct virt_nic nic_of(struct arena *arena, const json_t *vif);
 /* The guest as the driver wants it, from the row. */
 void guest_describe(struct context *cx, const struct compute_host *host, const struct instance *instance,

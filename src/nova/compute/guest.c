@@ -46,7 +46,7 @@ struct virt_nic nic_of(struct arena *arena, const json_t *vif)
         .addresses = addresses };
 }
 
-struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t *ret_count)
+static struct virt_nic *nics_of(struct arena *arena, const json_t *network_info, size_t *ret_count)
 {
     size_t count = json_array_size(network_info);
     struct virt_nic *nics = ARENA_ARRAY(arena, struct virt_nic, count + 1);

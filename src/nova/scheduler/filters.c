@@ -6,7 +6,6 @@
 #include "nova/scheduler/scheduler.h"
 #include "oslo/json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *why(const struct selection *selection, const char *format, ...) __attribute__((format(printf, 2,
@@ -71,8 +70,7 @@ static const char *capabilities_remove(const struct selection *selection, const 
         if (value == NULL && !scoped)
             continue;
         if (value == NULL || !extra_spec_matches(value, json_string_value(wanted)))
-            return why(selection, "%s has %s %s, %s was asked for", host->node->host, key, value != NULL ? value
-                : "not",
+            return why(selection, "%s has %s %s, %s was asked for", host->node->host, key, value != NULL ? value : "not",
                 json_string_value(wanted));
     }
     return NULL;
@@ -190,63 +188,3 @@ const struct filter scheduler_filters[] = {
     { "DifferentHostFilter",            different_host_removes },
     { NULL, NULL },
 };
-
-/* ---- operators of extra specs ---- */
-
-static int compare_numbers(const char *value, const char *wanted)
-{
-    double a = strtod(value, NULL), b = strtod(wanted, NULL);
-    return (a > b) - (a < b);
-}
-
-static bool any_of(const char *value, const char *words)
-{
-    char copy[1024], *rest = copy;
-    snprintf(copy, sizeof(copy), "%s", words);
-    for (char *word; (word = strsep(&rest, " ")) != NULL;)
-        if (*word != '\0' && strcmp(word, "<or>") != 0 && strcmp(word, value) == 0)
-            return true;
-    return false;
-}
-
-static bool all_in(const char *value, const char *words, const char *separator)
-{
-    char copy[1024], *rest = copy;
-    snprintf(copy, sizeof(copy), "%s", words);
-    for (char *word; (word = strsep(&rest, " ")) != NULL;)
-        if (*word != '\0' && strcmp(word, separator) != 0 && strstr(value, word) == NULL)
-            return false;
-    return true;
-}
-
-bool extra_spec_matches(const char *value, const char *wanted)
-{
-    static const char *const operators[] = { "s==", "s!=", "s>=", "s>", "s<=", "s<", "<all-in>", "<in>", "<or>", "==",
-        "!=",
-        ">=", "<=", "=" };
-    size_t at = 0, count = sizeof(operators) / sizeof(operators[0]);
-    if (wanted == NULL)
-        return false;
-    while (at < count && (strncmp(wanted, operators[at], strlen(operators[at])) != 0 ||
-        wanted[strlen(operators[at])] != ' '))
-        at++;
-    if (at == count)
-        return strcmp(value, wanted) == 0;
-    const char *rest = wanted + strlen(operators[at]);
-    rest += strspn(rest, " ");
-    switch (at) {
-    case 0:  return strcmp(value, rest) == 0;
-    case 1:  return strcmp(value, rest) != 0;
-    case 2:  return strcmp(value, rest) >= 0;
-    case 3:  return strcmp(value, rest) > 0;
-    case 4:  return strcmp(value, rest) <= 0;
-    case 5:  return strcmp(value, rest) < 0;
-    case 6:  return all_in(value, rest, "<all-in>");
-    case 7:  return strstr(value, rest) != NULL;
-    case 8:  return any_of(value, rest);
-    case 9:  return compare_numbers(value, rest) == 0;
-    case 10: return compare_numbers(value, rest) != 0;
-    case 12: return compare_numbers(value, rest) <= 0;
-    default: return compare_numbers(value, rest) >= 0; /* "=" is "at least", as nova has it */
-    }
-}

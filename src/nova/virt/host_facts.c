@@ -100,7 +100,8 @@ static const char *read_cpuinfo(struct arena *arena)
     return text != NULL ? text : "";
 }
 
-const char *const *host_cpu_flags(struct arena *arena)
+/* The processor's flags as /proc/cpuinfo names them, NULL-terminated. */
+static const char *const *host_cpu_flags(struct arena *arena)
 {
     char *line = arena_strdup(arena, cpuinfo_value(arena, read_cpuinfo(arena), "flags"));
     const char **flags = ARENA_ARRAY(arena, const char *, FLAGS_MAX + 1);

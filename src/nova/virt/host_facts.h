@@ -33,9 +33,6 @@ const char *host_name(struct arena *arena);
 /* The JSON of nova's cpu_info: {"arch":..,"model":..,"vendor":..,"topology":{..},"features":[..]} from /proc/cpuinfo. */
 const char *host_cpu_info(struct arena *arena);
 
-/* The processor's flags as /proc/cpuinfo names them, NULL-terminated. */
-const char *const *host_cpu_flags(struct arena *arena);
-
 /* os_traits' names for CPU features (libvirt's names; also takes those of /proc/cpuinfo), NULL-terminated, each once. */
 const char *const *host_cpu_traits(struct arena *arena, const char *const *features);
 

@@ -158,7 +158,8 @@ bool messaging_is_local(const struct app *app)
     return url == NULL || strncmp(url, "memory:", 7) == 0 || strncmp(url, "fake:", 5) == 0;
 }
 
-int messaging_timeout_ms(const struct app *app)
+/* [DEFAULT] rpc_response_timeout. */
+static int messaging_timeout_ms(const struct app *app)
 {
     const char *seconds = text_option(app, "rpc_response_timeout");
     return seconds != NULL ? atoi(seconds) * 1000 : 60000;

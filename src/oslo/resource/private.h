@@ -35,17 +35,10 @@ bool int_parse(const char *text, int64_t *ret);
 /* Where the policy engine looks a row's members up. `row` may be NULL. */
 bool op_allowed(struct op *op, const char *rule, struct row *row);
 
-/* Appends the condition of visibility and of the fixed rows. */
-struct fault *where_visible(struct op *op, struct where *where);
-/* Filters, sort keys, limit and marker of the query. */
-struct fault *op_read_query(struct op *op, struct where *where);
 /* `fields=` alone. */
 void fields_read(struct op *op);
 /* The whole of a list's SQL in op->tx: filters, visibility, order, page. */
 struct fault *resource_select_page(struct op *op, const struct where *extra);
-
-struct sql_value value_sql(struct op *op, const struct field *field, struct value *value);
-bool value_equal(struct op *op, const struct field *field, struct value *a, struct value *b);
 
 /* resource/notify.c: notifications around a request; nothing when nobody listens. A deletion tells of what there was: its
  * picture (NULL: none) is taken before. */

@@ -73,7 +73,8 @@ void where_in(struct where *where, const char *column, const char *const *texts,
         where_and(where, arena_printf(where->arena, "`%s` IN (%s)", column, sql_marks(where->arena, count)), values, count);
 }
 
-struct fault *where_visible(struct op *op, struct where *where)
+/* Appends the condition of visibility and of the fixed rows. */
+static struct fault *where_visible(struct op *op, struct where *where)
 {
     const struct resource *resource = op->resource;
     if (resource->fixed != NULL)
@@ -246,7 +247,8 @@ static struct fault *limit_read(struct op *op)
     return NULL;
 }
 
-struct fault *op_read_query(struct op *op, struct where *where)
+/* Filters, sort keys, limit and marker of the query. */
+static struct fault *op_read_query(struct op *op, struct where *where)
 {
     if (op->rq == NULL)
         return NULL;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-struct sql_value value_sql(struct op *op, const struct field *field, struct value *value)
+static struct sql_value value_sql(struct op *op, const struct field *field, struct value *value)
 {
     if (value->state != VALUE_SET)
         return SQL_NULL;
@@ -25,7 +25,7 @@ struct sql_value value_sql(struct op *op, const struct field *field, struct valu
     }
 }
 
-bool value_equal(struct op *op, const struct field *field, struct value *a, struct value *b)
+static bool value_equal(struct op *op, const struct field *field, struct value *a, struct value *b)
 {
     bool a_set = a->state == VALUE_SET, b_set = b->state == VALUE_SET;
     if (!a_set || !b_set)
