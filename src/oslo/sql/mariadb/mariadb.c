@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * mariadb: the driver for MariaDB and Galera, over Connector/C, by prepared statements in the binary protocol.
  *
- * Round trips: a statement costs one (its first use on a connection one more, to prepare it); sessions run with autocommit
+ * Round trips: a statement costs one (its first use on a connection one more, to prepare it), several that are sent before the
+ * first answer is read cost one together (CONC-533 of the library is what lets them); sessions run with autocommit
  * off, so that BEGIN costs none; the end of a transaction that changed nothing is sent and its answer read before the next
  * use, so that it costs none either; COMMIT costs one, marker included. Results are read whole when a statement
  * executes: that frees the connection for a query inside a query, and leaves nothing to be lost in the middle. */
