@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { ROWS_AT_ONCE = 8 }; /* allocations in one statement */
+enum {
+    ROWS_AT_ONCE = 8,   /* allocations in one statement */
+    ASKED_AT_ONCE = 16, /* consumers, and providers, asked for together: each keeps a prepared statement of its own */
+};
 
 struct held { /* one row of allocations that is */
     int64_t provider_id, class_id, used;
@@ -156,20 +159,25 @@ static void discount(struct state *state)
     }
 }
 
+/* From the `first` consumer and stock on, as many as are asked together. */
+static struct fault *read_some(struct state *state, size_t first)
+{
+    struct rows *of_consumers[ASKED_AT_ONCE], *of_stocks[ASKED_AT_ONCE];
+    for (size_t i = 0; i < ASKED_AT_ONCE && first + i < state->claim->count; i++)
+        TRY(ask_consumer(state->tx, state->consumers[first + i].input, &of_consumers[i]));
+    for (size_t i = 0; i < ASKED_AT_ONCE && first + i < state->stock_count; i++)
+        TRY(ask_stock(state->tx, &state->stocks[first + i], &of_stocks[i]));
+    for (size_t i = 0; i < ASKED_AT_ONCE && first + i < state->claim->count; i++)
+        TRY(read_consumer(state->tx, &state->consumers[first + i], of_consumers[i]));
+    for (size_t i = 0; i < ASKED_AT_ONCE && first + i < state->stock_count; i++)
+        TRY(read_stock(state->tx, &state->stocks[first + i], of_stocks[i]));
+    return NULL;
+}
+
 static struct fault *read_all(struct state *state)
 {
-    struct arena *arena = tx_arena(state->tx);
-    size_t count = state->claim->count;
-    struct rows **of_consumers = ARENA_ARRAY(arena, struct rows *, count + 1);
-    struct rows **of_stocks = ARENA_ARRAY(arena, struct rows *, state->stock_count + 1);
-    for (size_t i = 0; i < count; i++)
-        TRY(ask_consumer(state->tx, state->consumers[i].input, &of_consumers[i]));
-    for (size_t i = 0; i < state->stock_count; i++)
-        TRY(ask_stock(state->tx, &state->stocks[i], &of_stocks[i]));
-    for (size_t i = 0; i < count; i++)
-        TRY(read_consumer(state->tx, &state->consumers[i], of_consumers[i]));
-    for (size_t i = 0; i < state->stock_count; i++)
-        TRY(read_stock(state->tx, &state->stocks[i], of_stocks[i]));
+    for (size_t i = 0; i < state->claim->count || i < state->stock_count; i += ASKED_AT_ONCE)
+        TRY(read_some(state, i));
     discount(state);
     return NULL;
 }

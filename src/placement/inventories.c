@@ -31,7 +31,8 @@ const struct schema placement_schema_inventories_put = { .types = SCHEMA_OBJECT,
     .properties =
         SCHEMA_PROPERTIES({ "resource_provider_generation", &generation }, { "inventories", &records }) };
 
-struct inventory inventory_read(const json_t *record)
+/* The record of a request, checked by the schema, with the defaults for what is absent. */
+static struct inventory inventory_read(const json_t *record)
 {
     const json_t *allocation_ratio = json_object_get(record, "allocation_ratio");
     return (struct inventory){
@@ -55,7 +56,8 @@ struct inventory_input *inventories_read(struct arena *arena, const json_t *inve
     return inputs;
 }
 
-struct fault *inventory_check(struct request *rq, const struct provider_row *provider,
+/* 400 when `reserved` leaves nothing (below 1.26), or is more than there is: the sentence without its beginning. */
+static struct fault *inventory_check(struct request *rq, const struct provider_row *provider,
     const struct inventory_input *input, const char *verb)
 {
     int64_t capacity = inventory_capacity(&input->values);
@@ -151,14 +153,25 @@ static struct fault *remove_others(struct tx *tx, const struct provider_row *pro
     return NULL;
 }
 
+static struct fault *class_ids(struct tx *tx, struct inventory_input *inputs, size_t count)
+{
+    const char **names = ARENA_ARRAY(tx_arena(tx), const char *, count + 1);
+    int64_t *ids = ARENA_ARRAY(tx_arena(tx), int64_t, count + 1);
+    for (size_t i = 0; i < count; i++)
+        names[i] = inputs[i].class_name;
+    TRY(placement_ids(tx, "resource_classes", names, count, ids));
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] < 0)
+            return placement_class_unknown(tx, names[i]);
+        inputs[i].values.class_id = ids[i];
+    }
+    return NULL;
+}
+
 struct fault *inventories_replace(struct tx *tx, const struct provider_row *provider, struct inventory_input *inputs,
     size_t count, bool keep)
 {
-    for (size_t i = 0; i < count; i++) {
-        TRY(placement_class_id(tx, inputs[i].class_name, &inputs[i].values.class_id));
-        if (inputs[i].values.class_id < 0)
-            return placement_class_unknown(tx, inputs[i].class_name);
-    }
+    TRY(class_ids(tx, inputs, count));
     if (!keep)
         TRY(remove_others(tx, provider, inputs, count));
     for (size_t i = 0; i < count; i++) {

@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-enum { KEPT_CHANGES = 20000, PRUNE_EVERY = 1000, MOST_ATTEMPTS = 5 }; /* a process that lags more than that reads everything */
+enum {
+    KEPT_CHANGES = 20000, /* a process that lags more than that reads everything */
+    PRUNE_EVERY = 1000,
+    MOST_ATTEMPTS = 5,
+    NAMES_AT_ONCE = 64,
+};
 
 struct fault *placement_write(struct request *rq, struct fault *(*run)(struct tx *tx, void *argument), void *argument)
 {
@@ -91,6 +96,36 @@ struct fault *provider_touch(struct tx *tx, struct provider_row *provider)
             INT(provider->generation))));
     provider->generation++;
     return placement_change_provider(tx, provider->id);
+}
+
+/* At most NAMES_AT_ONCE names; the last one is repeated up to a power of two, so that few texts are prepared. */
+static struct fault *some_ids(struct tx *tx, const char *table, const char *const *names, size_t count, int64_t *ids)
+{
+    struct sql_value values[NAMES_AT_ONCE];
+    struct rows *rows;
+    size_t asked = 1;
+    while (asked < count)
+        asked *= 2;
+    for (size_t i = 0; i < asked; i++)
+        values[i] = TEXT(names[i < count ? i : count - 1]);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = -1;
+    TRY(sql_query(tx, &rows, arena_printf(tx_arena(tx), "SELECT id, name FROM %s WHERE name IN (%s)", table,
+        sql_marks(tx_arena(tx), asked)), values, asked));
+    while (rows_next(rows)) {
+        const char *name = rows_text(rows, 1);
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(names[i], name) == 0)
+                ids[i] = rows_int(rows, 0);
+    }
+    return rows_fault(rows);
+}
+
+struct fault *placement_ids(struct tx *tx, const char *table, const char *const *names, size_t count, int64_t *ids)
+{
+    for (size_t i = 0; i < count; i += NAMES_AT_ONCE)
+        TRY(some_ids(tx, table, names + i, count - i < NAMES_AT_ONCE ? count - i : NAMES_AT_ONCE, ids + i));
+    return NULL;
 }
 
 struct fault *placement_class_id(struct tx *tx, const char *name, int64_t *ret)

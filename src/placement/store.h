@@ -49,6 +49,8 @@ struct fault *provider_look(struct tx *tx, const char *uuid, struct provider_row
  * fault of the whole transaction. */
 struct fault *provider_touch(struct tx *tx, struct provider_row *provider);
 
+/* The ids of many names of `table` (traits or resource_classes), in few queries; -1: no such name. */
+struct fault *placement_ids(struct tx *tx, const char *table, const char *const *names, size_t count, int64_t *ids);
 /* Ids of classes and traits; -1: no such name. */
 struct fault *placement_class_id(struct tx *tx, const char *name, int64_t *ret);
 struct fault *placement_trait_id(struct tx *tx, const char *name, int64_t *ret);

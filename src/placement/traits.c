@@ -229,23 +229,30 @@ static struct fault *list_provider_traits(struct request *rq)
     return write_provider_traits(rq, tx, &provider);
 }
 
+static bool is_among(const int64_t *ids, size_t count, int64_t id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
 /* The ids of the wanted names: 400 with all that do not exist. */
 static struct fault *wanted_ids(struct tx *tx, struct change *change, int64_t *ids, size_t *ret_count)
 {
     struct buf missing BUF_CLEANUP = { 0 };
-    size_t at;
-    json_t *name;
+    size_t wanted = json_array_size(change->wanted);
+    const char **names = ARENA_ARRAY(tx_arena(tx), const char *, wanted + 1);
+    int64_t *found = ARENA_ARRAY(tx_arena(tx), int64_t, wanted + 1);
     *ret_count = 0;
-    json_array_foreach(change->wanted, at, name) {
-        int64_t id;
-        bool twice = false;
-        TRY(placement_trait_id(tx, json_string_value(name), &id));
-        if (id < 0)
-            buf_printf(&missing, "%s%s", missing.length == 0 ? "" : ", ", json_string_value(name));
-        for (size_t i = 0; i < *ret_count; i++)
-            twice = twice || ids[i] == id;
-        if (!twice)
-            ids[(*ret_count)++] = id;
+    for (size_t i = 0; i < wanted; i++)
+        names[i] = json_string_value(json_array_get(change->wanted, i));
+    TRY(placement_ids(tx, "traits", names, wanted, found));
+    for (size_t i = 0; i < wanted; i++) {
+        if (found[i] < 0)
+            buf_printf(&missing, "%s%s", missing.length == 0 ? "" : ", ", names[i]);
+        else if (!is_among(ids, *ret_count, found[i]))
+            ids[(*ret_count)++] = found[i];
     }
     if (missing.length > 0)
         return FAULT(RQ(change->rq), 400, NULL, "No such trait %s", buf_text(&missing));
@@ -263,18 +270,14 @@ static struct fault *set_run(struct tx *tx, void *argument)
     int64_t *ids = ARENA_ARRAY(tx_arena(tx), int64_t, json_array_size(change->wanted) + 1);
     size_t count;
     TRY(wanted_ids(tx, change, ids, &count));
-    /* Nothing to do leaves the generation alone, as the reference. */
-    int64_t present, same = 0;
-    TRY(sql_int_of(tx, &present, 0, "SELECT COUNT(*) FROM resource_provider_traits WHERE resource_provider_id = ?",
+    struct rows *rows;
+    size_t present = 0, same = 0;
+    TRY(sql_query(tx, &rows, "SELECT trait_id FROM resource_provider_traits WHERE resource_provider_id = ?",
         BIND(INT(change->provider.id))));
-    for (size_t i = 0; i < count; i++) {
-        int64_t has;
-        TRY(sql_int_of(tx, &has, 0,
-            "SELECT COUNT(*) FROM resource_provider_traits WHERE resource_provider_id = ? AND trait_id = ?",
-            BIND(INT(change->provider.id), INT(ids[i]))));
-        same += has;
-    }
-    if (same == present && same == (int64_t)count)
+    for (; rows_next(rows); present++)
+        same += is_among(ids, count, rows_int(rows, 0));
+    TRY(rows_fault(rows));
+    if (same == present && same == count) /* nothing to do leaves the generation alone, as the reference */
         return NULL;
     TRY(sql_exec_later(tx, "DELETE FROM resource_provider_traits WHERE resource_provider_id = ?",
         BIND(INT(change->provider.id))));
