@@ -116,6 +116,21 @@ def test_disabled_hosts_say_why(place):
     place.clear()
 
 
+@pytest.mark.parametrize("key, wanted, fits", [
+    ("capabilities:hypervisor_type", "s== fake", True), ("capabilities:hypervisor_type", "<or> kvm <or> qemu", False),
+    ("hypervisor_type", "s!= fake", False), ("nobody_knows", "1", True), ("capabilities:nobody_knows", "1", False),
+    ("capabilities:vcpus", ">= 1", True), ("capabilities:vcpus", ">= 100000", False), ("other:thing", "1", True),
+])
+def test_capabilities_of_hosts(place, key, wanted, fits):
+    place.flavor("able", 64)
+    path = "/flavors/able/os-extra_specs"
+    assert place.cloud.post("compute", path, {"extra_specs": {key: wanted}}).status_code == 200
+    now = place.until(place.boot(flavorRef="able"), "ACTIVE" if fits else "ERROR")
+    assert fits or "ComputeCapabilitiesFilter: removed 4 of 4 hosts" in now["fault"]["details"]
+    place.clear()
+    assert place.cloud.call("DELETE", "compute", "/flavors/able").status_code == 202
+
+
 def test_attempts_end(place):
     """A port that no host can bind: three hosts are tried, nothing stays allocated, the port is given back."""
     port = {"port": {"network_id": place.network, "binding:vnic_type": "direct"}}
