@@ -41,17 +41,16 @@ static const char *power_name(int64_t state)
     return state >= 0 && (size_t)state < sizeof(names) / sizeof(names[0]) && names[state] != NULL ? names[state] : "pending";
 }
 
-static json_t *flavor_payload(struct context *cx, const struct instance *instance)
+json_t *notify_flavor(struct context *cx, const json_t *flavor)
 {
-    const json_t *flavor = json_parse_own(cx->arena, instance->flavor);
-    const json_t *specs = json_object_get(flavor, "extra_specs");
-    json_t *data = json_pack("{s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:f, s:o, s:n, s:I, s:b, s:i, s:o}", "flavorid",
-        instance->flavorid,
-        "name", json_text_at(flavor, "name"), "root_gb", (json_int_t)instance->root_gb, "vcpus", (json_int_t)instance->vcpus,
-        "ephemeral_gb", (json_int_t)instance->ephemeral_gb, "memory_mb", (json_int_t)instance->memory_mb, "disabled", 0,
-        "rxtx_factor", 1.0, "extra_specs", specs != NULL ? json_incref((json_t *)specs) : json_object(), "projects", "swap",
-        (json_int_t)json_int_at(flavor, "swap", 0), "is_public", 1, "vcpu_weight", 0, "description",
-        text(json_text_at(flavor, "description")));
+    const json_t *specs = json_object_get(flavor, "extra_specs"), *factor = json_object_get(flavor, "rxtx_factor");
+    static const char *const numbers[] = { "root_gb", "vcpus", "ephemeral_gb", "memory_mb", "swap" };
+    json_t *data = json_pack("{s:s?, s:s?, s:b, s:f, s:o, s:n, s:b, s:i, s:o}", "flavorid", json_text_at(flavor, "flavorid"),
+        "name", json_text_at(flavor, "name"), "disabled", 0, "rxtx_factor", factor != NULL ? json_number_value(factor) : 1.0,
+        "extra_specs", specs != NULL ? json_incref((json_t *)specs) : json_object(), "projects", "is_public", 1, "vcpu_weight", 0,
+        "description", text(json_text_at(flavor, "description")));
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        json_object_set_new(data, numbers[i], json_integer(json_int_at(flavor, numbers[i], 0)));
     return notify_object("FlavorPayload", "1.4", data);
 }
 
@@ -112,7 +111,8 @@ static json_t *instance_data(struct context *cx, const struct instance *instance
         { "auto_disk_config", instance->auto_disk_config ? "AUTO" : "MANUAL" },
     };
     json_t *data = json_pack("{s:n, s:b, s:I, s:o, s:o, s:o}", "block_devices", "locked", instance->locked_by != NULL, "progress",
-        (json_int_t)instance->progress, "metadata", document(cx, instance->metadata), "flavor", flavor_payload(cx, instance),
+        (json_int_t)instance->progress, "metadata", document(cx, instance->metadata), "flavor",
+        notify_flavor(cx, json_parse_own(cx->arena, instance->flavor)),
         "ip_addresses", addresses(cx, instance, true));
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         json_object_set_new(data, texts[i].name, text(texts[i].value));
@@ -120,14 +120,23 @@ static json_t *instance_data(struct context *cx, const struct instance *instance
     return data;
 }
 
-static json_t *fault_payload(const struct fault *fault)
+json_t *notify_fault(const struct fault *fault, const char *module)
 {
-    if (fault == NULL)
-        return json_null();
     return notify_object("ExceptionPayload", "1.1", json_pack("{s:s, s:s, s:s, s:s, s:s}", "function_name", "", "module_name",
-        "nova.compute.manager", "exception", fault->code != NULL ? fault->code : "NovaException", "exception_message",
-            fault->message,
+        module, "exception", fault->code != NULL ? fault->code : "NovaException", "exception_message", fault->message,
         "traceback", fault->detail != NULL ? fault->detail : fault->message));
+}
+
+json_t *notify_group(struct arena *arena, const struct notify_group *g)
+{
+    const json_t *rules = json_parse_own(arena, g->rules), *most = json_object_get(rules, "max_server_per_host");
+    json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:{}, s:o, s:o}", "uuid", g->uuid, "name", g->name, "project_id",
+        g->project_id, "user_id", g->user_id, "policies", g->policy, "policy", g->policy, "rules", "members", g->members, "hosts",
+        g->hosts != NULL ? g->hosts : json_null());
+    if (most != NULL) /* as nova: a dictionary of texts */
+        json_object_set_new(json_object_get(data, "rules"), "max_server_per_host", json_is_string(most)
+            ? json_incref((json_t *)most) : json_string(json_dump(arena, most)));
+    return notify_object("ServerGroupPayload", "1.1", data);
 }
 
 static json_t *keypairs(struct context *cx, const struct instance *instance)
@@ -153,7 +162,7 @@ static json_t *tags(struct context *cx, const struct instance *instance)
 static json_t *versioned_payload(struct context *cx, const struct instance *instance, bool create, const struct fault *fault)
 {
     json_t *data = instance_data(cx, instance);
-    json_object_set_new(data, "fault", fault_payload(fault));
+    json_object_set_new(data, "fault", fault != NULL ? notify_fault(fault, "nova.compute.manager") : json_null());
     if (!create)
         return notify_object("InstanceActionPayload", "1.8", data);
     json_t *certs = json_parse_own(cx->arena, instance->trusted_certs);

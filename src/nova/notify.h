@@ -12,6 +12,18 @@
 /* {"nova_object.name", "nova_object.version", "nova_object.data": data (released)}; a new reference. */
 json_t *notify_object(const char *name, const char *version, json_t *data);
 
+/* Payloads that stand in several notifications; new references. A flavor as rows of servers keep it; a fault as
+ * ExceptionPayload. */
+json_t *notify_flavor(struct context *cx, const json_t *flavor);
+json_t *notify_fault(const struct fault *fault, const char *module);
+
+struct notify_group {
+    const char *uuid, *name, *project_id, *user_id, *policy;
+    const char *rules;        /* JSON, or NULL */
+    json_t *members, *hosts;  /* lists, both released; hosts NULL: not told */
+};
+json_t *notify_group(struct arena *arena, const struct notify_group *group);
+
 /* One notification of a form, when that form is wanted. host NULL: this one. `payload` is released. */
 void notify_versioned(struct context *cx, const char *source, const char *host, const char *event, enum notify_priority priority,
     json_t *payload);

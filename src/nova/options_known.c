@@ -26,6 +26,7 @@ static const struct option rows[] = {
     { "DEFAULT", "use_neutron", OPTION_BOOL, "true", KNOWN "it is the only network service." },
     { "DEFAULT", "instance_name_template", OPTION_STR, "instance-%08x", KNOWN "domains are named like that.",
       .choices = OPTION_WORDS("instance-%08x") },
+    { "DEFAULT", "compute_monitors", OPTION_LIST, "", KNOWN "there are no monitors, and so no metrics.update." },
     { "DEFAULT", "instance_usage_audit", OPTION_BOOL, "false", KNOWN "usage is computed when it is asked for." },
     { "DEFAULT", "instance_usage_audit_period", OPTION_STR, "month", KNOWN "as instance_usage_audit." },
     { "DEFAULT", "max_concurrent_builds", OPTION_INT, "10", KNOWN "a host builds as many guests at a time as its pool has threads." },

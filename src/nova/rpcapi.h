@@ -23,8 +23,8 @@
  * "admin_password": text or null}. Image: request_spec.image. Same as nova's schedule_and_build_instances. */
 #define RPC_BUILD_INSTANCES "schedule_and_build_instances"
 
-/* To the conductor, cast: {"hosts": [of an aggregate], "image_ids": [..]}; and from it to each of the hosts, call:
- * {"image_ids"} -> {image id: "cached", "existing", "unsupported" or "error"} */
+/* To the conductor, cast: {"aggregate": {"id", "uuid", "name", "metadata", "hosts"}, "image_ids": [..]}; and from it
+ * to each of the hosts, call: {"image_ids"} -> {image id: "cached", "existing", "unsupported" or "error"} */
 #define RPC_CACHE_IMAGES "cache_images"
 
 /* To the scheduler, call: {"request_spec": {..}, "instance_uuids": [..], "project_id", "user_id", "retry": {"hosts":

@@ -50,7 +50,9 @@ LISTENER = """
 LAST = [lambda events: "instance.delete.end" in events, lambda events: "compute.instance.delete.end" in events,
         lambda events: len(events.get("service.update", ())) >= 2, lambda events: len(events.get("aggregate.delete.end", ())) >= 2,
         lambda events: "network.delete.end" in events, lambda events: "image.delete" in events,
-        lambda events: "identity.domain.deleted" in events]
+        lambda events: "identity.domain.deleted" in events, lambda events: "aggregate.cache_images.end" in events,
+        lambda events: len(events.get("compute_task.build_instances.error", ())) >= 2,
+        lambda events: len(events.get("compute_task.build_instances", ())) >= 2]
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +147,11 @@ def operate(cloud):
     aggregate = cloud.post("compute", "/os-aggregates", {"aggregate": {"name": "a", "availability_zone": "z"}}).json()["aggregate"]
     path = f"/os-aggregates/{aggregate['id']}"
     host = {"host": "fake-1"}
-    for action in ({"add_host": host}, {"set_metadata": {"metadata": {"m": "n"}}}, {"remove_host": host}):
+    for action in ({"add_host": host}, {"set_metadata": {"metadata": {"m": "n"}}}):
         assert cloud.post("compute", f"{path}/action", action).status_code == 200
+    cached = {"cache": [{"id": cloud.get("image", "/v2/images").json()["images"][0]["id"]}]}
+    assert cloud.post("compute", f"{path}/images", cached, headers={"OpenStack-API-Version": "compute 2.81"}).status_code == 202
+    assert cloud.post("compute", f"{path}/action", {"remove_host": host}).status_code == 200
     assert cloud.call("PUT", "compute", path, {"aggregate": {"name": "b"}}).status_code == 200
     assert cloud.call("DELETE", "compute", path).status_code == 200
     body = {"host": "fake-1", "binary": "nova-compute"}
@@ -158,7 +163,8 @@ def live(cloud):
     network = cloud.post("network", "/v2.0/networks", {"network": {"name": "n"}}).json()["network"]["id"]
     subnet = {"network_id": network, "cidr": "10.0.0.0/24", "ip_version": 4}
     assert cloud.post("network", "/v2.0/subnets", {"subnet": subnet}).status_code == 201
-    image = cloud.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}).json()["id"]
+    image = cloud.post("image", "/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare", "architecture":
+                                                  "x86_64", "hw_boot_menu": "yes", "color": "red"}).json()["id"]
     cloud.call("PUT", "image", f"/v2/images/{image}/file", data=b"x" * 512, headers={"Content-Type": "application/octet-stream"})
     cloud.post("compute", "/flavors", {"flavor": {"name": "tiny", "vcpus": 1, "ram": 64, "disk": 1, "id": "tiny"}})
     group = {"server_group": {"name": "home", "policies": ["affinity"]}}
@@ -181,6 +187,19 @@ def live(cloud):
     until(lambda: status() == "SHUTOFF")
     assert cloud.call("DELETE", "compute", f"/servers/{uuid}").status_code == 204
     until(lambda: status() is None)
+    cloud.post("compute", "/flavors", {"flavor": {"name": "huge", "vcpus": 1, "ram": 64, "disk": 10**7, "id": "huge"}})
+    server.update(name="never", flavorRef="huge", availability_zone="nova")
+    uuid = cloud.post("compute", "/servers", {"server": server}).json()["server"]["id"]
+    until(lambda: status() == "ERROR")
+    assert cloud.call("DELETE", "compute", f"/servers/{uuid}").status_code == 204
+    port = {"port": {"network_id": network, "binding:vnic_type": "direct"}}  # no host can bind it: the one that tries gives up
+    port = cloud.post("network", "/v2.0/ports", port).json()["port"]["id"]
+    server.update(name="tried", flavorRef="tiny", networks=[{"port": port}])
+    uuid = cloud.post("compute", "/servers", {"server": server}).json()["server"]["id"]
+    until(lambda: status() == "ERROR")
+    assert cloud.call("DELETE", "compute", f"/servers/{uuid}").status_code == 204
+    until(lambda: status() is None)
+    assert cloud.call("DELETE", "network", f"/v2.0/ports/{port}").status_code == 204
     assert cloud.call("DELETE", "network", f"/v2.0/networks/{network}").status_code == 204
 
 
@@ -253,6 +272,63 @@ def test_what_else_nova_keeps(heard):
     starts, ends = ([p["nova_object.data"] for _, p in heard[f"aggregate.{w}"] if "nova_object.data" in p]
                     for w in ("add_host.start", "add_host.end"))
     assert starts[0]["hosts"] == [] and ends[0]["hosts"] == ["fake-1"] and ends[0]["metadata"] == {"availability_zone": "z"}
+
+
+def test_scheduling(heard):
+    for phase in ("start", "end"):
+        event = heard[f"scheduler.select_destinations.{phase}"]
+        older, now = ([e for e in event if ("nova_object.name" in e[1]) == versioned][0] for versioned in (False, True))
+        assert older[0] == f"scheduler.{HOST}" and now[0] == f"nova-scheduler:{HOST}"
+        assert (now[1]["nova_object.name"], now[1]["nova_object.version"]) == ("RequestSpecPayload", "1.1")
+        data, spec = now[1]["nova_object.data"], older[1]["request_spec"]
+        assert set(data) == {"availability_zone", "flavor", "force_hosts", "force_nodes", "ignore_hosts", "image", "instance_group",
+                             "instance_uuid", "num_instances", "numa_topology", "pci_requests", "project_id",
+                             "requested_destination", "retry", "scheduler_hints", "security_groups", "user_id"}
+        assert data["flavor"]["nova_object.data"]["flavorid"] == "tiny" and data["num_instances"] == 1
+        image = data["image"]["nova_object.data"]
+        assert image["name"] == "i" and image["disk_format"] == "raw" and image["size"] == 512 and image["status"] == "active"
+        assert image["properties"] == {"nova_object.name": "ImageMetaPropsPayload", "nova_object.namespace": "nova",
+                                       "nova_object.version": "1.12", "nova_object.data": {"hw_architecture": "x86_64",
+                                                                                           "hw_boot_menu": True}}
+        group = data["instance_group"]["nova_object.data"]
+        assert group["name"] == "home" and group["members"] == [data["instance_uuid"]]
+        assert data["scheduler_hints"] == {"group": [group["uuid"]]} and data["security_groups"] == ["default"]
+        assert data["availability_zone"] is None and data["retry"] is None and data["requested_destination"] is None
+        assert spec["instance_properties"]["uuid"] == data["instance_uuid"] and spec["instance_properties"]["memory_mb"] == 64
+        assert spec["instance_type"]["name"] == "tiny" and spec["image"]["properties"] == image["properties"]["nova_object.data"]
+    # in both forms: four were asked for (one of them twice), two were found
+    assert len(heard["scheduler.select_destinations.start"]) == 8 and len(heard["scheduler.select_destinations.end"]) == 4
+
+
+def test_a_build_that_finds_no_host(heard):
+    (publisher, payload), (_, tried) = heard["compute_task.build_instances.error"]
+    assert publisher == f"nova-conductor:{HOST}" and payload["nova_object.name"] == "ComputeTaskPayload"
+    data = payload["nova_object.data"]
+    assert data["state"] == "error" and data["request_spec"]["nova_object.name"] == "RequestSpecPayload"
+    reason = data["reason"]["nova_object.data"]
+    assert reason["exception"] == "NoValidHost" and reason["exception_message"].startswith("No valid host was found.")
+    request = data["request_spec"]["nova_object.data"]
+    assert request["flavor"]["nova_object.data"]["name"] == "huge" and request["availability_zone"] == "nova"
+    assert request["instance_uuid"] == data["instance_uuid"] and request["instance_group"] is None
+    tried = tried["nova_object.data"]
+    assert tried["reason"]["nova_object.data"]["exception"] == "MaxRetriesExceeded"
+    assert tried["request_spec"]["nova_object.data"]["retry"]["nova_object.data"] == {"num_attempts": 2, "hosts": ["fake-1"]}
+    publisher, payload = heard["compute_task.build_instances"][0]
+    assert publisher == f"compute_task.{HOST}" and payload["instance_id"] == data["instance_uuid"]
+    assert (payload["method"], payload["state"], payload["reason"]) == ("build_instances", "error", reason["exception_message"])
+    assert payload["instance_properties"]["root_gb"] == payload["request_spec"]["instance_type"]["root_gb"] == 10**7
+
+
+def test_images_fetched_ahead(heard):
+    for phase in ("start", "end"):
+        (publisher, payload), = heard[f"aggregate.cache_images.{phase}"]
+        assert publisher == f"nova-api:{HOST}" and payload["nova_object.name"] == "AggregatePayload"
+        assert payload["nova_object.data"]["hosts"] == ["fake-1"]
+    (publisher, payload), = heard["aggregate.cache_images.progress"]
+    assert publisher == f"nova-conductor:{HOST}" and payload["nova_object.name"] == "AggregateCachePayload"
+    data = payload["nova_object.data"]
+    assert (data["host"], data["index"], data["total"], data["name"]) == ("fake-1", 1, 1, "a")
+    assert len(data["images_cached"] + data["images_failed"]) == 1
 
 
 def test_networks(heard):

@@ -304,6 +304,14 @@ static struct fault *run_change(struct tx *tx, void *argument)
             TEXT(json_dump(tx_arena(tx), found.one->metadata)), INT(found.one->updated_at), INT(change->id)));
 }
 
+/* The data of an AggregatePayload; a new reference. */
+static json_t *told(const struct aggregate *a)
+{
+    return json_pack("{s:s?, s:s?, s:O, s:o, s:o}", "uuid", a->uuid, "name", a->name, "metadata", a->metadata, "hosts",
+        a->hosts != NULL ? json_incref(a->hosts) : a->id != 0 ? json_array() : json_null(), "id",
+        a->id != 0 ? json_integer(a->id) : json_null());
+}
+
 /* aggregate.ACTION.PHASE; the older form has other words and says only what changes. `more` is released. */
 static void tell(struct request *rq, const struct aggregate *a, const char *action, const char *phase, json_t *more)
 {
@@ -321,10 +329,7 @@ static void tell(struct request *rq, const struct aggregate *a, const char *acti
     if (a->id != 0)
         json_object_set_new(payload, "aggregate_id", json_integer(a->id));
     notify_unversioned(cx, "aggregate", who, arena_printf(cx->arena, "aggregate.%s.%s", word, phase), NOTIFY_INFO, payload);
-    json_t *data = json_pack("{s:s?, s:s?, s:O, s:o, s:o}", "uuid", a->uuid, "name", a->name, "metadata", a->metadata, "hosts",
-        a->hosts != NULL ? json_incref(a->hosts) : a->id != 0 ? json_array() : json_null(), "id",
-        a->id != 0 ? json_integer(a->id) : json_null());
-    notify_api(cx, arena_printf(cx->arena, "aggregate.%s.%s", action, phase), notify_object("AggregatePayload", "1.1", data));
+    notify_api(cx, arena_printf(cx->arena, "aggregate.%s.%s", action, phase), notify_object("AggregatePayload", "1.1", told(a)));
 }
 
 static void tell_both(struct request *rq, const struct change *change)
@@ -574,7 +579,7 @@ static struct fault *aggregates_images(struct request *rq)
     TRY(find(tx, id, request_argument(rq, "id"), &found));
     tx_end(tx);
     TRY(rpc_cast(RQ(rq), &(struct rpc_target){ TOPIC_CONDUCTOR, NULL, CONDUCTOR_VERSION }, RPC_CACHE_IMAGES,
-        json_keep(rq->cx.arena, json_pack("{s:O, s:O}", "hosts", found.one->hosts, "image_ids", ids))));
+        json_keep(rq->cx.arena, json_pack("{s:o, s:O}", "aggregate", told(found.one), "image_ids", ids))));
     return api_empty(rq, 202);
 }
 

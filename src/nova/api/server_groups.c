@@ -163,13 +163,8 @@ static struct fault *run_delete(struct tx *tx, void *argument)
 static void tell_members(struct request *rq, const struct group *g, const char *action, json_t *members)
 {
     struct context *cx = &rq->cx;
-    const json_t *rules = json_parse_own(cx->arena, g->rules), *most = json_object_get(rules, "max_server_per_host");
-    json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:{}, s:o, s:n}", "uuid", g->uuid, "name", g->name, "project_id",
-        g->project_id, "user_id", g->user_id, "policies", g->policy, "policy", g->policy, "rules", "members", members, "hosts");
-
-    if (most != NULL) /* as nova: a dictionary of texts */
-        json_object_set_new(json_object_get(data, "rules"), "max_server_per_host", json_string(json_dump(cx->arena, most)));
-    notify_api(cx, arena_printf(cx->arena, "server_group.%s", action), notify_object("ServerGroupPayload", "1.1", data));
+    const struct notify_group group = { g->uuid, g->name, g->project_id, g->user_id, g->policy, g->rules, members, NULL };
+    notify_api(cx, arena_printf(cx->arena, "server_group.%s", action), notify_group(cx->arena, &group));
 }
 
 static struct fault *members_of(struct tx *tx, const char *group, json_t *to)

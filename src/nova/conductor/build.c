@@ -7,7 +7,7 @@
  * A build that failed on its host comes back here, alone, with the list of hosts that were tried.
  */
 #include "nova/conductor/conductor.h"
-#include "nova/notify.h"
+#include "nova/notify_request.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -157,6 +157,8 @@ static void build_failed(struct flow *flow, struct fault *fault)
         if (also != NULL)
             log_error("nova.conductor", "instance %s cannot be set to ERROR: %s", uuid_at(flow, i),
                 fault_text(flow->cx.arena, also));
+        notify_build_error(&flow->cx, &(struct notify_request){ uuid_at(flow, i), (int64_t)uuid_count(flow),
+            json_object_get(flow->state, "request_spec"), json_object_get(flow->state, "retry") }, fault);
     }
     log_warning("nova.conductor", "build of %zu instances, first %s, failed: %s", uuid_count(flow), flow->key,
         fault_text(flow->cx.arena, fault));
@@ -223,13 +225,17 @@ static struct fault *build_again(struct context *cx, const struct instance *inst
     return flow_start(cx, cx->app->db, &nova_build_instances_flow, instance->uuid, NULL, NULL, state, NULL);
 }
 
-static struct fault *exhausted(struct context *cx, const char *uuid, int64_t most, const char *reason)
+static struct fault *exhausted(struct context *cx, const struct instance *instance, int64_t most, const char *reason,
+    const json_t *retry)
 {
     struct fault *fault = FAULT(cx, 500, "MaxRetriesExceeded",
         "Exceeded maximum number of retries. Exceeded max scheduling attempts "
-        "%lld for instance %s. Last exception: %s", (long long)most, uuid, reason);
-    TRY(remove_allocation(cx, uuid));
-    return instance_fail(cx, uuid, fault);
+        "%lld for instance %s. Last exception: %s", (long long)most, instance->uuid, reason);
+    TRY(remove_allocation(cx, instance->uuid));
+    TRY(instance_fail(cx, instance->uuid, fault));
+    json_t *spec = json_keep(cx->arena, spec_of(cx, instance));
+    notify_build_error(cx, &(struct notify_request){ instance->uuid, 1, spec, retry }, fault);
+    return NULL;
 }
 
 struct fault *reschedule_instance(struct context *cx, void *owner, const json_t *arguments, json_t **ret_result)
@@ -241,7 +247,7 @@ struct fault *reschedule_instance(struct context *cx, void *owner, const json_t 
     struct instance instance;
     TRY(instance_get(cx->arena, cx->app->db, uuid, false, &instance));
     if (attempts >= most)
-        return exhausted(cx, uuid, most, reason != NULL ? reason : "None");
+        return exhausted(cx, &instance, most, reason != NULL ? reason : "None", json_object_get(arguments, "retry"));
     json_t *hosts = json_at(arguments, "retry.hosts");
     hosts = json_is_array(hosts) ? json_copy(hosts) : json_array();
     json_array_append_new(hosts, json_string(host));

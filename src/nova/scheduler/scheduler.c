@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "nova/cells.h"
+#include "nova/notify_request.h"
 #include "nova/nova.h"
 #include "nova/roles.h"
 #include "nova/rpcapi.h"
@@ -256,6 +257,9 @@ static struct fault *select_destinations(struct context *cx, void *owner, const 
     struct selection selection;
     bool again = true;
     TRY(read_request(cx, arguments, &selection));
+    const struct notify_request told = { selection.instance_uuids[0], (int64_t)selection.count, selection.spec,
+        json_object_get(arguments, "retry") };
+    notify_select_destinations(cx, &told, "start");
     struct host **chosen = ARENA_ARRAY(cx->arena, struct host *, selection.count);
     for (int tries = 0; again; tries++) {
         struct host *hosts;
@@ -268,6 +272,7 @@ static struct fault *select_destinations(struct context *cx, void *owner, const 
         TRY(choose_all(&selection, hosts, count, chosen));
         TRY(claim_allocations(&selection, chosen, &again));
     }
+    notify_select_destinations(cx, &told, "end");
     *ret_result = destinations(&selection, chosen);
     return NULL;
 }
