@@ -285,7 +285,8 @@ class Cloud:
 
 OneProcess = Cloud
 # What is about one of the forms, or makes processes on a state directory of one process.
-collect_ignore = ["test_pairs.py"] if FORM == "one" else ["test_cluster.py", "test_processes.py", "test_placement_interchange.py"]
+collect_ignore = ["test_pairs.py"] if FORM == "one" else ["test_cluster.py", "test_processes.py", "test_placement_interchange.py",
+                                                                 "test_tls.py"]
 if FORM == "split":
     Cloud = split.split_class(Cloud, BIN, split_database, split_transport, split_memcached)
 

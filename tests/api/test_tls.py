@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every API over HTTPS, which asks its clients for certificates; every call between services shows one."""
 import os
+import re
 import ssl
 
 import pytest
@@ -38,13 +39,17 @@ class Encrypted(Processes):
         client = self.of("client", "certfile", "keyfile", "cafile")
         files = self.of("server", "cert_file", "key_file", "ca_file")
         login = dict(client, auth_url=self.url("identity").rsplit("/v3", 1)[0])
+        password = re.search(r"^password = (.*)$", (self.state_dir / "etc" / "nova.conf").read_text(), re.M)[1]
+        service_user = dict(login, send_service_user_token="true", auth_type="password", username="nova", password=password,
+                            project_name="service", user_domain_name="Default", project_domain_name="Default")
         self.configure("keystone", {"ssl": files})
         for service in ("placement", "glance"):
             self.configure(service, {"ssl": files, "keystone_authtoken": login})
         self.configure("neutron", {"DEFAULT": {"use_ssl": "true"}, "ssl": files, "keystone_authtoken": login, "nova": client})
         self.configure("nova", {
             "DEFAULT": {"enabled_ssl_apis": "osapi_compute, metadata"}, "keystone_authtoken": login, "placement": client,
-            "neutron": client, "glance": client, "wsgi": self.of("server", "ssl_cert_file", "ssl_key_file", "ssl_ca_file")})
+            "neutron": client, "glance": client, "service_user": service_user,
+            "wsgi": self.of("server", "ssl_cert_file", "ssl_key_file", "ssl_ca_file")})
         for group in self.groups:
             self.start_part(group, **self.more)
         return self
@@ -131,7 +136,7 @@ def test_links_are_of_https(encrypted):
         assert "https://127.0.0.1" in answer.text and "http://127.0.0.1" not in answer.text, answer.text
 
 
-@pytest.mark.parametrize("section", ["placement", "neutron", "glance"])
+@pytest.mark.parametrize("section", ["placement", "neutron", "glance", "service_user"])
 def test_a_call_without_a_certificate_is_refused(encrypted, image, section):
     body = {"server": {"name": "s", "flavorRef": "small", "imageRef": image, "networks": "none"}}
     encrypted.configure("nova", {section: {"certfile": "", "keyfile": ""}})
