@@ -205,8 +205,10 @@ static struct fault *send_statement(struct tx *tx, const char *sql, const struct
         return tx->fault;
     struct sent *sent = ARENA_NEW(tx->arena, struct sent);
     *sent = *what;
-    TRY(prepare(tx, sql, values, count, &sent->statement));
-    struct fault *fault = driver->send(tx->arena, sent->statement, values, count);
+    struct fault *fault = prepare(tx, sql, values, count, &sent->statement);
+    if (fault != NULL)
+        return noted(tx, fault);
+    fault = driver->send(tx->arena, sent->statement, values, count);
     if (fault != NULL || sent->rows == NULL)
         driver->reset(sent->statement);
     if (fault != NULL) {
