@@ -38,7 +38,7 @@ def start(url, *words, env=None):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def drive(url, *words, timeout=120):
+def drive(url, *words, timeout=600):
     done = start(url, *words)
     out, _ = done.communicate(timeout=timeout)
     assert done.returncode == 0, out
@@ -68,7 +68,7 @@ def test_two_processes_and_the_last_unit(server, schema):
     """Each takes up to 40 units of 40 in all, 16 threads a process: 40 are taken, never one more."""
     drive(server.url(schema), "sync")
     runs = [start(server.url(schema), "take", 16, 40) for _ in range(2)]
-    out = [run.communicate(timeout=120)[0] for run in runs]
+    out = [run.communicate(timeout=600)[0] for run in runs]
     assert all("failures 0" in one for one in out), out
     assert "taken 40" in out[0] and "taken 40" in out[1], out
 
@@ -99,7 +99,7 @@ def test_server_restarts_under_load(server, schema):
         server.kill()
         time.sleep(0.3)
         server.start()
-    out, _ = run.communicate(timeout=120)
+    out, _ = run.communicate(timeout=600)
     assert run.returncode == 0 and "failures 0 sum 1600" in out, out
 
 
@@ -110,7 +110,7 @@ def test_pool_has_limits(server, schema):
 def test_secrets_stay_secret(server, schema):
     url = server.url(schema).replace(server.password[:3].replace("@", "%40"), "wrong%40word")
     done = start(url, "sync")
-    out, _ = done.communicate(timeout=120)
+    out, _ = done.communicate(timeout=600)
     assert done.returncode == 1 and "Access denied" in out and "word" not in out.replace("using password", ""), out
 
 
@@ -119,7 +119,7 @@ STATE = "SELECT * FROM nubo_version; SELECT * FROM a; SELECT * FROM b; SELECT * 
 
 def test_two_syncs_at_once(server, schema):
     runs = [start(server.url(schema), "sync") for _ in range(4)]
-    out = "".join(run.communicate(timeout=120)[0] for run in runs)
+    out = "".join(run.communicate(timeout=600)[0] for run in runs)
     assert all(run.returncode == 0 for run in runs), out
     assert sorted(line for line in out.splitlines() if "migration" in line) == [f"migration {i + 1}" for i in range(6)]
 
@@ -159,12 +159,12 @@ def test_waits_for_a_server_at_its_start():
         server.start().create("late")
         server.stop()
         done = start(server.url("late"), "sync")  # no retries
-        out, _ = done.communicate(timeout=120)
+        out, _ = done.communicate(timeout=600)
         assert done.returncode == 1 and "not available" in out
         done = start(server.url("late"), "late")
         time.sleep(0.3)
         server.start()
-        out, _ = done.communicate(timeout=120)
+        out, _ = done.communicate(timeout=600)
         assert done.returncode == 0 and "migration 3" in out, out
     finally:
         server.dispose()
@@ -182,7 +182,7 @@ def test_flows_of_a_dead_process_are_taken_over_once(server, schema):
     half = server.sql("SELECT COUNT(*) FROM story WHERE host = 'dead'", schema)
     assert 0 < int(half) < 144
     for other in others:
-        out, _ = other.communicate(timeout=120)
+        out, _ = other.communicate(timeout=600)
         assert other.returncode == 0, out
     assert server.sql("SELECT COUNT(DISTINCT flow, step) FROM story", schema).strip() == "144"
     # A step under way when its process died runs again; nothing else runs twice, and never by both of the others.
@@ -214,7 +214,7 @@ def test_tls(encrypted):
 
     def run(query, host="127.0.0.1"):
         done = start(f"{encrypted.url('secret', f'{host}:{encrypted.port}')}{query}", "sync")
-        return (done.communicate(timeout=120)[0], done.returncode)
+        return (done.communicate(timeout=600)[0], done.returncode)
     ca, other, own = f"?ssl_ca={of}/ca.pem", f"?ssl_ca={of}/other.pem", f"&ssl_cert={of}/client.pem&ssl_key={of}/client.key"
     encrypted.sql("ALTER USER secret@'%' REQUIRE X509")
     assert run(ca + own)[1] == 0
@@ -251,7 +251,7 @@ def test_server_restarts_under_load_over_tls(encrypted):
         encrypted.kill()
         time.sleep(0.3)
         encrypted.start()
-    out, _ = run.communicate(timeout=120)
+    out, _ = run.communicate(timeout=600)
     assert run.returncode == 0 and "failures 0 sum 1200" in out, out
     made = int(encrypted.sql("SHOW GLOBAL STATUS LIKE 'Ssl_accepts'").split()[1])
     assert made < 100, "connections are not kept"

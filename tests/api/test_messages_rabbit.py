@@ -231,7 +231,7 @@ def test_oslo_messaging_calls_us(tools):
         except oslo_messaging.RemoteError as e:
             print(json.dumps(e.exc_type))
         """)
-    lines = [json.loads(line) for line in client.communicate(timeout=120)[0].splitlines()]
+    lines = [json.loads(line) for line in client.communicate(timeout=600)[0].splitlines()]
     assert lines == [{"x": 1, "y": "ü"}, "a", ["InstanceNotFound", "gone"], "NoSuchMethod", "UnsupportedVersion"]
     until(lambda: sorted(server.numbers()) == [3, 4])
     assert server.got[0]["user_id"] == "bob" and server.got[0]["token"] == "tok" and server.got[0]["request_id"] == "req-1"
