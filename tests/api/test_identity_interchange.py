@@ -90,12 +90,13 @@ class Pair:
                                              "--state-dir", str(folder / "state")], stdout=log, stderr=log)
         self.peer.start()
         self.theirs, self.ours = Side(self.peer.url), Side(f"http://127.0.0.1:{self.port}")
-        for _ in range(300):
+        end = time.monotonic() + 300
+        while True:
             try:
                 requests.get(self.ours.url, timeout=120)
                 return
             except requests.ConnectionError:
-                assert self.process.poll() is None, (folder / "ours.log").read_text()[-3000:]
+                assert self.process.poll() is None and time.monotonic() < end, (folder / "ours.log").read_text()[-3000:]
                 time.sleep(0.05)
 
     def ours_manage(self, *words):

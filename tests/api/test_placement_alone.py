@@ -190,7 +190,7 @@ def test_broken_http(placement):
                  b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
                  b"POST /reshaper HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                  b"GET /resource_providers HTTP/1.1\r\nHost: x\r\nX-Auth-Token: admin\r\nX-Auth-Token: \xff\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", placement.port), 60) as s:
+        with socket.create_connection(("127.0.0.1", placement.port), 2) as s:
             try:
                 s.sendall(text)
                 s.shutdown(socket.SHUT_WR)

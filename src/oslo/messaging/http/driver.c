@@ -77,6 +77,7 @@ struct http_wire {
     pthread_cond_t wake;
     struct served *served;
     size_t served_count, served_capacity;
+    json_int_t served_changes;                  /* how often that has changed: requests may overtake each other */
     struct settled *first, **last;
     struct kept *kept;
     pthread_mutex_t hand_over; /* held while a message is handed to its server */
@@ -144,10 +145,12 @@ static void http_done(void *argument, struct delivery delivery, bool handled)
     add_settled(argument, settled_create(delivery, handled));
 }
 
-static json_t *what_is_served(struct http_wire *wire)
+/* With the number of the change that made it so. */
+static json_t *what_is_served(struct http_wire *wire, json_int_t *ret_change)
 {
     json_t *list = json_array();
     pthread_mutex_lock(&wire->lock);
+    *ret_change = wire->served_changes;
     for (size_t i = 0; i < wire->served_count; i++) {
         const struct served *s = &wire->served[i];
         if (s->server != NULL)
@@ -209,7 +212,9 @@ static void run_binder(void *argument)
 static void announce(struct http_wire *wire)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    json_t *ignored, *request = json_keep(arena, json_pack("{s:s, s:o}", "session", wire->session, "serves", what_is_served(wire)));
+    json_int_t change;
+    json_t *serves = what_is_served(wire, &change), *ignored;
+    json_t *request = json_keep(arena, json_pack("{s:s, s:o, s:I}", "session", wire->session, "serves", serves, "change", change));
     for (size_t i = 0; i < wire->peer_count; i++)
         ask(&wire->peers[i], arena, "serve", request, TRY_MS, &ignored);
 }
@@ -297,10 +302,10 @@ static void send_again(struct peer *peer, int64_t hub)
 static bool receive(struct peer *peer)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
-    json_t *serves = json_keep(arena, what_is_served(peer->wire)), *answer = NULL;
-    json_t *request = json_keep(arena, json_pack("{s:s, s:O, s:i, s:I}", "session", peer->wire->session, "serves", serves,
-        "wait_ms",
-        WAIT_MS, "last", (json_int_t)peer->last));
+    json_int_t change;
+    json_t *serves = json_keep(arena, what_is_served(peer->wire, &change)), *answer = NULL;
+    json_t *request = json_keep(arena, json_pack("{s:s, s:O, s:I, s:i, s:I}", "session", peer->wire->session, "serves", serves,
+        "change", change, "wait_ms", WAIT_MS, "last", (json_int_t)peer->last));
     if (ask(peer, arena, "receive", request, WAIT_MS + TRY_MS, &answer) != 200)
         return false;
     const json_t *messages = json_object_get(answer, "messages");
@@ -459,6 +464,7 @@ static void http_serve(void *argument, const char *exchange, const char *topic, 
     }
     wire->served[wire->served_count++] = (struct served){ arena_strdup(wire->arena, exchange), arena_strdup(wire->arena, topic),
         arena_strdup(wire->arena, name), server };
+    wire->served_changes++;
     pthread_mutex_unlock(&wire->lock);
     announce(wire);
 }
@@ -471,6 +477,7 @@ static void http_unserve(void *argument, const struct server *server)
     for (size_t i = 0; i < wire->served_count; i++)
         if (wire->served[i].server == server)
             wire->served[i].server = NULL;
+    wire->served_changes++;
     pthread_mutex_unlock(&wire->lock);
     pthread_mutex_unlock(&wire->hand_over);
     announce(wire);

@@ -49,6 +49,7 @@ struct session {
     int64_t seen_us;
     int64_t hung_up_us;     /* when the connection on which it waited was found closed; 0: it was heard of since */
     json_t *serves;
+    json_int_t change;      /* the process's number of that */
     struct queue own;       /* answers, fanout */
     struct queue told;      /* those of them that are in the last answer */
     struct taken *taken;
@@ -380,8 +381,12 @@ static void catch_up(struct hub *hub, struct session *s)
 static struct session *enter(struct hub *hub, const json_t *request)
 {
     struct session *s = session_of(hub, json_text_at(request, "session"));
-    json_decref(s->serves);
-    s->serves = json_incref(json_object_get(request, "serves"));
+    json_int_t change = json_int_at(request, "change", 0);
+    if (change >= s->change) { /* else a request that was under way while another one told of more */
+        json_decref(s->serves);
+        s->serves = json_incref(json_object_get(request, "serves"));
+        s->change = change;
+    }
     for (size_t i = 0; i < json_array_size(s->serves); i++) {
         queue_of(hub, served(s, i, 0), served(s, i, 1), NULL, true);
         queue_of(hub, served(s, i, 0), served(s, i, 1), served(s, i, 2), true);

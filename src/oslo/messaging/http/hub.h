@@ -10,11 +10,11 @@
  * and who handled a message of the hub before says so to this one. Only what a process sent that was killed together with
  * its hub is lost; the role that holds the rows finds that. Requests and answers are JSON objects (driver.c has the other end):
  *
- *     receive  {"session", "serves": [[exchange, topic, server, place], ..], "wait_ms", "last": number of the last answer
+ *     receive  {"session", "serves": [[exchange, topic, server, place], ..], "change", "wait_ms", "last": number of the last answer
  *              heard} -> {"number", "messages": [[tag, place or -1: an answer to a call, body], ..], "hub": which hub this is,
  *              "settled": [tag, ..]}                     a tag is the first 15 digits of the message's id, as a number; 0: nobody
  *              waits to hear of it
- *     serve    {"session", "serves"} -> {}               the same without waiting
+ *     serve    {"session", "serves", "change"} -> {}     the same without waiting; an older change does not replace a newer one
  *     send     {"id", "session", "kind", "exchange", "topic", "server", "body", "ttl_ms", "again": it was sent to another hub
  *              before} -> {"hub"}; 404: nobody serves that; 503: not now
  *     done     {"session", "done": [[tag, handled], ..]} -> {}
