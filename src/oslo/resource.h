@@ -107,11 +107,9 @@ typedef struct fault *(*field_loader)(struct op *op, struct page *page, size_t f
 struct source {
     const char *column;
     field_loader load;
-    bool extra; /* in the JSON of resource.extra_column */
 };
 #define COLUMN(name) { .column = (name) }
 #define LOADER(function) { .load = (function) }
-#define IN_EXTRA { .extra = true }
 #define NOWHERE { 0 } /* the hooks use it: a member of the request only, or set by them */
 
 enum default_kind { NO_DEFAULT, DEFAULT_TEXT, DEFAULT_INT, DEFAULT_NULL, DEFAULT_JSON, DEFAULT_CALLER_PROJECT, DEFAULT_CALLER_USER,
@@ -177,7 +175,6 @@ struct resource {
     size_t id;                          /* field index of the key in paths */
     size_t owner;                       /* field index of the project; 0: nobody owns it (everyone sees it) */
     const struct resource_dialect *dialect;
-    const char *extra_column;           /* unknown members go in there as one JSON object, and come out again; NULL: refused */
     const char *fixed;                  /* condition that all its rows meet ("is_domain = 1"), our own text; or NULL */
     const char *order;                  /* columns of the default order, "name, id"; NULL: the id */
     const char *get_rule;               /* rule for showing one: row policy after a load, and base of per-field get rules.
@@ -257,7 +254,6 @@ struct row {
     struct value *values;  /* by field index: what will be stored or was loaded */
     struct value *given;   /* create, update: what the body said */
     struct value *before;  /* update, delete: what was stored; NULL otherwise */
-    json_t *extra;         /* members kept in extra_column; NULL: none */
     void *private;         /* the hooks' */
 };
 

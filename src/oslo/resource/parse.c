@@ -333,10 +333,6 @@ struct fault *resource_parse_object(struct op *op, const json_t *object, struct 
             if (other != NULL && !json_equal(other, member))
                 TRY(op_invalid(op, field, INVALID_ALIAS, name, member));
             TRY(member_parse(op, field, name, member, &row->given[at]));
-        } else if (resource->extra_column != NULL) {
-            if (row->extra == NULL)
-                row->extra = json_keep(arena, json_object());
-            json_object_set(row->extra, name, member);
         } else {
             unknown = unknown == NULL ? name : arena_printf(arena, "%s, %s", unknown, name);
         }

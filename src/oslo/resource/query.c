@@ -380,29 +380,6 @@ static void value_read(struct rows *rows, int column, const struct field *field,
     value->state = value->text != NULL ? VALUE_SET : VALUE_NULL;
 }
 
-static void extra_read(struct op *op, struct row *row, const char *text)
-{
-    const struct resource *resource = op->resource;
-    row->extra = json_parse_own(op->cx->arena, text);
-    if (!json_is_object(row->extra))
-        row->extra = json_keep(op->cx->arena, json_object());
-    for (size_t i = 0; i < resource->count; i++) {
-        const struct field *field = &resource->fields[i];
-        if (field->name == NULL || !field->from.extra)
-            continue;
-        json_t *member = json_object_get(row->extra, field->name);
-        if (member == NULL || json_is_null(member))
-            row->values[i].state = VALUE_NULL;
-        else if (json_is_string(member))
-            row->values[i] = VALUE_STR(json_string_value(json_keep(op->cx->arena, json_incref(member))));
-        else if (json_is_integer(member) || json_is_boolean(member))
-            row->values[i] = VALUE_INT(json_is_integer(member) ? json_integer_value(member) : json_is_true(member));
-        else
-            row->values[i] = VALUE_JSON(json_keep(op->cx->arena, json_incref(member)));
-        json_object_del(row->extra, field->name);
-    }
-}
-
 static void columns_write(const struct resource *resource, struct buf *sql)
 {
     bool comma = false;
@@ -411,8 +388,6 @@ static void columns_write(const struct resource *resource, struct buf *sql)
             buf_printf(sql, "%s`%s`", comma ? "," : "", resource->fields[i].from.column);
             comma = true;
         }
-    if (resource->extra_column != NULL)
-        buf_printf(sql, ",`%s`", resource->extra_column);
 }
 
 static void row_read(struct op *op, struct rows *rows, struct row *row)
@@ -423,8 +398,6 @@ static void row_read(struct op *op, struct rows *rows, struct row *row)
     for (size_t i = 0; i < resource->count; i++)
         if (resource->fields[i].from.column != NULL)
             value_read(rows, column++, &resource->fields[i], &row->values[i]);
-    if (resource->extra_column != NULL)
-        extra_read(op, row, rows_text(rows, column));
 }
 
 /* Runs the query into op->page; `limit` > 0 reads one row more to know whether any follow. */

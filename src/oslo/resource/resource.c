@@ -292,8 +292,6 @@ void resource_write(struct op *op, struct row *row, struct json_writer *w, const
 {
     const struct resource *resource = op->resource;
     const bool *shown = fields_shown(op, row);
-    const char *member;
-    json_t *extra;
 
     json_begin(w, name);
     for (size_t i = 0; i < resource->count; i++) {
@@ -303,16 +301,13 @@ void resource_write(struct op *op, struct row *row, struct json_writer *w, const
             continue;
         if ((field->flags & OPTIONAL) && value->state != VALUE_SET)
             continue;
-        if (field->from.column == NULL && field->from.load == NULL && !field->from.extra && value->state == VALUE_ABSENT)
+        if (field->from.column == NULL && field->from.load == NULL && value->state == VALUE_ABSENT)
             continue; /* a member of requests only */
         if (op->wanted == NULL || (op->wanted[i] & WANT_NAME))
             write_value(op, field, field->name, value, w);
         if (field->alias != NULL && (op->wanted == NULL || (op->wanted[i] & WANT_ALIAS)))
             write_value(op, field, field->alias, value, w);
     }
-    if (row->extra != NULL)
-        json_object_foreach(row->extra, member, extra)
-            json_value(w, member, extra);
     if (resource->render_row != NULL)
         resource->render_row(op, row, w);
     if (resource->dialect->row_links != NULL)
@@ -411,7 +406,6 @@ static struct fault *overlay(struct op *op)
     struct row *row = &op->page.rows[0];
     row->before = row->values;
     row->values = arena_memdup(op->cx->arena, row->before, sizeof(struct value) * resource->count);
-    row->extra = given.extra;
     row->given = given.given != NULL ? given.given : ARENA_ARRAY(op->cx->arena, struct value, resource->count);
     for (size_t i = 0; i < resource->count; i++)
         if (row->given[i].state != VALUE_ABSENT)

@@ -86,23 +86,6 @@ static void automatic_create(struct op *op, const struct field *field, struct va
     }
 }
 
-/* The text of the extra column: unknown members and the fields that live there. */
-static struct sql_value extra_sql(struct op *op, struct row *row)
-{
-    json_t *extra = json_keep(op->cx->arena, row->extra != NULL ? json_copy(row->extra) : json_object());
-    for (size_t i = 0; i < op->resource->count; i++) {
-        const struct field *field = &op->resource->fields[i];
-        struct value *value = &row->values[i];
-        if (field->name == NULL || !field->from.extra || value->state != VALUE_SET)
-            continue;
-        json_t *member = field->type == BOOL ? json_boolean(value->integer)
-                         : field->type == INT ? json_integer(value->integer)
-                         : value->json != NULL ? json_incref(value->json) : json_string(value->text);
-        json_object_set_new(extra, field->name, member);
-    }
-    return TEXT(json_dump(op->cx->arena, extra));
-}
-
 static struct fault *duplicate(struct op *op, struct row *row)
 {
     struct fault *said = op->resource->duplicate != NULL ? op->resource->duplicate(op, row) : NULL;
@@ -124,10 +107,6 @@ struct fault *resource_insert(struct op *op, struct row *row)
             continue;
         buf_printf(&sql, "%s`%s`", used > 0 ? "," : "", field->from.column);
         values[used++] = value_sql(op, field, &row->values[i]);
-    }
-    if (resource->extra_column != NULL) {
-        buf_printf(&sql, ",`%s`", resource->extra_column);
-        values[used++] = extra_sql(op, row);
     }
     buf_printf(&sql, ") VALUES (%s)", sql_marks(op->cx->arena, used));
     return sql_exec_unique(op->tx, duplicate(op, row), buf_text(&sql), values, used);
@@ -154,7 +133,7 @@ struct fault *resource_store(struct op *op, struct row *row)
     struct sql_value *values = ARENA_ARRAY(op->cx->arena, struct sql_value, resource->count + 3);
     const struct field *revision, *id = &resource->fields[resource->id];
     BUF_CLEANUP struct buf sql = { 0 };
-    bool changed = resource->extra_column != NULL;
+    bool changed = false;
     size_t used = 0;
 
     for (size_t i = 0; i < resource->count && !changed; i++)
@@ -169,10 +148,6 @@ struct fault *resource_store(struct op *op, struct row *row)
             continue;
         buf_printf(&sql, "%s`%s` = ?", used > 0 ? ", " : "", field->from.column);
         values[used++] = value_sql(op, field, &row->values[i]);
-    }
-    if (resource->extra_column != NULL) {
-        buf_printf(&sql, "%s`%s` = ?", used > 0 ? ", " : "", resource->extra_column);
-        values[used++] = extra_sql(op, row);
     }
     if (used == 0) /* only members of other tables changed */
         return NULL;
@@ -249,17 +224,11 @@ static struct fault *reload_row(struct op *op, struct row *row)
     TRY(check_revision(op, &now));
     row->before = now.values;
     row->values = arena_memdup(op->cx->arena, now.values, sizeof(struct value) * resource->count);
-    json_t *given = row->extra;
     if (op->kind != OP_UPDATE)
         return NULL;
     for (size_t i = 0; i < resource->count; i++)
         if (row->given[i].state != VALUE_ABSENT)
             row->values[i] = row->given[i];
-    if (resource->extra_column != NULL) {
-        row->extra = now.extra;
-        if (given != NULL)
-            json_object_update(row->extra, given);
-    }
     return NULL;
 }
 
@@ -312,8 +281,6 @@ static struct fault *commit_run(struct tx *tx, void *argument)
         struct row *row = &op->page.rows[i];
         *row = commit->saved[i];
         row->values = arena_memdup(op->cx->arena, row->values, sizeof(struct value) * op->resource->count);
-        if (row->extra != NULL)
-            row->extra = json_keep(op->cx->arena, json_copy(row->extra));
     }
     op->tx = tx;
     struct fault *fault = run_rows(op);
