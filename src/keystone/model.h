@@ -45,6 +45,8 @@ struct fault *project_find_name(struct tx *tx, const char *domain_id, const char
 struct fault *domain_find(struct tx *tx, const char *id, struct project **ret);
 /* 404 when there is no such domain. */
 struct fault *domain_need(struct tx *tx, struct context *cx, const char *id);
+/* The domain of this name; else the only one whose name differs in the size of letters alone, as "default" does in many a
+ * clouds.yaml: MySQL's collation makes that one name in the reference. */
 struct fault *domain_find_name(struct tx *tx, const char *name, struct project **ret);
 
 /* The projects above one, nearest first, the domain last and left out. */

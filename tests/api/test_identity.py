@@ -139,6 +139,21 @@ def test_domain_and_system_scope(cloud, user):
     assert [d["id"] for d in requests.get(url + "/auth/domains", headers=system, timeout=120).json()["domains"]] == ["default"]
 
 
+def test_domain_names_in_letters_of_any_size(cloud):
+    """As MySQL's collation has it for the reference; but a name as it stands is always the one."""
+    for word in ("Default", "default", "DEFAULT"):
+        ok(cloud.login(domain=word), 201)
+    other = cloud.post("identity", "/domains", {"domain": {"name": "dEFAULT"}})
+    if cloud.schema:
+        ok(other, 409)  # here it is MySQL's collation
+        return
+    other = ok(other, 201).json()["domain"]
+    assert [cloud.login(domain=word).status_code for word in ("Default", "default", "dEFAULT")] == [201, 401, 401]
+    ok(cloud.call("PATCH", "identity", f"/domains/{other['id']}", {"domain": {"enabled": False}}), 200)
+    ok(cloud.call("DELETE", "identity", f"/domains/{other['id']}"))
+    ok(cloud.login(domain="default"), 201)
+
+
 def test_token_method_keeps_the_chain_and_the_end(cloud, user):
     one, project = user
     first = ok(issue(cloud, one["name"], "first"), 201)
