@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * agents: the programs on the hosts, as they report themselves. API reference: Agents, DHCP agent scheduler.
+ * agents: the programs on the hosts, as they report themselves. API reference: Agents.
  */
 #include "base/random.h"
 #include "neutron/private.h"
@@ -65,7 +65,7 @@ static struct fault *agent_remove(struct op *op, struct row *row)
     return sql_exec(op->tx, "DELETE FROM network_dhcp_agents WHERE agent_id = ?", BIND(TEXT(row_text(row, ID))));
 }
 
-static const struct resource agent_resource = {
+const struct resource agent_resource = {
     .name = "agent", .plural = "agents", .table = "agents", .fields = agent_fields, .count = FIELDS, .id = ID,
     .dialect = &neutron_resources, .order = "agent_type, host", .not_found = "AgentNotFound",
     .not_found_text = "Agent %s could not be found.", .remove = agent_remove,
@@ -125,40 +125,10 @@ struct fault *agent_simulate(struct context *cx, struct tx *tx, const char *host
     return agent_report(cx, tx, &report);
 }
 
-/* ---- Which agents serve a network ---- */
-
-static struct fault *networks_of_agent(struct request *rq)
-{
-    struct op *op = op_create(RQ(rq), NULL, &network_resource, OP_LIST);
-    struct where *where = ARENA_NEW(op->cx->arena, struct where);
-    where_init(where, op->cx->arena);
-    where_and(where, "id IN (SELECT network_id FROM network_dhcp_agents WHERE agent_id = ?)",
-        BIND(TEXT(request_argument(rq, "id"))));
-    TRY(db_read(op->cx->arena, op->cx->app->db, &op->tx));
-    TRY(resource_select(op, where));
-    TRY(resource_load(op));
-    tx_end(op->tx);
-    op->tx = NULL;
-    op->rq = rq;
-    return resource_respond(op);
-}
-
-static struct fault *agents_of_network(struct request *rq)
-{
-    struct op *op = op_create(RQ(rq), rq, &agent_resource, OP_LIST);
-    struct where *where = ARENA_NEW(op->cx->arena, struct where);
-    where_init(where, op->cx->arena);
-    where_and(where, "id IN (SELECT agent_id FROM network_dhcp_agents WHERE network_id = ?)",
-        BIND(TEXT(request_argument(rq, "id"))));
-    return resource_respond_list(op, where);
-}
-
 static const struct route rows[] = {
     ROUTE(GET,    "/v2.0/agents",                    "get_agent",         resource_list,     HANDLER_POLICY, .resource = &agent_resource),
     ROUTE(GET,    "/v2.0/agents/{id}",               "get_agent",         resource_show,     HANDLER_POLICY, .resource = &agent_resource),
     ROUTE(PUT,    "/v2.0/agents/{id}",               "update_agent",      resource_update,   HANDLER_POLICY, .resource = &agent_resource),
     ROUTE(DELETE, "/v2.0/agents/{id}",               "delete_agent",      resource_delete,   HANDLER_POLICY, .resource = &agent_resource, .status = 204),
-    ROUTE(GET,    "/v2.0/agents/{id}/dhcp-networks", "get_dhcp-networks", networks_of_agent),
-    ROUTE(GET,    "/v2.0/networks/{id}/dhcp-agents", "get_dhcp-agents",   agents_of_network),
 };
 const struct route_table agent_routes = ROUTES(rows);

@@ -24,18 +24,17 @@ static struct fault *schedule_run(struct tx *tx, void *argument)
         BIND(TEXT(work->host))));
     if (agent_id == NULL)
         return NULL;
-    return sql_exec(tx, "INSERT INTO network_dhcp_agents (network_id, agent_id) SELECT n.id, ? FROM networks n WHERE "
-        "EXISTS (SELECT 1 FROM "
-        "subnets s WHERE s.network_id = n.id AND s.enable_dhcp = 1) AND (SELECT COUNT(*) FROM network_dhcp_agents d WHERE "
-        "d.network_id = n.id) < ? AND NOT EXISTS (SELECT 1 FROM network_dhcp_agents d WHERE d.network_id = n.id AND "
-            "d.agent_id = ?)",
+    return sql_exec(tx, "INSERT INTO network_dhcp_agents (network_id, agent_id, removed) SELECT n.id, ?, 0 FROM networks n WHERE "
+        "EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id AND s.enable_dhcp = 1) AND "
+        "(SELECT COUNT(*) FROM network_dhcp_agents d WHERE d.network_id = n.id AND d.removed = 0) < ? AND "
+        "NOT EXISTS (SELECT 1 FROM network_dhcp_agents d WHERE d.network_id = n.id AND d.agent_id = ?)",
         BIND(TEXT(agent_id), INT(most), TEXT(agent_id)));
 }
 
 /* ---- The DHCP port ---- */
 
 /* As neutron: "dhcp" + UUID of the host + network, so that a port is found again. The host's name stands for its UUID. */
-static const char *dhcp_device_id(struct context *cx, const char *host, const char *network_id)
+const char *dhcp_device_id(struct context *cx, const char *host, const char *network_id)
 {
     return arena_printf(cx->arena, "dhcp-%s-%s", host, network_id);
 }
@@ -76,13 +75,13 @@ static struct fault *port_make(struct context *cx, const char *host, const char 
     return resource_commit(op);
 }
 
-/* Naming the host again binds a port that no living OVS agent could bind when it was made. */
-static struct fault *port_amend(struct context *cx, const char *host, const char *port_id, json_t *wanted)
+/* Naming the host again binds a port that no living OVS agent could bind when it was made; one that was reserved is ours now. */
+static struct fault *port_amend(struct context *cx, const char *host, const char *network_id, const char *port_id, json_t *wanted)
 {
     struct op *op = op_create(cx, NULL, &port_resource, OP_UPDATE);
     page_create(op, 1);
-    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O, s:s}", "fixed_ips", wanted, "binding:host_id",
-        host)), &op->page.rows[0]));
+    TRY(resource_parse_object(op, json_keep(cx->arena, json_pack("{s:O, s:s, s:s}", "fixed_ips", wanted, "binding:host_id", host,
+        "device_id", dhcp_device_id(cx, host, network_id))), &op->page.rows[0]));
     op->page.rows[0].values[PORT_ID] = VALUE_STR(port_id);
     return resource_commit(op);
 }
@@ -123,7 +122,10 @@ static struct fault *read_ports(struct context *cx, struct tx *tx, const char *n
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", rows_text(rows, 0), "mac_address",
             rows_text(rows, 1),
             "device_owner", rows_text(rows, 2), "fixed_ips", document(cx, rows, 3), "extra_dhcp_opts", document(cx, rows, 4)));
-        if (strcmp(rows_text(rows, 5), own_device) == 0) {
+        bool of_agents = strcmp(rows_text(rows, 2), "network:dhcp") == 0, own = strcmp(rows_text(rows, 5), own_device) == 0;
+        bool reserved = strcmp(rows_text(rows, 5), RESERVED_DHCP_PORT) == 0 && json_object_get(network, "own_port") == NULL;
+        if (of_agents && (own || reserved)) {
+            json_object_set_new(network, "own_is_reserved", json_boolean(!own));
             json_object_set_new(network, "own_port", json_string(rows_text(rows, 0)));
             json_object_set_new(network, "own_ips", document(cx, rows, 3));
             json_object_set_new(network, "own_vif", json_string(rows_text(rows, 6)));
@@ -152,13 +154,13 @@ static struct fault *complete_network(struct context *cx, const char *host, json
     json_t *wanted = wanted_addresses(cx, json_object_get(network, "subnets"));
     own = json_text_at(network, "own_port");
     const char *vif = json_text_at(network, "own_vif");
-    bool bound = vif != NULL && strcmp(vif, "binding_failed") != 0;
+    bool bound = vif != NULL && strcmp(vif, "binding_failed") != 0 && !json_bool_at(network, "own_is_reserved", false);
     if (json_array_size(wanted) == 0 || (own != NULL && bound && addresses_fit(wanted, json_object_get(network, "own_ips"))))
         return NULL;
     if (own == NULL)
         TRY(port_make(cx, host, id, json_text_at(network, "project_id"), wanted));
     else
-        TRY(port_amend(cx, host, own, wanted));
+        TRY(port_amend(cx, host, id, own, wanted));
     return read_network(cx, host, network);
 }
 
@@ -173,7 +175,7 @@ struct fault *dhcp_networks_info(struct context *cx, void *owner, const json_t *
     TRY(db_write(cx->arena, cx->app->db, schedule_run, &work));
     TRY(db_read(cx->arena, cx->app->db, &tx));
     TRY(sql_query(tx, &rows, "SELECT n.id, n.project_id, n.mtu FROM networks n JOIN network_dhcp_agents d ON "
-        "d.network_id = n.id JOIN agents a "
+        "d.network_id = n.id AND d.removed = 0 JOIN agents a "
         "ON a.id = d.agent_id WHERE a.host = ? AND n.admin_state_up = 1 ORDER BY n.id", BIND(TEXT(work.host))));
     while (rows_next(rows))
         json_array_append_new(networks, json_pack("{s:s, s:s?, s:I}", "id", rows_text(rows, 0),

@@ -66,4 +66,6 @@ const struct migration neutron_migrations[NEUTRON_MIGRATIONS] = {
       "PRIMARY KEY (network_id, agent_id));\n"
       "CREATE TABLE quotas (project_id VARCHAR(255) NOT NULL, resource VARCHAR(64) NOT NULL, `limit` INTEGER NOT NULL, "
       "PRIMARY KEY (project_id, resource))" },
+    { 6, "networks taken off DHCP agents",
+      "ALTER TABLE network_dhcp_agents ADD COLUMN removed INTEGER NOT NULL DEFAULT 0" },
 };

@@ -43,7 +43,7 @@ static struct fault *load_subnets(struct op *op, struct page *page, size_t field
 static struct fault *load_zones(struct op *op, struct page *page, size_t field)
 {
     return load_list(op, page, field, "SELECT DISTINCT n.network_id, a.availability_zone FROM network_dhcp_agents n"
-        " JOIN agents a ON a.id = n.agent_id WHERE n.network_id");
+        " JOIN agents a ON a.id = n.agent_id AND n.removed = 0 WHERE n.network_id");
 }
 
 static struct fault *load_null(struct op *op, struct page *page, size_t field)

@@ -33,7 +33,7 @@ extern const struct option_table neutron_options, ml2_options, security_group_op
     metadata_agent_options;
 extern const struct option_table neutron_target_options;
 extern const struct rest_target neutron_targets[];
-enum { NEUTRON_MIGRATIONS = 5 };
+enum { NEUTRON_MIGRATIONS = 6 };
 extern const struct migration neutron_migrations[NEUTRON_MIGRATIONS];
 
 /* ---- quotas.c ---- */
@@ -144,9 +144,13 @@ struct fault *default_group(struct context *cx, struct tx *tx, const char *proje
 /* 404 SecurityGroupNotFound unless every id is a group that the project may use. */
 struct fault *groups_exist(struct context *cx, struct tx *tx, const json_t *ids, const char *project_id, bool sees_all);
 
-/* ---- agents.c, agent_rpc.c ---- */
+/* ---- agents.c, dhcp_agents.c, dhcp_rpc.c ---- */
 
-extern const struct route_table agent_routes;
+extern const struct route_table agent_routes, dhcp_agent_routes;
+extern const struct resource agent_resource;
+/* The device_id of a DHCP port: that of a host's, and that of one whose network was taken off its agent. */
+const char *dhcp_device_id(struct context *cx, const char *host, const char *network_id);
+#define RESERVED_DHCP_PORT "reserved_dhcp_port"
 struct fault *agent_alive(struct context *cx, struct tx *tx, const char *type, const char *host, const char **ret_configurations);
 struct agent_report {
     const char *type, *binary, *topic, *host, *zone;

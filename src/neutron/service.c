@@ -8,7 +8,7 @@
 #include "neutron/security_groups.h"
 
 static const struct route_table *const routes[] = { &network_routes, &subnet_routes, &port_routes, &security_group_routes,
-    &security_group_rule_routes, &agent_routes, &quota_routes, &tag_routes,
+    &security_group_rule_routes, &agent_routes, &dhcp_agent_routes, &quota_routes, &tag_routes,
     &availability_routes, &extension_routes, NULL };
 static const struct option_table *const options[] = { &neutron_options, &ml2_options, &security_group_options, &ovs_agent_options,
     &dhcp_agent_options, &metadata_agent_options, &neutron_target_options, NULL };

@@ -126,3 +126,31 @@ def test_rules_that_a_group_is_born_with_count(cloud):
         made = cloud.post("network", "/v2.0/security-groups", {"security_group": {"name": "q"}}, token=token)
         assert made.status_code == status, made.text
     assert cloud.call("DELETE", "network", "/v2.0/quotas/" + project).status_code == 204
+
+
+def test_dhcp_agents_of_a_network(cloud):
+    """By hand; a simulated cloud has an agent that asks for nothing by itself."""
+    agents = {a["agent_type"]: a["id"] for a in cloud.get("network", "/v2.0/agents").json()["agents"]}
+    agent = agents["DHCP agent"]
+    network = cloud.post("network", "/v2.0/networks", {"network": {"name": "n"}}).json()["network"]["id"]
+    path, nobody = f"/v2.0/agents/{agent}/dhcp-networks", "0" * 8 + "-0000-4000-8000-" + "0" * 12
+
+    def refused(answer, status, kind):
+        assert (answer.status_code, answer.json()["NeutronError"]["type"]) == (status, kind), answer.text
+
+    assert cloud.post("network", path, {"network_id": network}).status_code == 201
+    assert network in [n["id"] for n in cloud.get("network", path).json()["networks"]]
+    assert [a["id"] for a in cloud.get("network", f"/v2.0/networks/{network}/dhcp-agents").json()["agents"]] == [agent]
+    refused(cloud.post("network", path, {"network_id": network}), 409, "NetworkHostedByDHCPAgent")
+    refused(cloud.post("network", path, {"network_id": nobody}), 404, "NetworkNotFound")
+    refused(cloud.post("network", path, {}), 400, "HTTPBadRequest")
+    refused(cloud.post("network", f"/v2.0/agents/{nobody}/dhcp-networks", {"network_id": network}), 404, "AgentNotFound")
+    refused(cloud.get("network", f"/v2.0/agents/{nobody}/dhcp-networks"), 404, "AgentNotFound")
+    other = next(id for kind, id in agents.items() if kind != "DHCP agent")
+    refused(cloud.post("network", f"/v2.0/agents/{other}/dhcp-networks", {"network_id": network}), 404, "InvalidDHCPAgent")
+    for _ in range(2):
+        assert cloud.call("DELETE", "network", f"{path}/{network}").status_code == 204
+        assert network not in [n["id"] for n in cloud.get("network", path).json()["networks"]]
+        refused(cloud.call("DELETE", "network", f"{path}/{network}"), 409, "NetworkNotHostedByDhcpAgent")
+        assert cloud.post("network", path, {"network_id": network}).status_code == 201
+    assert cloud.call("DELETE", "network", f"/v2.0/networks/{network}").status_code == 204

@@ -331,6 +331,28 @@ def test_a_killed_dhcp_server_comes_back(stage, net):
     stage.cloud.wait(lambda: stage.lease(guest))
 
 
+def test_a_network_is_taken_off_its_dhcp_agent_and_put_back(stage, net):
+    """What an operator took off stays off, whatever the agent asks for; put back, it has its address again."""
+    def addresses():
+        ports = stage.api("GET", f"/v2.0/ports?network_id={net['id']}&device_owner=network:dhcp")["ports"]
+        return [port["fixed_ips"] for port in ports]
+
+    agent = stage.api("GET", "/v2.0/agents?agent_type=DHCP%20agent")["agents"][0]["id"]
+    pid, before = stage.cloud.wait(lambda: stage.dnsmasq(net["id"])), addresses()
+    stage.api("DELETE", f"/v2.0/agents/{agent}/dhcp-networks/{net['id']}")
+    stage.cloud.wait(lambda: not os.path.exists(f"/proc/{pid}"))
+    other = stage.api("POST", "/v2.0/networks", {"network": {"name": "other"}})["network"]
+    stage.api("POST", "/v2.0/subnets", {"subnet": {"network_id": other["id"], "ip_version": 4, "cidr": "198.18.63.0/24"}})
+    stage.cloud.wait(lambda: stage.dnsmasq(other["id"]))  # the agent has asked again
+    assert stage.api("GET", f"/v2.0/networks/{net['id']}/dhcp-agents")["agents"] == [] and not stage.dnsmasq(net["id"])
+    stage.api("POST", f"/v2.0/agents/{agent}/dhcp-networks", {"network_id": net["id"]})
+    stage.cloud.wait(lambda: stage.dnsmasq(net["id"]))
+    assert addresses() == before
+    guest = stage.guest(net["id"])
+    stage.cloud.wait(lambda: stage.lease(guest))
+    stage.api("DELETE", f"/v2.0/networks/{other['id']}")
+
+
 def test_nothing_is_left_of_a_deleted_network(stage):
     made = stage.api("POST", "/v2.0/networks", {"network": {"name": "short"}})["network"]
     stage.api("POST", "/v2.0/subnets", {"subnet": {"network_id": made["id"], "ip_version": 4, "cidr": "198.18.61.0/24"}})
