@@ -223,7 +223,8 @@ struct fault *domain_find_name(struct tx *tx, const char *name, struct project *
     if (*ret != NULL)
         return NULL;
     return project_one(tx, ret, PROJECT_COLUMNS "WHERE domain_id = '" DOMAIN_ROOT "' AND LOWER(name) = LOWER(?) AND"
-        " (SELECT COUNT(*) FROM project p WHERE p.domain_id = '" DOMAIN_ROOT "' AND LOWER(p.name) = LOWER(?)) = 1", BIND(TEXT(name), TEXT(name)));
+        " (SELECT COUNT(*) FROM project p WHERE p.domain_id = '" DOMAIN_ROOT "' AND LOWER(p.name) = LOWER(?)) = 1",
+        BIND(TEXT(name), TEXT(name)));
 }
 
 struct fault *project_parents(struct tx *tx, const struct project *project, const struct project ***ret, size_t *ret_count)
