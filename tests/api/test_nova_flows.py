@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 
 import pytest
 import requests
@@ -129,6 +130,24 @@ def test_capabilities_of_hosts(place, key, wanted, fits):
     assert fits or "ComputeCapabilitiesFilter: removed 4 of 4 hosts" in now["fault"]["details"]
     place.clear()
     assert place.cloud.call("DELETE", "compute", "/flavors/able").status_code == 202
+
+
+@pytest.mark.parametrize("name, value, fits", [
+    ("hw_architecture", "x86_64", True), ("hw_architecture", "aarch64", False), ("img_hv_type", "xen", False),
+    ("hw_vm_mode", "hvm", True), ("os_distro", "debian", True),
+])
+def test_images_that_hosts_cannot_run(place, name, value, fits):
+    path, headers = f"/v2/images/{place.image}", {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+
+    def patch(**change):
+        answer = place.cloud.call("PATCH", "image", path, data=json.dumps([{"path": f"/{name}", **change}]), headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    patch(op="add", value=value)
+    now = place.until(place.boot(), "ACTIVE" if fits else "ERROR")
+    patch(op="remove")
+    assert fits or "ImagePropertiesFilter: removed 4 of 4 hosts" in now["fault"]["details"]
+    place.clear()
 
 
 def test_attempts_end(place):

@@ -93,6 +93,42 @@ def test_errors_have_the_reference_form(placement):
         assert placement.call("POST", "/resource_providers", bad).status_code == 400
 
 
+def test_inventories_one_by_one(placement):
+    one = placement.provider()
+    path = f"/resource_providers/{one}/inventories"
+    full = {"total": 16, "reserved": 0, "min_unit": 1, "max_unit": 2147483647, "step_size": 1, "allocation_ratio": 1.0}
+    made = placement.call("POST", path, {"resource_class": "VCPU", "total": 16, "resource_provider_generation": 0})
+    assert made.status_code == 201 and made.json() == {"resource_provider_generation": 1, **full}
+    assert made.headers["Location"].endswith(f"{path}/VCPU")
+    again = placement.call("POST", path, {"resource_class": "VCPU", "total": 8})
+    assert again.status_code == 409 and "already exists" in again.text
+    for bad in ({"resource_class": "NONE_SUCH", "total": 1}, {"resource_class": "VCPU"}, {"resource_class": "DISK_GB", "total": 0},
+                {"resource_class": "DISK_GB", "total": 5, "reserved": 6}, {"resource_class": "DISK_GB", "total": 5, "min_unit": 0}):
+        assert placement.call("POST", path, bad).status_code == 400, bad
+    changed = placement.call("PUT", f"{path}/VCPU", {"total": 32, "resource_provider_generation": 1})
+    assert changed.json() == {"resource_provider_generation": 2, **full, "total": 32}
+    assert placement.call("PUT", f"{path}/VCPU", {"total": 64, "resource_provider_generation": 1}).status_code == 409
+    assert placement.ok("GET", path) == {"resource_provider_generation": 2, "inventories": {"VCPU": {**full, "total": 32}}}
+    for status in (204, 404):
+        assert placement.call("DELETE", f"{path}/VCPU").status_code == status
+    assert placement.ok("GET", path) == {"resource_provider_generation": 3, "inventories": {}}
+
+
+def test_groups_without_resources(placement):
+    """Of the same tree as others by same_subtree alone (1.36)."""
+    root = placement.provider({"MEMORY_MB": {"total": 1024}}, traits=["CUSTOM_SUBTREE_TEST"])
+    numa = placement.provider(parent=root, traits=["CUSTOM_SUBTREE_NUMA"])
+    cpus = placement.provider({"VCPU": {"total": 4}}, parent=numa)
+    placement.provider({"VCPU": {"total": 4}}, parent=root)  # not below the other
+    query = "/allocation_candidates?resources_CPU=VCPU:1&required_NUMA=CUSTOM_SUBTREE_NUMA&group_policy=none"
+    found = placement.ok("GET", query + "&same_subtree=_CPU,_NUMA&root_required=CUSTOM_SUBTREE_TEST")
+    assert [set(request["allocations"]) for request in found["allocation_requests"]] == [{cpus}]
+    assert found["allocation_requests"][0]["mappings"] == {"_CPU": [cpus], "_NUMA": [numa]}
+    lonely = placement.call("GET", query)
+    assert lonely.status_code == 400 and "same_subtree" in lonely.text
+    assert placement.call("GET", query + "&same_subtree=_CPU,_GPU").status_code == 400
+
+
 def test_nested_and_shared_candidates(placement):
     aggregate = str(uuid.uuid4())
     root = placement.provider({"MEMORY_MB": {"total": 1024}}, aggregates=[aggregate], traits=["CUSTOM_NESTED_TEST"])

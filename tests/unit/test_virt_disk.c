@@ -184,6 +184,32 @@ static void a_disk(void **state)
     assert_true(disk_overcommitted(arena, root) > INT64_C(4) << 30);
 }
 
+static void empty_disks(void **state)
+{
+    enum { EXT_MAGIC_AT = 1080, LABEL_AT = 1144, SWAP_MAGIC_AT = 4086 };
+    ARENA_CLEANUP struct arena *arena = arena_create();
+    const char *ephemeral = arena_printf(arena, "%s/disk.eph0", root), *swap = arena_printf(arena, "%s/disk.swap", root);
+    char head[SWAP_MAGIC_AT + 10];
+    if (!installed("/sbin/mkfs.ext4") || !installed("/sbin/mkswap"))
+        skip();
+    for (int i = 0; i < 2; i++) { /* what is there stays */
+        assert_null(disk_create_ephemeral(arena, ephemeral, 1));
+        assert_null(disk_create_swap(arena, swap, 16));
+    }
+    FILE *file = fopen(ephemeral, "r");
+    assert_int_equal(fread(head, 1, sizeof(head), file), sizeof(head));
+    assert_memory_equal(head + EXT_MAGIC_AT, "\x53\xef", 2);
+    assert_string_equal(head + LABEL_AT, "ephemeral0");
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    assert_int_equal(ftell(file), 1 << 30);
+    fclose(file);
+    file = fopen(swap, "r");
+    assert_int_equal(fread(head, 1, sizeof(head), file), sizeof(head));
+    assert_memory_equal(head + SWAP_MAGIC_AT, "SWAPSPACE2", 10);
+    fclose(file);
+    assert_non_null(disk_create_swap(arena, arena_printf(arena, "%s/no/folder", root), 16));
+}
+
 static void the_sweep(void **state)
 {
     ARENA_CLEANUP struct arena *arena = arena_create();
@@ -286,8 +312,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers),       cmocka_unit_test(reaching_outside),   cmocka_unit_test(other_formats),
-        cmocka_unit_test(a_disk),        cmocka_unit_test(the_sweep),          cmocka_unit_test(iso_drives),
-        cmocka_unit_test(vfat_drives),
+        cmocka_unit_test(a_disk),        cmocka_unit_test(empty_disks),        cmocka_unit_test(the_sweep),
+        cmocka_unit_test(iso_drives),    cmocka_unit_test(vfat_drives),
         cmocka_unit_test(config_drive_paths), cmocka_unit_test(instance_folders_stay_in_their_place),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
