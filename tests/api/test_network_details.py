@@ -154,3 +154,22 @@ def test_dhcp_agents_of_a_network(cloud):
         refused(cloud.call("DELETE", "network", f"{path}/{network}"), 409, "NetworkNotHostedByDhcpAgent")
         assert cloud.post("network", path, {"network_id": network}).status_code == 201
     assert cloud.call("DELETE", "network", f"/v2.0/networks/{network}").status_code == 204
+
+
+def test_ports_are_found_by_their_groups_and_change_their_address(cloud):
+    network = cloud.post("network", "/v2.0/networks", {"network": {"name": "n"}}).json()["network"]["id"]
+    group = cloud.post("network", "/v2.0/security-groups", {"security_group": {"name": "g"}}).json()["security_group"]["id"]
+    port, other = (cloud.post("network", "/v2.0/ports", {"port": {"network_id": network, **more}}).json()["port"]
+                   for more in ({"security_groups": [group]}, {"security_groups": []}))
+    found = cloud.get("network", f"/v2.0/ports?security_groups={group}").json()["ports"]
+    assert [p["id"] for p in found] == [port["id"]]
+    changed = cloud.call("PUT", "network", f"/v2.0/ports/{port['id']}", {"port": {"mac_address": "fa:16:3e:12:34:56"}})
+    assert changed.status_code == 200 and changed.json()["port"]["mac_address"] == "fa:16:3e:12:34:56"
+    taken = cloud.call("PUT", "network", f"/v2.0/ports/{other['id']}", {"port": {"mac_address": "fa:16:3e:12:34:56"}})
+    assert (taken.status_code, taken.json()["NeutronError"]["type"]) == (409, "MacAddressInUse")
+    wrong = cloud.call("PUT", "network", f"/v2.0/ports/{port['id']}", {"port": {"mac_address": "00:00:00:00:00:00"}})
+    assert wrong.status_code == 400
+    for one in (port, other):
+        assert cloud.call("DELETE", "network", f"/v2.0/ports/{one['id']}").status_code == 204
+    assert cloud.call("DELETE", "network", f"/v2.0/security-groups/{group}").status_code == 204
+    assert cloud.call("DELETE", "network", f"/v2.0/networks/{network}").status_code == 204

@@ -4,6 +4,7 @@
  */
 #include "nova/action.h"
 #include "nova/api/server_actions.h"
+#include "nova/api/server_check.h"
 #include "nova/rpcapi.h"
 #include "oslo/messaging.h"
 #include "oslo/rest.h"
@@ -139,6 +140,8 @@ static struct fault *interfaces_create(struct request *rq)
     if (address != NULL && net == NULL)
         return BAD_REQUEST(rq, "Must input network_id when request IP address");
     TRY(check_state(rq, &instance, "attach_interface"));
+    if (port != NULL)
+        TRY(server_check_attached_port(rq, &instance, port));
     TRY(db_write(rq->cx.arena, rq->cx.app->db, run_start, &(struct start){ rq, instance.uuid, ACTION_ATTACH_INTERFACE }));
     json_t *arguments = json_keep(rq->cx.arena, json_pack("{s:s,s:s?,s:s?,s:s?,s:s?}", "instance_uuid", instance.uuid,
         "network_id", net, "port_id", port, "requested_ip", address, "tag", tag));

@@ -78,8 +78,7 @@ static struct fault *choose_network(struct request *rq, bool automatic, const ch
         json_array_foreach(json_object_get(answer.body, "networks"), k, network)
         {
             if (chosen != NULL && strcmp(json_text_at(chosen, "id"), json_text_at(network, "id")) != 0)
-                return CONFLICT(rq, automatic ? "Multiple possible networks found, use a Network ID to be more specific."
-                    : "Multiple possible networks found, use a Network ID to be more specific.");
+                return CONFLICT(rq, "Multiple possible networks found, use a Network ID to be more specific.");
             if (chosen == NULL && (automatic ? !json_bool_at(network, "router:external", false) : true))
                 chosen = network;
         }
@@ -92,20 +91,48 @@ static struct fault *choose_network(struct request *rq, bool automatic, const ch
     return NULL;
 }
 
-static struct fault *check_port(struct request *rq, const char *id)
+/* *ret NULL: the caller sees no such port. */
+static struct fault *find_port(struct request *rq, const char *id, const json_t **ret)
 {
     struct rest_response answer;
 
     TRY(get(rq, "network", arena_printf(rq->cx.arena, "/v2.0/ports/%s", rest_escape(rq->cx.arena, id)), 404, &answer));
-    const json_t *port = json_object_get(answer.body, "port");
-    if (answer.status == 404 || port == NULL)
+    *ret = answer.status == 404 ? NULL : json_object_get(answer.body, "port");
+    return NULL;
+}
+
+static struct fault *check_unused(struct request *rq, const json_t *port)
+{
+    const char *device = json_text_at(port, "device_id");
+
+    return device == NULL || *device == '\0' ? NULL : CONFLICT(rq, "Port %s is still in use.", json_text_at(port, "id"));
+}
+
+static struct fault *check_port(struct request *rq, const char *id)
+{
+    const json_t *port;
+
+    TRY(find_port(rq, id, &port));
+    if (port == NULL)
         return BAD_REQUEST(rq, "Port id %s could not be found.", id);
-    const char *device = json_text_at(port, "device_id"), *allocation = json_text_at(port, "ip_allocation");
-    if (device != NULL && *device != '\0')
-        return CONFLICT(rq, "Port %s is still in use.", id);
+    TRY(check_unused(rq, port));
+    const char *allocation = json_text_at(port, "ip_allocation");
     if ((allocation == NULL || strcmp(allocation, "immediate") == 0) && json_array_size(json_object_get(port, "fixed_ips")) == 0)
         return BAD_REQUEST(rq, "Port %s requires a FixedIP in order to be used.", id);
     return NULL;
+}
+
+struct fault *server_check_attached_port(struct request *rq, const struct instance *instance, const char *id)
+{
+    const json_t *port;
+
+    TRY(find_port(rq, id, &port));
+    if (port == NULL)
+        return NOT_FOUND(rq, "Port id %s could not be found.", id);
+    const char *project = json_text_at(port, "tenant_id");
+    if (project == NULL || strcmp(project, instance->project_id) != 0)
+        return BAD_REQUEST(rq, "Port %s not usable for instance %s.", id, instance->uuid);
+    return check_unused(rq, port);
 }
 
 static struct fault *check_network(struct request *rq, const char *id, const char *address)

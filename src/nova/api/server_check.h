@@ -16,6 +16,10 @@ struct fault *server_check_image(struct request *rq, const char *image_ref, cons
  * quotes) or a list in which an automatic choice has been made. */
 struct fault *server_check_networks(struct request *rq, const json_t *networks, int64_t count, const char **ret);
 
+/* A port that is to be attached: 404 when the caller sees none, 400 when it is of another project than the server, 409 when
+ * something has it already. */
+struct fault *server_check_attached_port(struct request *rq, const struct instance *instance, const char *id);
+
 /* Names or ids that the project has. Gives instance.security_groups. */
 struct fault *server_check_security_groups(struct request *rq, const json_t *groups, const char **ret);
 

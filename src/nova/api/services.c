@@ -7,6 +7,8 @@
 #include "nova/notify.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "oslo/rest.h"
 
 #include <string.h>
 
@@ -195,18 +197,60 @@ static struct fault *services_act(struct request *rq)
     return NULL;
 }
 
+struct deletion {
+    const struct service_row *service;
+    struct compute_node *nodes; /* that went with it */
+    size_t node_count;
+};
+
+/* As nova: a host that is gone is in no aggregate. */
+static struct fault *leave_aggregates(struct tx *tx, const char *host)
+{
+    struct aggregate *aggregates;
+    size_t count, at;
+    json_t *name;
+
+    TRY(aggregate_list(tx, &aggregates, &count));
+    for (size_t i = 0; i < count; i++)
+        json_array_foreach(aggregates[i].hosts, at, name)
+            if (strcmp(json_string_value(name), host) == 0) {
+                json_array_remove(aggregates[i].hosts, at);
+                TRY(sql_exec(tx, "UPDATE aggregates SET hosts=?,updated_at=? WHERE id=?",
+                    BIND(TEXT(json_dump(tx_arena(tx), aggregates[i].hosts)), INT(clock_now_us()), INT(aggregates[i].id))));
+                break;
+            }
+    return NULL;
+}
+
 static struct fault *run_delete(struct tx *tx, void *argument)
 {
-    const struct service_row *service = argument;
+    struct deletion *deletion = argument;
+    const struct service_row *service = deletion->service;
     int64_t left;
 
+    deletion->node_count = 0;
+    if (strcmp(service->binary, "nova-compute") != 0)
+        return sql_exec(tx, "DELETE FROM services WHERE id=?", BIND(INT(service->id)));
     TRY(sql_int_of(tx, &left, 0, "SELECT COUNT(*) FROM instances WHERE host=? AND deleted=0", BIND(TEXT(service->host))));
-    if (left > 0 && strcmp(service->binary, "nova-compute") == 0)
+    if (left > 0)
         return fault_new(tx_arena(tx), 409, NULL, "Unable to delete compute service that is hosting instances. Migrate or delete "
             "the instances first.");
-    if (strcmp(service->binary, "nova-compute") == 0)
-        TRY(sql_exec(tx, "DELETE FROM compute_nodes WHERE host=?", BIND(TEXT(service->host))));
+    TRY(compute_node_list(tx, service->host, &deletion->nodes, &deletion->node_count));
+    TRY(leave_aggregates(tx, service->host));
+    TRY(sql_exec(tx, "DELETE FROM compute_nodes WHERE host=?", BIND(TEXT(service->host))));
     return sql_exec(tx, "DELETE FROM services WHERE id=?", BIND(INT(service->id)));
+}
+
+/* As nova: what placement does not let go is told in the log, and the service is deleted all the same. */
+static void delete_provider(struct request *rq, const struct compute_node *node)
+{
+    struct rest_response answer;
+    struct fault *fault = rest_call(RQ(rq), &(struct rest){ .service = "placement", .method = DELETE, .as = AS_SERVICE,
+        .accept_status = 404, .path = arena_printf(rq->cx.arena, "/resource_providers/%s", node->uuid) }, &answer);
+
+    if (fault != NULL)
+        log_error("nova.api.openstack.compute.services", "Failed to delete compute node resource provider for compute node %s: %s",
+            node->uuid, fault_text(rq->cx.arena, fault));
 }
 
 static struct fault *services_delete(struct request *rq)
@@ -215,8 +259,11 @@ static struct fault *services_delete(struct request *rq)
     struct service_row *service;
 
     TRY(find_service(rq, &view, NULL, NULL, request_argument(rq, "id"), &service));
-    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, service));
+    struct deletion deletion = { .service = service };
+    TRY(db_write(rq->cx.arena, rq->cx.app->db, run_delete, &deletion));
     tell(rq, service, "delete");
+    for (size_t i = 0; i < deletion.node_count; i++)
+        delete_provider(rq, &deletion.nodes[i]);
     if (strcmp(service->binary, "nova-compute") == 0)
         TRY(cells_unmap_host(rq->cx.arena, cells_db(rq->cx.app), service->host));
     return api_empty(rq, 204);

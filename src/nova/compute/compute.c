@@ -182,15 +182,17 @@ struct fault *nova_compute_ready(struct context *cx)
     int64_t remind_ms = config_int(config, "DEFAULT", "lost_message_interval") * 1000;
     for (size_t i = 0; i < compute->host_count; i++)
         TRY(rpc_serve(cx, TOPIC_COMPUTE, compute->hosts[i].name, compute_methods, &compute->hosts[i], PARALLEL));
+    int64_t report_s = config_int(config, "DEFAULT", "report_interval");
+    int64_t update_s = config_int(config, "DEFAULT", "update_resources_interval");
     bool begun = compute->fake && !cx->app->cloud->programs;
     if (begun) { /* quick, and whoever waits for the cloud wants its hosts */
         TRY(begin(cx, compute));
         atomic_store(&compute->begun, true);
     }
-    compute->tasks[0] = periodic_start(cx->app, "nova-compute report", begun ? 10000 : 0,
-        config_int(config, "DEFAULT", "report_interval") * 1000, heartbeat, compute);
-    compute->tasks[1] = periodic_start(cx->app, "update_available_resource", 60000,
-        config_int(config, "DEFAULT", "update_resources_interval") * 1000, update_resources, compute);
+    compute->tasks[0] = periodic_start(cx->app, "nova-compute report", begun ? report_s * 1000 : 0, report_s * 1000, heartbeat,
+        compute);
+    compute->tasks[1] = periodic_start(cx->app, "update_available_resource", update_s * 1000, update_s * 1000, update_resources,
+        compute);
     if (sync_s > 0)
         compute->tasks[2] = periodic_start(cx->app, "sync_power_states", sync_s * 1000, sync_s * 1000, sync_all,
             compute);
@@ -271,6 +273,9 @@ static const struct option compute_rows[] = {
     "Initial virtual RAM to physical RAM allocation ratio." },
     { "DEFAULT", "initial_disk_allocation_ratio", OPTION_FLOAT, "1.0",
     "Initial virtual disk to physical disk allocation ratio." },
+    { "compute", "resource_provider_association_refresh", OPTION_INT, "300",
+    "Interval, in seconds, for asking placement whether it still has this"
+        " host's resource provider, which is made anew then; 0: never.", .min = 0, .max = 86400 * 365 },
     { "image_cache", "manager_interval", OPTION_INT, "2400",
     "Number of seconds to wait between runs of the image cache manager; 0: 60, -1: never.", .min = -1, .max = 86400 * 365,
         .deprecated = OPTION_WORDS("DEFAULT/image_cache_manager_interval") },

@@ -52,6 +52,7 @@ struct compute {
     size_t host_count;
     struct periodic *tasks[5]; /* see nova_compute_ready() */
     bool fake;
+    int64_t looked_us;         /* when placement was last asked whether it still has our providers; monotonic */
     atomic_bool begun;             /* hosts are registered, what was under way goes on */
 };
 

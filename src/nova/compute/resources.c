@@ -2,9 +2,10 @@
  *
  * resources: what a host has: its compute node row in nova, its resource provider, inventory and traits in placement.
  *
- * All hosts of the process go to the conductor in one message. Placement is told only what has changed since the last
- * time.
+ * All hosts of the process go to the conductor in one message. Placement is told only what has changed since the last time,
+ * and what it has forgotten meanwhile.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "nova/compute/compute.h"
 #include "nova/hosts.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #define PLACEMENT_VERSION "placement 1.36"
-enum { GENERATION_TRIES = 4 };
+enum { GENERATION_TRIES = 4, MANY_HOSTS = 8 };
 
 static struct fault *placement(struct context *cx, enum http_method method, const char *path, json_t *body,
     struct rest_response *ret)
@@ -182,14 +183,25 @@ static struct fault *put_traits(struct context *cx, const struct compute_host *h
     return answer.status < 400 || answer.status == 409 ? NULL : refused(cx, "the traits", host, &answer);
 }
 
+/* Somebody deleted the provider: with the host's service, or by itself. */
+static bool is_forgotten(struct context *cx, const struct compute_host *host, const struct map *known)
+{
+    struct rest_response answer;
+    if (known != NULL)
+        return map_get(known, host->provider) == NULL;
+    struct fault *fault = placement(cx, GET, arena_printf(cx->arena, "/resource_providers/%s", host->provider), NULL, &answer);
+    return fault == NULL && answer.status == 404;
+}
+
+/* `look`: whether what was told before is still there. */
 static struct fault *tell_placement(struct context *cx, struct compute_host *host, const struct virt_resources *have,
-    const struct map *known)
+    const struct map *known, bool look)
 {
     json_t *wanted = json_keep(cx->arena, inventories(cx, have));
     uint64_t digest = digest_of(json_dump(cx->arena, wanted), UINT64_C(0xcbf29ce484222325));
     for (const char *const *t = have->traits; t != NULL && *t != NULL; t++)
         digest = digest_of(*t, digest);
-    if (digest == host->inventory_digest)
+    if (digest == host->inventory_digest && !(look && is_forgotten(cx, host, known)))
         return NULL;
     bool again = true;
     for (int tries = 0; again; tries++) {
@@ -205,6 +217,17 @@ static struct fault *tell_placement(struct context *cx, struct compute_host *hos
     return NULL;
 }
 
+/* Now and then: nobody else tells us of it. */
+static bool time_to_look(const struct context *cx, struct compute *compute)
+{
+    int64_t every_us = config_int(cx->app->config, "compute", "resource_provider_association_refresh") * 1000000;
+    int64_t now = clock_monotonic_us();
+    if (every_us == 0 || now - compute->looked_us < every_us)
+        return false;
+    compute->looked_us = now;
+    return true;
+}
+
 struct fault *update_available_resource(struct context *cx, void *owner)
 {
     struct compute *compute = owner;
@@ -214,14 +237,15 @@ struct fault *update_available_resource(struct context *cx, void *owner)
             TRY(compute->driver->resources(compute->hosts[i].virt, cx->arena, &have[i]));
     TRY(tell_nodes(cx, compute, have));
     struct map known = { 0 };
-    bool first = compute->hosts[0].inventory_digest == 0;
-    struct fault *fault = first ? list_providers(cx, &known) : NULL;
+    bool first = compute->hosts[0].inventory_digest == 0, look = time_to_look(cx, compute);
+    bool listed = first || (look && compute->host_count > MANY_HOSTS);
+    struct fault *fault = listed ? list_providers(cx, &known) : NULL;
     for (size_t i = 0; i < compute->host_count && fault == NULL; i++) {
         if (compute->hosts[i].virt == NULL)
             continue;
         ARENA_CLEANUP struct arena *arena = arena_create();
         struct context child = context_child(cx, arena);
-        fault = fault_copy(cx->arena, tell_placement(&child, &compute->hosts[i], &have[i], first ? &known : NULL));
+        fault = fault_copy(cx->arena, tell_placement(&child, &compute->hosts[i], &have[i], listed ? &known : NULL, look));
     }
     map_release(&known);
     return fault;
