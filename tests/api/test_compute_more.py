@@ -66,6 +66,16 @@ def test_interfaces_come_and_go(place, server):
     place.cloud.wait(lambda: len(place.server(server)["addresses"]["n"]) == 1)
 
 
+def test_the_only_network_is_taken(place, server):
+    made = attach(place, server)
+    assert made.status_code == 200 and made.json()["interfaceAttachment"]["net_id"] == place.network
+    chosen = attach(place, server, net_id=place.network, fixed_ips=[{"ip_address": "10.0.200.200"}])
+    assert chosen.json()["interfaceAttachment"]["fixed_ips"][0]["ip_address"] == "10.0.200.200"
+    taken = attach(place, server, net_id=place.network, fixed_ips=[{"ip_address": "10.0.200.200"}])
+    assert taken.status_code == 409, taken.text
+    assert len(interfaces(place, server)) == 3
+
+
 def test_interfaces_that_cannot_be(place, server):
     port = interfaces(place, server)[0]["port_id"]
     assert attach(place, server, port_id=port).status_code == 409
