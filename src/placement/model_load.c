@@ -27,7 +27,10 @@ struct load {
     struct model_sums sums;
 };
 
-enum { FEW = 200 }; /* more changed providers than that are read as everything */
+enum {
+    FEW = 200,     /* more changed providers than that are read as everything */
+    READ_TRIES = 5,
+};
 
 struct growing {
     void *items;
@@ -293,18 +296,27 @@ static bool differs(struct model *model, const struct load *load, bool applied)
     return memcmp(&excess, &model->excess, sizeof(excess)) != 0;
 }
 
-static struct fault *read_load(struct load *load, struct db *db, int64_t position, bool look)
+static struct fault *read_parts(struct load *load, struct db *db, int64_t position, bool look)
 {
-    TRY(db_read(load->arena, db, &load->tx));
-    tx_exact(load->tx);
     TRY(load_changes(load, position));
     if (load->everything || load->position != position)
         TRY(load_all(load));
     load->summed = look || (load->everything && db_is_shared(db));
-    if (load->summed)
-        TRY(model_sums_read(load->tx, &load->sums));
-    tx_end(load->tx);
-    return NULL;
+    return load->summed ? model_sums_read(load->tx, &load->sums) : NULL;
+}
+
+/* One moment cannot be read over two connections: when one is lost in the middle, all of it is read again. */
+static struct fault *read_load(struct load *load, struct db *db, int64_t position, bool look)
+{
+    for (int tries = 1;; tries++) {
+        TRY(db_read(load->arena, db, &load->tx));
+        tx_exact(load->tx);
+        struct fault *fault = read_parts(load, db, position, look);
+        tx_end(load->tx);
+        if (fault == NULL || !fault->retry || tries == READ_TRIES)
+            return fault;
+        *load = (struct load){ .arena = load->arena };
+    }
 }
 
 /* `everything`: whatever the changes say. *ret_foreign: the model is not what the database holds. */
