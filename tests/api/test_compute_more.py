@@ -96,6 +96,26 @@ def test_interfaces_that_cannot_be(place, server):
     assert [i["port_id"] for i in interfaces(place, server)] == [port]
 
 
+def test_security_groups_by_the_client(place, server):
+    """It looks their names up in nova's proxy of them."""
+    cloud = place.cloud
+    group = cloud.post("network", "/v2.0/security-groups", {"security_group": {"name": "web"}}).json()["security_group"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp", "port_range_min": 80, "port_range_max": 80}
+    assert cloud.post("network", "/v2.0/security-group-rules", {"security_group_rule": rule}).status_code == 201
+    for command, names in (("add", {"default", "web"}), ("remove", {"default"})):
+        cloud.openstack("server", command, "security", "group", server, "web", parse=False)
+        groups = cloud.get("compute", f"/servers/{server}/os-security-groups").json()["security_groups"]
+        assert {g["name"] for g in groups} == names
+    listed = cloud.get("compute", "/os-security-groups").json()["security_groups"]
+    assert {"default", "web"} <= {g["name"] for g in listed}
+    shown = cloud.get("compute", f"/os-security-groups/{group['id']}").json()["security_group"]
+    assert shown == next(g for g in listed if g["id"] == group["id"]) and shown["rules"][0]["ip_protocol"] == "tcp"
+    assert cloud.get("compute", f"/os-security-groups/{NOBODY}").status_code == 404
+    assert cloud.get("compute", "/os-security-groups/web").status_code == 400
+    assert cloud.get("compute", "/os-security-groups", headers=HEADERS).status_code == 404
+    assert cloud.call("DELETE", "network", f"/v2.0/security-groups/{group['id']}").status_code == 204
+
+
 def test_states_are_reset(place, server):
     act(place, server, {"os-resetState": {"state": "error"}})
     assert place.server(server)["status"] == "ERROR"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * security_groups: the groups of one server's ports, put on all of them or taken off by name. API reference: Servers security
- * groups, the actions addSecurityGroup and removeSecurityGroup. The network service is asked as the caller.
+ * security_groups: the groups of one server's ports, put on all of them or taken off by name; and, to microversion 2.35, those of
+ * the project, which the openstack command looks a name up in. API reference: Servers security groups, the actions addSecurityGroup
+ * and removeSecurityGroup, os-security-groups. The network service is asked as the caller.
  */
 #include "base/random.h"
 #include "nova/api/server_actions.h"
@@ -99,12 +100,12 @@ static bool is_ingress(const json_t *rule)
     return direction != NULL && strcmp(direction, "ingress") == 0;
 }
 
-static void write_group(struct request *rq, const json_t *group, const json_t *sources)
+static void write_group(struct request *rq, const char *name, const json_t *group, const json_t *sources)
 {
     struct json_writer *w = &rq->json;
     size_t i;
     json_t *rule;
-    json_begin(w, NULL);
+    json_begin(w, name);
     json_text(w, "id", json_text_at(group, "id"));
     json_text(w, "description", json_text_at(group, "description"));
     json_text(w, "name", json_text_at(group, "name"));
@@ -143,6 +144,17 @@ static struct fault *sources_of(struct request *rq, const json_t *groups, json_t
     return groups_of(rq, missing, "fields=id&fields=name&fields=tenant_id", ret);
 }
 
+static void write_groups(struct request *rq, json_t **groups, size_t count, const json_t *sources)
+{
+    qsort(groups, count, sizeof(json_t *), by_project_and_name);
+    json_begin(&rq->json, NULL);
+    json_begin_array(&rq->json, "security_groups");
+    for (size_t i = 0; i < count; i++)
+        write_group(rq, NULL, groups[i], sources);
+    json_end_array(&rq->json);
+    json_end(&rq->json);
+}
+
 static struct fault *groups_index(struct request *rq)
 {
     json_t *ids = json_keep(rq->cx.arena, json_object()), *groups = json_keep(rq->cx.arena, json_object());
@@ -165,12 +177,44 @@ static struct fault *groups_index(struct request *rq)
         json_array_foreach(json_object_get(port, "security_groups"), g, id)
             if (json_is_string(id) && json_object_get(groups, json_string_value(id)) != NULL)
                 sorted[count++] = json_object_get(groups, json_string_value(id));
-    qsort(sorted, count, sizeof(json_t *), by_project_and_name);
+    write_groups(rq, sorted, count, sources);
+    return NULL;
+}
+
+/* ---- os-security-groups, to 2.35 ---- */
+
+static struct fault *project_groups(struct request *rq)
+{
+    json_t *found, *group, *groups = json_keep(rq->cx.arena, json_object()), *sources = json_keep(rq->cx.arena, json_object());
+    const char *project = rq->cx.caller->project_id;
+    size_t i, count = 0;
+    TRY(list(rq, arena_printf(rq->cx.arena, "/v2.0/security-groups?tenant_id=%s", rest_escape(rq->cx.arena,
+        project != NULL ? project : "")), "security_groups", &found));
+    json_t **sorted = ARENA_ARRAY(rq->cx.arena, json_t *, json_array_size(found) + 1);
+    json_array_foreach(found, i, group)
+        if (json_text_at(group, "id") != NULL) {
+            json_object_set(groups, json_text_at(group, "id"), group);
+            sorted[count++] = group;
+        }
+    TRY(sources_of(rq, groups, sources));
+    write_groups(rq, sorted, count, sources);
+    return NULL;
+}
+
+static struct fault *project_group(struct request *rq)
+{
+    json_t *groups = json_keep(rq->cx.arena, json_object()), *sources = json_keep(rq->cx.arena, json_object());
+    json_t *ids = json_keep(rq->cx.arena, json_object());
+    const char *id = request_argument(rq, "id");
+    if (!uuid_like(id))
+        return BAD_REQUEST(rq, "Security group id should be uuid");
+    add_key(ids, id);
+    TRY(groups_of(rq, ids, "", groups));
+    if (json_object_get(groups, id) == NULL)
+        return NOT_FOUND(rq, "Security group %s not found.", id);
+    TRY(sources_of(rq, groups, sources));
     json_begin(&rq->json, NULL);
-    json_begin_array(&rq->json, "security_groups");
-    for (size_t i = 0; i < count; i++)
-        write_group(rq, sorted[i], sources);
-    json_end_array(&rq->json);
+    write_group(rq, "security_group", json_object_get(groups, id), sources);
     json_end(&rq->json);
     return NULL;
 }
@@ -178,6 +222,8 @@ static struct fault *groups_index(struct request *rq)
 static const struct route rows[] = {
     ROUTE(GET, "/v2.1/servers/{server_id}/os-security-groups", "os_compute_api:os-security-groups:list", groups_index,
         HANDLER_POLICY, .flags = SLOW),
+    ROUTE(GET, "/v2.1/os-security-groups",      "os_compute_api:os-security-groups:get",  project_groups, .flags = SLOW, .max_version = 35),
+    ROUTE(GET, "/v2.1/os-security-groups/{id}", "os_compute_api:os-security-groups:show", project_group,  .flags = SLOW, .max_version = 35),
 };
 const struct route_table nova_server_security_group_routes = ROUTES(rows);
 
