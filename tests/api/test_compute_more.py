@@ -113,6 +113,16 @@ def test_security_groups_by_the_client(place, server):
     assert cloud.get("compute", f"/os-security-groups/{NOBODY}").status_code == 404
     assert cloud.get("compute", "/os-security-groups/web").status_code == 400
     assert cloud.get("compute", "/os-security-groups", headers=HEADERS).status_code == 404
+    made = cloud.post("compute", "/os-security-groups", {"security_group": {"name": "old", "description": "way"}})
+    assert made.status_code == 200 and made.json()["security_group"]["description"] == "way", made.text
+    path = f"/os-security-groups/{made.json()['security_group']['id']}"
+    changed = cloud.call("PUT", "compute", path, {"security_group": {"name": "older"}})
+    assert changed.status_code == 200 and changed.json()["security_group"]["name"] == "older"
+    for bad in ({}, {"security_group": {}}, {"security_group": {"name": 1}}, {"security_group": {"name": "x" * 256}}):
+        assert cloud.post("compute", "/os-security-groups", bad).status_code == 400, bad
+    assert cloud.call("DELETE", "compute", path).status_code == 202
+    for method, body in (("DELETE", None), ("PUT", {"security_group": {"name": "x"}})):
+        assert cloud.call(method, "compute", path, body).status_code == 404
     assert cloud.call("DELETE", "network", f"/v2.0/security-groups/{group['id']}").status_code == 204
 
 

@@ -115,7 +115,7 @@ def image_section(cloud):
         refs.append(have[name]["id"])
     methods = cloud.get("image", "/v2/info/import").get("import-methods", {}).get("value", [])
     return refs, {
-        "image": {"region": cloud.region, "build_timeout": 300},
+        "image": {"region": cloud.region, "build_timeout": 60},
         "image-feature-enabled": {"api_v1": False, "api_v2": True, "import_image": bool(methods), "os_glance_reserved": True,
                                   "manage_locations": False},
     }
@@ -156,7 +156,7 @@ def network_section(cloud):
     return {
         # tempest joins a network of a project's own to a router: without routers all projects share one
         "auth": {"create_isolated_networks": routers},
-        "network": {"region": cloud.region, "build_timeout": 300, "project_network_cidr": "10.100.0.0/16",
+        "network": {"region": cloud.region, "build_timeout": 60, "project_network_cidr": "10.100.0.0/16",
                     "project_network_mask_bits": 28, "project_networks_reachable": False,
                     "public_network_id": public["id"] if public else "", "floating_network_name": "public"},
         "network-feature-enabled": {"ipv6": True, "ipv6_subnet_attributes": True, "floating_ips": routers,
@@ -184,7 +184,7 @@ def compute_section(cloud, images, routers):
         "compute": {"region": cloud.region, "image_ref": images[0] if images else "", "image_ref_alt": images[-1] if images else "",
                     "fixed_network_name": "" if routers else "private", "flavor_ref": have["m1.nano"],
                     "flavor_ref_alt": have["m1.micro"],
-                    "build_timeout": 300, "build_interval": 1,
+                    "build_timeout": 60, "build_interval": 1,
                     "min_microversion": lowest, "max_microversion": highest, "min_compute_nodes": max(1, hosts)},
         "compute-feature-enabled": dict(features, config_drive=True, metadata_service=True, enable_instance_password=True,
                                         personality=False, attach_encrypted_volume=False, ide_bus=False,

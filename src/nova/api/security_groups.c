@@ -219,11 +219,105 @@ static struct fault *project_group(struct request *rq)
     return NULL;
 }
 
+/* Neutron's word for a change, in nova's statuses. *ret NULL: it has no body. */
+static struct fault *ask_change(struct request *rq, enum http_method method, const char *path, json_t *body, json_t **ret)
+{
+    struct rest_response answer = { .fd = -1 };
+    TRY(rest_call(RQ(rq), &(struct rest){ .service = "network", .method = method, .path = path, .as = AS_CALLER, .body = body,
+        .accept_status = -1 }, &answer));
+    const char *said = rest_message(&answer);
+    *ret = json_object_get(answer.body, "security_group");
+    if (answer.status < 300)
+        return NULL;
+    if (answer.status == 404)
+        return NOT_FOUND(rq, "Security group %s not found.", request_argument(rq, "id"));
+    if (answer.status == 403 || (answer.status == 409 && method == POST)) /* over the quota */
+        return FORBIDDEN(rq, "%s", said != NULL ? said : "Forbidden");
+    if (answer.status < 500)
+        return BAD_REQUEST(rq, "%s", said != NULL ? said : "Bad Request");
+    return FAULT(RQ(rq), 503, NULL, "The network service cannot change security groups now.");
+}
+
+/* A text of at most 255 characters; `absent` stands for one that is not there. */
+static struct fault *text_of(struct request *rq, const json_t *given, const char *name, const char *absent, json_t *to)
+{
+    enum { LONGEST = 255 };
+    const json_t *value = json_object_get(given, name);
+    const char *text = value == NULL || json_is_null(value) ? absent : json_string_value(value);
+    if (text == NULL)
+        return BAD_REQUEST(rq, "Security group %s is not a string or unicode", name);
+    if (json_string_length(value) > LONGEST)
+        return BAD_REQUEST(rq, "Security group %s should not be greater than %d characters.", name, LONGEST);
+    json_object_set_new(to, name, json_string(text));
+    return NULL;
+}
+
+static struct fault *given_group(struct request *rq, json_t **ret)
+{
+    const json_t *given = json_object_get(rq->body, "security_group");
+    json_t *group = json_object();
+    *ret = json_keep(rq->cx.arena, json_pack("{s:o}", "security_group", group));
+    if (!json_is_object(given))
+        return BAD_REQUEST(rq, "Missing parameter security_group");
+    TRY(text_of(rq, given, "name", NULL, group));
+    return text_of(rq, given, "description", "", group);
+}
+
+static struct fault *respond_changed(struct request *rq, const json_t *group)
+{
+    json_t *groups = json_keep(rq->cx.arena, json_object()), *sources = json_keep(rq->cx.arena, json_object());
+    json_object_set(groups, json_text_at(group, "id"), (json_t *)group);
+    TRY(sources_of(rq, groups, sources));
+    json_begin(&rq->json, NULL);
+    write_group(rq, "security_group", group, sources);
+    json_end(&rq->json);
+    return NULL;
+}
+
+static struct fault *project_group_create(struct request *rq)
+{
+    json_t *body, *group;
+    TRY(given_group(rq, &body));
+    TRY(ask_change(rq, POST, "/v2.0/security-groups", body, &group));
+    return respond_changed(rq, group);
+}
+
+static struct fault *path_of_group(struct request *rq, const char **ret)
+{
+    const char *id = request_argument(rq, "id");
+    *ret = arena_printf(rq->cx.arena, "/v2.0/security-groups/%s", id);
+    return uuid_like(id) ? NULL : BAD_REQUEST(rq, "Security group id should be uuid");
+}
+
+static struct fault *project_group_update(struct request *rq)
+{
+    const char *path;
+    json_t *body, *group;
+    TRY(path_of_group(rq, &path));
+    TRY(given_group(rq, &body));
+    TRY(ask_change(rq, PUT, path, body, &group));
+    return respond_changed(rq, group);
+}
+
+static struct fault *project_group_delete(struct request *rq)
+{
+    const char *path;
+    json_t *none;
+    TRY(path_of_group(rq, &path));
+    TRY(ask_change(rq, DELETE, path, NULL, &none));
+    return api_empty(rq, 202);
+}
+
+#define G     "os_compute_api:os-security-groups:"
+#define PROXY .flags = SLOW, .max_version = 35
 static const struct route rows[] = {
     ROUTE(GET, "/v2.1/servers/{server_id}/os-security-groups", "os_compute_api:os-security-groups:list", groups_index,
         HANDLER_POLICY, .flags = SLOW),
-    ROUTE(GET, "/v2.1/os-security-groups",      "os_compute_api:os-security-groups:get",  project_groups, .flags = SLOW, .max_version = 35),
-    ROUTE(GET, "/v2.1/os-security-groups/{id}", "os_compute_api:os-security-groups:show", project_group,  .flags = SLOW, .max_version = 35),
+    ROUTE(GET,    "/v2.1/os-security-groups",      G "get",    project_groups,       PROXY),
+    ROUTE(POST,   "/v2.1/os-security-groups",      G "create", project_group_create, PROXY),
+    ROUTE(GET,    "/v2.1/os-security-groups/{id}", G "show",   project_group,        PROXY),
+    ROUTE(PUT,    "/v2.1/os-security-groups/{id}", G "update", project_group_update, PROXY),
+    ROUTE(DELETE, "/v2.1/os-security-groups/{id}", G "delete", project_group_delete, PROXY),
 };
 const struct route_table nova_server_security_group_routes = ROUTES(rows);
 
