@@ -121,6 +121,8 @@ def test_security_groups_by_the_client(place, server):
     for bad in ({}, {"security_group": {}}, {"security_group": {"name": 1}}, {"security_group": {"name": "x" * 256}}):
         assert cloud.post("compute", "/os-security-groups", bad).status_code == 400, bad
     assert cloud.call("DELETE", "compute", path).status_code == 202
+    assert cloud.call("DELETE", "compute", "/os-security-groups/").status_code == 404
+    assert cloud.call("DELETE", "compute", "/os-security-groups").status_code == 405
     for method, body in (("DELETE", None), ("PUT", {"security_group": {"name": "x"}})):
         assert cloud.call(method, "compute", path, body).status_code == 404
     assert cloud.call("DELETE", "network", f"/v2.0/security-groups/{group['id']}").status_code == 204

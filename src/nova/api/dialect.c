@@ -116,6 +116,15 @@ static struct fault *not_found(struct request *rq)
     return NOT_FOUND(rq, "The resource could not be found.");
 }
 
+/* A path with a slash behind it is another one to nova, which nothing stands at: we take it for what it means, as far as we can. */
+static struct fault *bad_method(struct request *rq)
+{
+    size_t length = strcspn(rq->raw_path, "?");
+    if (length > 0 && rq->raw_path[length - 1] == '/')
+        return NOT_FOUND(rq, "The resource could not be found.");
+    return FAULT(RQ(rq), 405, NULL, "The method %s is not allowed for this resource.", rq->method_name);
+}
+
 static const char *fault_name(int status)
 {
     static const struct {
@@ -167,6 +176,7 @@ const struct dialect nova_dialect = {
     .malformed = malformed,
     .forbidden = forbidden,
     .not_found = not_found,
+    .bad_method = bad_method,
     .render = render,
     .finish = finish,
 };
