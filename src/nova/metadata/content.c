@@ -264,8 +264,10 @@ json_t *metadata_ec2(struct context *cx, const struct instance *instance, const 
     size_t length;
     if (version < 0)
         return NULL;
+    /* An image has no manifest here, and none in nova, which tells every guest this word in its place. */
+    static const char no_manifest[] = "FIXME";
     json_t *to = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s?, s:o}", "ami-id", "ami-00000001",
-        "ami-launch-index", (json_int_t)instance->launch_index, "ami-manifest-path", "FIXME",
+        "ami-launch-index", (json_int_t)instance->launch_index, "ami-manifest-path", no_manifest,
         "instance-id", arena_printf(cx->arena, "i-%08llx", (long long)instance->id), "hostname", hostname_of(cx,
         instance), "local-ipv4", first_fixed(json_parse_own(cx->arena, instance->network_info), false),
         "reservation-id", instance->reservation_id, "security-groups", group_names(cx, instance));
