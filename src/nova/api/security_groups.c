@@ -391,50 +391,57 @@ static size_t place_of(const json_t *groups, const char *group)
     return at;
 }
 
-struct fault *server_add_security_group(struct request *rq)
+/* A port's groups with one more or one less; *ret_changed false: they are as they shall be. */
+typedef struct fault *change_groups(struct request *rq, const json_t *port, json_t *groups, const char *group, bool *ret_changed);
+
+static struct fault *add_group(struct request *rq, const json_t *port, json_t *groups, const char *group, bool *ret_changed)
 {
-    const char *name, *group;
-    struct instance instance;
-    json_t *ports, *port;
-    size_t i;
-    TRY(api_server(rq, "os_compute_api:os-security-groups:add", &instance));
-    TRY(name_of(rq, "addSecurityGroup", &name));
-    TRY(find_group(rq, name, &group));
-    TRY(ports_to_change(rq, &instance, &ports));
-    json_array_foreach(ports, i, port) {
-        json_t *groups = json_keep(rq->cx.arena, json_copy(json_object_get(port, "security_groups")));
-        if (!takes_groups(port))
-            return BAD_REQUEST(rq, "Network requires port_security_enabled and subnet associated in order to apply security "
-                "groups.");
-        if (groups == NULL)
-            groups = json_keep(rq->cx.arena, json_array());
-        json_array_append_new(groups, json_string(group));
-        TRY(save(rq, port, groups));
-    }
-    return api_empty(rq, 202);
+    if (!takes_groups(port))
+        return BAD_REQUEST(rq, "Network requires port_security_enabled and subnet associated in order to apply security "
+            "groups.");
+    json_array_append_new(groups, json_string(group));
+    *ret_changed = true;
+    return NULL;
 }
 
-struct fault *server_remove_security_group(struct request *rq)
+static struct fault *take_group(struct request *rq, const json_t *port, json_t *groups, const char *group, bool *ret_changed)
+{
+    (void)rq;
+    (void)port;
+    *ret_changed = json_array_remove(groups, place_of(groups, group)) == 0;
+    return NULL;
+}
+
+static struct fault *change_ports(struct request *rq, const char *action, const char *rule, change_groups *change)
 {
     const char *name, *group;
     struct instance instance;
     json_t *ports, *port;
     bool found = false;
     size_t i;
-    TRY(api_server(rq, "os_compute_api:os-security-groups:remove", &instance));
-    TRY(name_of(rq, "removeSecurityGroup", &name));
+    TRY(api_server(rq, rule, &instance));
+    TRY(name_of(rq, action, &name));
     TRY(find_group(rq, name, &group));
     TRY(ports_to_change(rq, &instance, &ports));
     json_array_foreach(ports, i, port) {
-        json_t *groups = json_keep(rq->cx.arena, json_copy(json_object_get(port, "security_groups")));
-        size_t at = place_of(groups, group);
-        if (at == json_array_size(groups))
-            continue;
-        json_array_remove(groups, at);
-        TRY(save(rq, port, groups));
-        found = true;
+        const json_t *has = json_object_get(port, "security_groups");
+        json_t *groups = json_keep(rq->cx.arena, json_is_array(has) ? json_copy((json_t *)has) : json_array());
+        bool changed;
+        TRY(change(rq, port, groups, group, &changed));
+        if (changed)
+            TRY(save(rq, port, groups));
+        found = found || changed;
     }
-    if (!found)
-        return NOT_FOUND(rq, "Security group %s not associated with the instance %s", name, instance.uuid);
-    return api_empty(rq, 202);
+    return found ? api_empty(rq, 202)
+                 : NOT_FOUND(rq, "Security group %s not associated with the instance %s", name, instance.uuid);
+}
+
+struct fault *server_add_security_group(struct request *rq)
+{
+    return change_ports(rq, "addSecurityGroup", "os_compute_api:os-security-groups:add", add_group);
+}
+
+struct fault *server_remove_security_group(struct request *rq)
+{
+    return change_ports(rq, "removeSecurityGroup", "os_compute_api:os-security-groups:remove", take_group);
 }
